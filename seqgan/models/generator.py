@@ -1,0 +1,107 @@
+"""The contract of every generator, and what follows from it for all of them."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+IMPOSSIBLE = -1e4  # a logit whose probability is exactly 0 in float32 and whose p·log p is 0, not NaN
+
+
+@dataclass(frozen=True)
+class State:
+    """What a generator remembers of a prefix: batch-first tensors and nothing else.
+
+    Only the generator that made it looks inside. Everybody may repeat, select and join it.
+    """
+
+    def repeat(self, repeats: int) -> Self:
+        """Each row ``repeats`` times, copies adjacent: (B, ...) to (B·repeats, ...)."""
+        return self._map(lambda tensor: tensor.repeat_interleave(repeats, 0))
+
+    def select(self, rows: Int[Tensor, "R"] | slice) -> Self:
+        """The rows named by an index tensor or a slice."""
+        return self._map(lambda tensor: tensor[rows])
+
+    @classmethod
+    def concatenate(cls, states: Sequence[Self]) -> Self:
+        """The rows of several states, one after another."""
+        fields = [f.name for f in dataclasses.fields(cls)]
+        return cls(**{name: torch.cat([getattr(s, name) for s in states]) for name in fields})
+
+    def _map(self, function) -> Self:  # type: ignore[no-untyped-def]
+        fields = [f.name for f in dataclasses.fields(self)]
+        return type(self)(**{name: function(getattr(self, name)) for name in fields})
+
+
+class Generator(nn.Module, ABC):
+    """An autoregressive model of token sequences.
+
+    Every sequence starts from the token ``bos_id``, which is put before it here and never part
+    of ``tokens``. ``forbidden`` tokens (PAD, BOS) have probability exactly 0.
+
+    A subclass defines three things: :meth:`initial_state`, :meth:`advance` and :meth:`encode`,
+    the last two equal step by step, and sets ``output_weight`` (V, H) and ``output_bias`` (V,).
+    """
+
+    output_weight: nn.Parameter
+    output_bias: nn.Parameter
+    forbidden_logits: Tensor
+
+    def __init__(self, *, vocabulary_size: int, bos_id: int, forbidden: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.vocabulary_size = vocabulary_size
+        self.bos_id = bos_id
+        forbidden_logits = torch.zeros(vocabulary_size)
+        forbidden_logits[list(forbidden)] = IMPOSSIBLE
+        self.register_buffer("forbidden_logits", forbidden_logits, persistent=False)
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state before BOS has been read."""
+
+    @abstractmethod
+    def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
+        """Read one token per row; the hidden vector predicts the next token."""
+
+    @abstractmethod
+    def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        """Read whole sequences at once, from the initial state; equal to T calls of :meth:`advance`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return self.output_bias.device
+
+    @property
+    def masked_output_bias(self) -> Float[Tensor, "V"]:
+        """The output bias, with forbidden tokens ruled out."""
+        return self.output_bias + self.forbidden_logits
+
+    def logits(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N V"]:
+        """Unnormalised log-probabilities of the next token."""
+        return nn.functional.linear(hidden, self.output_weight, self.masked_output_bias)
+
+    def hidden(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        """Teacher-forced hidden vectors: position t has read BOS and ``tokens[:, :t]``."""
+        bos = tokens.new_full((len(tokens), 1), self.bos_id)
+        return self.encode(torch.cat([bos, tokens[:, :-1]], 1))
+
+    def step(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
+        """Read one token per row and give the logits of the next (the first token read is BOS)."""
+        hidden, state = self.advance(tokens, state)
+        return self.logits(hidden), state
+
+    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        """Teacher-forced logits: position t is the distribution of ``tokens[:, t]`` given those before."""
+        return self.logits(self.hidden(tokens))
+
+    def log_probs(self, tokens: Int[Tensor, "B T"], temperature: float = 1.0) -> Float[Tensor, "B T"]:
+        """Log-probability in nats of each token given those before it; behind the mask it means nothing."""
+        log_probs = torch.log_softmax(self(tokens) / temperature, -1)
+        return log_probs.gather(-1, tokens[..., None]).squeeze(-1)

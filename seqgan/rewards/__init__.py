@@ -1,0 +1,1 @@
+"""Rewards, and the Monte-Carlo rollouts that turn them into action values."""

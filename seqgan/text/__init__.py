@@ -1,0 +1,1 @@
+"""Text: tokenisers, vocabularies, corpora and batches."""

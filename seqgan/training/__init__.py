@@ -1,0 +1,1 @@
+"""Maximum likelihood, discriminator and adversarial training in one loop."""

@@ -1,0 +1,230 @@
+"""The one loop: runs phases step by step, logs, warns, checkpoints, stops when asked and resumes exactly."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from seqgan import checkpoint
+from seqgan.seeding import random_states, restore_random_states
+from seqgan.tracking import Tracker, TrackingConfig, to_numbers
+from seqgan.training.alarms import Alarms, TrainingDiverged
+from seqgan.training.phase import Phase, Stateful, StepResult
+
+logger = logging.getLogger("seqgan")
+
+
+class Interrupted(Exception):
+    """Training stopped because a signal asked for it; everything is saved."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; all is saved, run again to go on")
+        self.number = number
+
+
+@contextmanager
+def catch_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of dying; the second of them is not caught."""
+    received: list[int] = []
+    old: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        restore()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            old[number] = signal.signal(number, receive)
+    try:
+        yield received
+    finally:
+        restore()
+
+
+class TrainingLoop:
+    """Phases in their order, over components whose state makes up a checkpoint."""
+
+    def __init__(
+        self,
+        phases: Sequence[Phase],
+        components: Mapping[str, Stateful],
+        *,
+        rng: torch.Generator,
+        tracker: Tracker,
+        config: TrackingConfig,
+        checkpoint_path: Path | None = None,
+        header: Mapping[str, Any] | None = None,
+        on_save: Callable[[str], None] = lambda phase: None,
+        quiet: bool = False,
+    ) -> None:
+        self.phases = phases
+        self.alarms = Alarms()
+        self.components = {**components, "alarms": self.alarms, **{p.name: p for p in phases}}
+        self.rng = rng
+        self.tracker = tracker
+        self.config = config
+        self.checkpoint_path = checkpoint_path
+        self.header = dict(header or {})
+        self.on_save = on_save
+        self.quiet = quiet or not config.progress
+        self.phase_index = 0
+        self.started = False
+        self._saved_at = time.monotonic()
+        self._unchecked: StepResult | None = None
+        self._ringing: set[str] = set()
+
+    @property
+    def step(self) -> int:
+        """Steps of all phases so far."""
+        return sum(phase.step for phase in self.phases)
+
+    def done(self, last_phase: str) -> bool:
+        """Whether the phase of that name, and so all before it, is finished."""
+        return self.phase_index > [phase.name for phase in self.phases].index(last_phase)
+
+    def resume(self) -> bool:
+        """Go back to the last checkpoint; False where there is none yet."""
+        offset = 0
+        found = self.checkpoint_path is not None and self.checkpoint_path.exists()
+        if found:
+            assert self.checkpoint_path is not None
+            payload = checkpoint.load(self.checkpoint_path, "cpu")
+            try:
+                for name, component in self.components.items():
+                    _load_state(component, payload["components"][name], self.rng.device)
+                restore_random_states(payload["random_states"], self.rng)
+                self.phase_index, self.started = payload["phase_index"], payload["started"]
+                offset = payload["metrics_offset"]
+            except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+                line = str(error).splitlines()[0]
+                raise ValueError(f"{self.checkpoint_path}: does not fit this run's settings: {line}") from error
+        self.tracker.start(self.step, offset)
+        return found
+
+    def run(self, last_phase: str) -> None:
+        """Run all phases up to and including the one of that name.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM came; saved first.
+            TrainingDiverged: A loss or gradient is not finite; the last checkpoint is kept.
+        """
+        with catch_signals() as signals:
+            while not self.done(last_phase):
+                self._run_phase(self.phases[self.phase_index], signals)
+        self.tracker.flush()
+
+    def _run_phase(self, phase: Phase, signals: list[int]) -> None:
+        if not self.started:
+            phase.start()
+            self.started = True
+        bar = tqdm(
+            total=phase.num_steps,
+            initial=phase.step,
+            desc=phase.name,
+            disable=True if self.quiet else None,
+            dynamic_ncols=True,
+        )
+        with bar:
+            while not phase.done:
+                self._report(phase, phase.advance(), bar)
+                bar.update()
+                if signals:
+                    self.save()
+                    raise Interrupted(signals[0])
+                if time.monotonic() - self._saved_at >= self.config.checkpoint_interval:
+                    self.save()
+        self._check_finite()
+        phase.finish()
+        self.phase_index += 1
+        self.started = False
+        self.save(finished=phase.name)
+
+    def _report(self, phase: Phase, result: StepResult, bar: "tqdm[Any]") -> None:
+        self._unchecked = result
+        step = self.step
+        if not result.always and step % self.config.log_interval:
+            return
+        row = self.tracker.log(step, phase.name, result.metrics)
+        self._unchecked = None
+        self._warn(self.alarms.check(row), step, phase.name, bar)
+        for name, values in result.values.items():
+            self.tracker.log_values(step, name, values)
+        if result.sentences:
+            self.tracker.log_text(step, "samples", result.sentences[: self.config.num_sentences])
+        bar.set_postfix(_headline(row))
+
+    def _warn(self, alarms: dict[str, bool], step: int, phase: str, bar: "tqdm[Any]") -> None:
+        rings = {name for name, ringing in alarms.items() if ringing}
+        for name in sorted(rings - self._ringing):
+            with bar.external_write_mode():
+                logger.warning("alarm %s at step %d", name, step)
+        self._ringing = (self._ringing - set(alarms)) | rings
+        if alarms:
+            self.tracker.log(step, phase, {f"alarm/{name}": float(on) for name, on in alarms.items()})
+
+    def _check_finite(self) -> None:
+        """No checkpoint of a broken model: look at what has not been logged since the last row."""
+        if self._unchecked is not None:
+            self.alarms.check(
+                {n: v for n, v in to_numbers(self._unchecked.metrics).items() if n.endswith(("loss", "_norm"))}
+            )
+            self._unchecked = None
+
+    def save(self, finished: str | None = None) -> None:
+        """Write the checkpoint; atomic, and only of finite weights."""
+        self._saved_at = time.monotonic()
+        if self.checkpoint_path is None:
+            return
+        self._check_finite()
+        for component in self.components.values():
+            if isinstance(component, nn.Module) and not all(
+                bool(torch.isfinite(p).all()) for p in component.parameters()
+            ):
+                raise TrainingDiverged("a weight is not finite: training has diverged; try a smaller learning rate")
+        self.tracker.flush()
+        payload = {
+            **self.header,
+            "components": {name: component.state_dict() for name, component in self.components.items()},
+            "random_states": random_states(self.rng),
+            "phase_index": self.phase_index,
+            "started": self.started,
+            "metrics_offset": self.tracker.offset,
+        }
+        checkpoint.save(self.checkpoint_path, payload)
+        self.on_save(finished or self.phases[self.phase_index].name)
+
+
+def _load_state(component: Stateful, state: Any, device: torch.device) -> None:
+    component.load_state_dict(_to_device(state, device))
+
+
+def _to_device(state: Any, device: torch.device) -> Any:
+    if isinstance(state, torch.Tensor):
+        return state.to(device)
+    if isinstance(state, dict):
+        return {key: _to_device(value, device) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(_to_device(value, device) for value in state)
+    return state
+
+
+HEADLINES = ("loss", "nll_validation", "accuracy", "auc_held_out", "mean", "entropy")
+
+
+def _headline(row: Mapping[str, float]) -> dict[str, str]:
+    """The numbers that matter, for the progress bar."""
+    names = {name.split("/")[1]: value for name, value in row.items() if "/step_" not in name}
+    return {name: f"{names[name]:.3f}" for name in HEADLINES if name in names}

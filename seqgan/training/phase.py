@@ -1,0 +1,67 @@
+"""What the loop runs: phases, made of steps short enough to stop between any two."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from seqgan.models.generator import Generator
+
+Evaluate = Callable[[Generator], "Evaluation"]
+KeepBest = Callable[[str], None]
+
+
+class Evaluation(Protocol):
+    """What an evaluation during training gives: metrics, the one that decides, and sentences."""
+
+    metrics: dict[str, float]
+    sentences: Sequence[str]
+
+    @property
+    def loss(self) -> float:
+        """The figure by which the best generator is kept; lower is better."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step reports; ``always`` writes it whatever the logging interval."""
+
+    metrics: Mapping[str, Tensor | float]
+    always: bool = False
+    sentences: Sequence[str] = ()
+    values: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Stateful(Protocol):
+    """Anything a checkpoint holds."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """All that later steps depend on."""
+
+    def load_state_dict(self, state: Any) -> object:
+        """Put back what :meth:`state_dict` gave."""
+
+
+class Phase(Stateful, Protocol):
+    """A part of training, from its first step to its last."""
+
+    name: str
+    step: int
+
+    @property
+    def num_steps(self) -> int:
+        """Steps planned; early stopping may make them fewer."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no step is left."""
+
+    def start(self) -> None:
+        """Called once before the first step, not on resume."""
+
+    def advance(self) -> StepResult:
+        """Do one step."""
+
+    def finish(self) -> None:
+        """Called once after the last step: leave the models as the next phase wants them."""

@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+import tyro
+
 Settings = dict[str, Any]
+WITHOUT_PREFIX = tyro.conf.arg(name="")  # for a nested section whose flags stand at the top
 Config = TypeVar("Config")
 
 
@@ -214,7 +217,9 @@ def _convert(value: Any, hint: Any, source: str, name: str) -> Any:
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
-    wanted = f"one of {', '.join(map(repr, arguments))}" if origin is Literal else getattr(hint, "__name__", hint)
+    wanted = (
+        f"one of {', '.join(map(repr, arguments))}" if origin is Literal else getattr(hint, "__name__", hint)
+    )
     raise ValueError(f"{source}: {name} must be {wanted}, not {value!r}")
 
 
@@ -232,7 +237,9 @@ def to_settings(config: Any) -> Settings:
 
 def to_toml(settings: Settings, path: str = "") -> str:
     """Nested settings as TOML text that :func:`read_toml` reads back."""
-    lines = [f"{key} = {_toml_value(value)}" for key, value in settings.items() if not isinstance(value, dict)]
+    lines = [
+        f"{key} = {_toml_value(value)}" for key, value in settings.items() if not isinstance(value, dict)
+    ]
     for key, value in settings.items():
         if isinstance(value, dict):
             lines += ["", f"[{path}{key}]", to_toml(value, f"{path}{key}.").rstrip()]

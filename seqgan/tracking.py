@@ -38,7 +38,7 @@ def to_numbers(metrics: Metrics) -> dict[str, float]:
     tensors = {name: value for name, value in metrics.items() if isinstance(value, Tensor)}
     numbers = torch.stack([v.detach().float() for v in tensors.values()]).tolist() if tensors else []
     converted = dict(zip(tensors, numbers, strict=True))
-    return {name: converted[name] if name in converted else float(v) for name, v in metrics.items()}  # type: ignore[arg-type]
+    return {name: float(converted.get(name, value)) for name, value in metrics.items()}
 
 
 class Tracker:
@@ -56,7 +56,7 @@ class Tracker:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._rows_path.open("ab") as file:
             file.truncate(offset)
-        self._writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)
 
     @property
     def offset(self) -> int:
@@ -76,29 +76,29 @@ class Tracker:
             with self._rows_path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, "phase": phase, **finite}) + "\n")
             for name, value in row.items():
-                self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, step)
         return row
 
     def log_text(self, step: int, name: str, lines: Sequence[str]) -> None:
         """Show lines of text in TensorBoard, as they are."""
         if self._writer is not None:
             text = "\n".join(f"    {line}" for line in lines)
-            self._writer.add_text(name, text, step)  # type: ignore[no-untyped-call]
+            self._writer.add_text(name, text, step)
 
     def log_values(self, step: int, name: str, values: Tensor) -> None:
         """Show the distribution of ``values`` in TensorBoard."""
         if self._writer is not None:
-            self._writer.add_histogram(name, values.detach().float().cpu(), step)  # type: ignore[no-untyped-call]
+            self._writer.add_histogram(name, values.detach().float().cpu(), step)
 
     def flush(self) -> None:
         """Everything to disk."""
         if self._writer is not None:
-            self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.flush()
 
     def close(self) -> None:
         """Flush and close the event file."""
         if self._writer is not None:
-            self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer.close()
             self._writer = None
 
 

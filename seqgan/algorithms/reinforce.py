@@ -142,7 +142,9 @@ class Reinforce:
 
         metrics |= {
             "policy/gradient_norm": gradient_norm,
-            "policy/advantage_std": masked_mean((advantage - masked_mean(advantage, mask)).square(), mask).sqrt(),
+            "policy/advantage_std": masked_mean(
+                (advantage - masked_mean(advantage, mask)).square(), mask
+            ).sqrt(),
             "policy/length": mask.sum(1).float().mean(),
             "reward/mean": action_values.gather(1, mask.sum(1, keepdim=True) - 1).mean(),
         }

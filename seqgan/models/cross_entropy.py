@@ -11,8 +11,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """Loss and gradients in one pass, so that no (R, V) tensor outlives its chunk."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: torch.autograd.function.FunctionCtx, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
     ) -> Tensor:
         rows = ROWS_PER_CHUNK.get(hidden.device.type, 8192)
         total = hidden.new_zeros(())
@@ -32,7 +36,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total / len(hidden)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[no-untyped-def]
         hidden_grad, weight_grad, bias_grad = ctx.saved_tensors
         scale = gradient / len(hidden_grad)
         return hidden_grad * scale, weight_grad * scale, bias_grad * scale, None

@@ -2,15 +2,17 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 IMPOSSIBLE = -1e4  # a logit whose probability is exactly 0 in float32 and whose p·log p is 0, not NaN
+
+StateT = TypeVar("StateT", bound="State")  # not typing.Self, which run-time checks cannot follow
 
 
 @dataclass(frozen=True)
@@ -20,21 +22,21 @@ class State:
     Only the generator that made it looks inside. Everybody may repeat, select and join it.
     """
 
-    def repeat(self, repeats: int) -> Self:
+    def repeat(self: StateT, repeats: int) -> StateT:
         """Each row ``repeats`` times, copies adjacent: (B, ...) to (B·repeats, ...)."""
         return self._map(lambda tensor: tensor.repeat_interleave(repeats, 0))
 
-    def select(self, rows: Int[Tensor, "R"] | slice) -> Self:
+    def select(self: StateT, rows: Int[Tensor, "R"] | slice) -> StateT:
         """The rows named by an index tensor or a slice."""
         return self._map(lambda tensor: tensor[rows])
 
     @classmethod
-    def concatenate(cls, states: Sequence[Self]) -> Self:
+    def concatenate(cls: type[StateT], states: Sequence[StateT]) -> StateT:
         """The rows of several states, one after another."""
         fields = [f.name for f in dataclasses.fields(cls)]
         return cls(**{name: torch.cat([getattr(s, name) for s in states]) for name in fields})
 
-    def _map(self, function) -> Self:  # type: ignore[no-untyped-def]
+    def _map(self: StateT, function: Callable[[Tensor], Tensor]) -> StateT:
         fields = [f.name for f in dataclasses.fields(self)]
         return type(self)(**{name: function(getattr(self, name)) for name in fields})
 

@@ -33,10 +33,14 @@ class Alarms:
         """
         for name, value in row.items():
             if not math.isfinite(value) and name.endswith(("loss", "gradient_norm")):
-                raise TrainingDiverged(f"{name} is {value}: training has diverged; try a smaller learning rate")
+                raise TrainingDiverged(
+                    f"{name} is {value}: training has diverged; try a smaller learning rate"
+                )
         alarms = {}
         if (entropy := row.get("policy/entropy")) is not None:
-            alarms["entropy_collapse"] = entropy < COLLAPSED_ENTROPY * self.first.setdefault("entropy", entropy)
+            alarms["entropy_collapse"] = entropy < COLLAPSED_ENTROPY * self.first.setdefault(
+                "entropy", entropy
+            )
         if (unique := row.get("evaluation/unique")) is not None:
             alarms["duplicates"] = unique < COLLAPSED_UNIQUE * self.first.setdefault("unique", unique)
         if (accuracy := row.get("discriminator/accuracy")) is not None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from seqgan.config import Range
@@ -19,6 +18,7 @@ from seqgan.evaluation.auc import area_under_curve
 from seqgan.models.discriminator import Discriminator
 from seqgan.sampling import Trajectories
 from seqgan.seeding import make_rng
+from seqgan.text.batching import Batch
 from seqgan.training.phase import StepResult
 
 SampleNegatives = Callable[[int], Trajectories]
@@ -46,14 +46,6 @@ class DiscriminatorTrainingConfig:
     """Hand on the weights with the best held-out AUC rather than the last."""
 
 
-@dataclass(frozen=True)
-class RealText:
-    """Padded real sequences on the device."""
-
-    tokens: Int[Tensor, "N T"]
-    mask: Bool[Tensor, "N T"]
-
-
 class DiscriminatorTrainer:
     """One gradient step at a time; draws fresh negatives whenever a set has been gone through."""
 
@@ -62,8 +54,8 @@ class DiscriminatorTrainer:
         discriminator: Discriminator,
         config: DiscriminatorTrainingConfig,
         *,
-        real: RealText,
-        held_out: RealText,
+        real: Batch,
+        held_out: Batch,
         sample_negatives: SampleNegatives,
         seed: int,
     ) -> None:
@@ -116,7 +108,8 @@ class DiscriminatorTrainer:
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
         penalty = self.discriminator.penalty()
         self.optimizer.zero_grad()
-        (loss + penalty).backward()
+        objective: Tensor = loss + penalty
+        objective.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.discriminator.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         return {
@@ -152,7 +145,9 @@ class DiscriminatorTrainer:
         return {
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
-            "negatives": None if negatives is None else [negatives.tokens, negatives.log_probs, negatives.mask],
+            "negatives": None
+            if negatives is None
+            else [negatives.tokens, negatives.log_probs, negatives.mask],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -67,7 +67,7 @@ class TrainingLoop:
         config: TrackingConfig,
         checkpoint_path: Path | None = None,
         header: Mapping[str, Any] | None = None,
-        on_save: Callable[[str], None] = lambda phase: None,
+        on_save: Callable[[str], object] = lambda phase: None,
         quiet: bool = False,
     ) -> None:
         self.phases = phases
@@ -110,7 +110,9 @@ class TrainingLoop:
                 offset = payload["metrics_offset"]
             except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
                 line = str(error).splitlines()[0]
-                raise ValueError(f"{self.checkpoint_path}: does not fit this run's settings: {line}") from error
+                raise ValueError(
+                    f"{self.checkpoint_path}: does not fit the run's settings: {line}"
+                ) from error
         self.tracker.start(self.step, offset)
         return found
 
@@ -147,10 +149,11 @@ class TrainingLoop:
                 if time.monotonic() - self._saved_at >= self.config.checkpoint_interval:
                     self.save()
         self._check_finite()
+        self.on_save(phase.name)
         phase.finish()
         self.phase_index += 1
         self.started = False
-        self.save(finished=phase.name)
+        self.save()
 
     def _report(self, phase: Phase, result: StepResult, bar: "tqdm[Any]") -> None:
         self._unchecked = result
@@ -178,22 +181,23 @@ class TrainingLoop:
     def _check_finite(self) -> None:
         """No checkpoint of a broken model: look at what has not been logged since the last row."""
         if self._unchecked is not None:
+            row = to_numbers(self._unchecked.metrics)
             self.alarms.check(
-                {n: v for n, v in to_numbers(self._unchecked.metrics).items() if n.endswith(("loss", "_norm"))}
+                {name: value for name, value in row.items() if name.endswith(("loss", "_norm"))}
             )
             self._unchecked = None
 
-    def save(self, finished: str | None = None) -> None:
+    def save(self) -> None:
         """Write the checkpoint; atomic, and only of finite weights."""
         self._saved_at = time.monotonic()
         if self.checkpoint_path is None:
             return
         self._check_finite()
-        for component in self.components.values():
-            if isinstance(component, nn.Module) and not all(
-                bool(torch.isfinite(p).all()) for p in component.parameters()
-            ):
-                raise TrainingDiverged("a weight is not finite: training has diverged; try a smaller learning rate")
+        models = [component for component in self.components.values() if isinstance(component, nn.Module)]
+        if not all(torch.isfinite(parameter).all() for model in models for parameter in model.parameters()):
+            raise TrainingDiverged(
+                "a weight is not finite: training has diverged; try a smaller learning rate"
+            )
         self.tracker.flush()
         payload = {
             **self.header,
@@ -204,7 +208,8 @@ class TrainingLoop:
             "metrics_offset": self.tracker.offset,
         }
         checkpoint.save(self.checkpoint_path, payload)
-        self.on_save(finished or self.phases[self.phase_index].name)
+        if self.started:
+            self.on_save(self.phases[self.phase_index].name)
 
 
 def _load_state(component: Stateful, state: Any, device: torch.device) -> None:

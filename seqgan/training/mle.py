@@ -41,9 +41,7 @@ class MLEConfig:
     """Epochs between two validations."""
 
 
-def mle_loss(
-    generator: Generator, tokens: Int[Tensor, "B T"], rows: Int[Tensor, "R"]
-) -> Float[Tensor, ""]:
+def mle_loss(generator: Generator, tokens: Int[Tensor, "B T"], rows: Int[Tensor, "R"]) -> Float[Tensor, ""]:
     """Mean negative log-likelihood per real token, in nats; ``rows`` are their places in the flat batch."""
     hidden = generator.hidden(tokens).flatten(0, 1)[rows]
     targets = tokens.flatten()[rows]

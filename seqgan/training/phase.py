@@ -15,8 +15,13 @@ KeepBest = Callable[[str], None]
 class Evaluation(Protocol):
     """What an evaluation during training gives: metrics, the one that decides, and sentences."""
 
-    metrics: dict[str, float]
-    sentences: Sequence[str]
+    @property
+    def metrics(self) -> dict[str, float]:
+        """As ``evaluation/name``."""
+
+    @property
+    def sentences(self) -> Sequence[str]:
+        """Some samples."""
 
     @property
     def loss(self) -> float:

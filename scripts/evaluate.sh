@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Measure a run, or two text files against each other. Flags: scripts/evaluate.sh --help
+set -euo pipefail
+. "$(dirname "$0")/setup.sh"
+exec python -m seqgan evaluate "$@"

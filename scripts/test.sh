@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The whole check: format, lint, types, layers, tests. Arguments go to pytest.
+set -euo pipefail
+. "$(dirname "$0")/setup.sh" test
+ruff format --check .
+ruff check .
+mypy
+lint-imports
+exec python -m pytest "$@"

@@ -1,0 +1,7 @@
+"""``python -m seqgan``."""
+
+import sys
+
+from seqgan.cli import main
+
+sys.exit(main())

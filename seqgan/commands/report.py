@@ -1,0 +1,59 @@
+"""What people see of an evaluation: one table, the signature, and sentences."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqgan.checkpoint import write_atomically
+from seqgan.evaluation.evaluator import EvaluationResult
+
+MEANINGS = {
+    "nll_oracle": "NLL-oracle, nats per token (lower)",
+    "nll_test": "NLL-test, nats per token (lower)",
+    "entropy": "entropy of own samples, nats per token",
+    "kl_q_p": "KL(generator || data), nats per token (lower)",
+    "kl_p_q": "KL(data || generator), nats per token (lower)",
+    "jeffreys": "Jeffreys divergence, nats per token (lower)",
+    **{f"bleu_{n}": f"BLEU-{n} (higher)" for n in range(2, 6)},
+    **{f"self_bleu_{n}": f"self-BLEU-{n} (lower)" for n in range(2, 6)},
+    **{f"distinct_{n}": f"distinct-{n} (higher)" for n in range(2, 6)},
+    "unique": "unique sentences, share (higher)",
+    "mean_length": "mean length, tokens",
+}
+
+
+def table(columns: Mapping[str, Mapping[str, float]]) -> str:
+    """Metrics as rows and generators as columns, in Markdown."""
+    names = [name for name in MEANINGS if any(name in values for values in columns.values())]
+    label_width = max(map(len, MEANINGS.values()))
+    widths = [max(len(title), 8) for title in columns]
+    lines = [
+        _row("metric".ljust(label_width), [t.rjust(w) for t, w in zip(columns, widths, strict=True)]),
+        _row("-" * label_width, ["-" * (w - 1) + ":" for w in widths]),
+    ]
+    for name in names:
+        cells = [
+            (f"{values[name]:.4f}" if name in values else "").rjust(w)
+            for values, w in zip(columns.values(), widths, strict=True)
+        ]
+        lines.append(_row(MEANINGS[name].ljust(label_width), cells))
+    return "\n".join(lines)
+
+
+def _row(label: str, cells: Sequence[str]) -> str:
+    return f"| {label} | {' | '.join(cells)} |"
+
+
+def save_result(path: Path, name: str, result: EvaluationResult) -> dict[str, Any]:
+    """Write one evaluation as JSON, and give its content."""
+    content = {"generator": name, **result.score.as_json(), "sentences": list(result.sentences)}
+    write_atomically(path, lambda file: file.write((json.dumps(content, indent=1) + "\n").encode()))
+    return content
+
+
+def print_sentences(title: str, sentences: Sequence[str]) -> None:
+    """A title and sentences below it."""
+    print(f"\n{title}")
+    for sentence in sentences:
+        print(f"  {sentence}")

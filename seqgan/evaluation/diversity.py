@@ -1,0 +1,23 @@
+"""How varied a set of sequences is: distinct n-grams (Li et al. 2016), unique sequences, length."""
+
+from seqgan.evaluation.ngrams import NgramCounts, Sequences
+
+
+def distinct(counts: NgramCounts, n: int) -> float:
+    """Distinct-n: different n-grams over all n-grams of the whole set, from 0 to 1; 0 where there are none.
+
+    It falls as a set grows: compare sets of equal size only.
+    """
+    return len(counts.order(n).keys) / max(int(counts.totals(n).sum()), 1)
+
+
+def unique_share(sequences: Sequences) -> float:
+    """Different sequences over all sequences; 0 for an empty set. An empty sequence is one like any other."""
+    bounds = zip(sequences.offsets[:-1], sequences.offsets[1:], strict=True)
+    different = {sequences.tokens[start:end].tobytes() for start, end in bounds}
+    return len(different) / max(len(sequences), 1)
+
+
+def mean_length(sequences: Sequences) -> float:
+    """Tokens per sequence; 0 for an empty set."""
+    return len(sequences.tokens) / max(len(sequences), 1)

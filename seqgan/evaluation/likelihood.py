@@ -1,0 +1,104 @@
+"""Exact likelihoods of sequences under a generator, in nats per token.
+
+A set's NLL is the sum over all its tokens divided by their number, never a mean of batch means.
+"""
+
+import torch
+from jaxtyping import Bool, Float64, Int
+from torch import Tensor, nn
+
+from seqgan.evaluation.signature import Estimate
+from seqgan.models.cross_entropy import ROWS_PER_CHUNK
+from seqgan.models.generator import Generator
+from seqgan.sampling import inference
+
+
+def nll(
+    generator: Generator,
+    tokens: Int[Tensor, "N T"],
+    mask: Bool[Tensor, "N T"],
+    *,
+    batch_size: int = 256,
+    temperature: float = 1.0,
+) -> Estimate:
+    """Negative log-likelihood in nats per token of ``tokens`` where ``mask`` is True (EOS included).
+
+    Raises:
+        ValueError: The mask holds no token.
+    """
+    sums = sequence_nll(generator, tokens, mask, batch_size=batch_size, temperature=temperature)
+    return per_token(sums, mask)
+
+
+def nll_own_samples(
+    generator: Generator,
+    samples: Int[Tensor, "N T"],
+    mask: Bool[Tensor, "N T"],
+    *,
+    batch_size: int = 256,
+    temperature: float = 1.0,
+) -> Estimate:
+    """The generator's entropy in nats per token, estimated from ``samples`` drawn from it at ``temperature``.
+
+    Low values mean a generator that is sure of itself, not one that is right.
+    """
+    return nll(generator, samples, mask, batch_size=batch_size, temperature=temperature)
+
+
+def sequence_nll(
+    generator: Generator,
+    tokens: Int[Tensor, "N T"],
+    mask: Bool[Tensor, "N T"],
+    *,
+    batch_size: int = 256,
+    temperature: float = 1.0,
+) -> Float64[Tensor, "N"]:
+    """Negative log-likelihood in nats of each whole sequence, on the CPU; 0 for an empty one.
+
+    Scored without dropout and without gradient; the generator's mode is left as it was.
+    """
+    with inference(generator):
+        batches = [
+            _batch_nll(generator, batch.to(generator.device), kept.to(generator.device), temperature)
+            for batch, kept in zip(
+                torch.split(tokens, batch_size), torch.split(mask, batch_size), strict=True
+            )
+        ]
+        return torch.cat(batches).cpu()
+
+
+def per_token(sums: Float64[Tensor, "N"], mask: Bool[Tensor, "N T"]) -> Estimate:
+    """Sums over sequences as a mean over all their tokens.
+
+    The standard error is that of a ratio of two means over sequences (Cochran 1977, section 2.11):
+    the tokens of one sequence are not independent, and its length is random too.
+
+    Raises:
+        ValueError: The mask holds no token.
+    """
+    lengths = mask.sum(1).to(sums)
+    num_sequences, num_tokens = len(sums), lengths.sum()
+    if not num_tokens:
+        raise ValueError("sequences: there is no token to score")
+    mean = sums.sum() / num_tokens
+    if num_sequences == 1:
+        return Estimate(float(mean), float("nan"))
+    variance = (sums - mean * lengths).square().sum() / (num_sequences - 1)
+    return Estimate(float(mean), float((num_sequences * variance).sqrt() / num_tokens))
+
+
+def _batch_nll(
+    generator: Generator, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], temperature: float
+) -> Float64[Tensor, "B"]:
+    """Sum over each row's masked tokens. Only they are projected to logits, a few rows at a time."""
+    rows = ROWS_PER_CHUNK.get(tokens.device.type, 8192)
+    chunks = zip(
+        torch.split(generator.hidden(tokens)[mask], rows), torch.split(tokens[mask], rows), strict=True
+    )
+    token_nll = [
+        nn.functional.cross_entropy(generator.logits(hidden) / temperature, targets, reduction="none")
+        for hidden, targets in chunks
+    ]
+    values = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
+    values[mask] = torch.cat(token_nll).double()
+    return values.sum(1)

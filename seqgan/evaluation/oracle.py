@@ -1,0 +1,83 @@
+"""Divergences from a known data distribution: the oracle task (Yu et al. 2017, section 4).
+
+With the data p an explicit oracle and the generator q explicit too, both directions are measured::
+
+    KL(q‖p) = NLL-oracle − H(q)      over the generator's samples
+    KL(p‖q) = NLL-test − H(p)        over held-out samples of the oracle
+    Jeffreys = KL(q‖p) + KL(p‖q)
+
+NLL-oracle alone rewards a generator for dropping what it is unsure of, and falls by cooling its
+softmax; Jeffreys does not. All are in nats per token. Each KL is the mean of log-ratios on the same
+sequences, so that what both densities have in common adds nothing to its standard error.
+"""
+
+import math
+
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from seqgan.evaluation.likelihood import per_token, sequence_nll
+from seqgan.evaluation.signature import Estimate
+from seqgan.models.generator import Generator
+
+
+class OracleTask:
+    """An oracle with held-out samples of it, scored once, against which generators are measured.
+
+    ``mask`` is True on the tokens of ``test``, including EOS where there is one. Training and
+    validation data have no place here.
+    """
+
+    def __init__(
+        self,
+        oracle: Generator,
+        test: Int[Tensor, "N T"],
+        mask: Bool[Tensor, "N T"],
+        *,
+        batch_size: int = 256,
+    ) -> None:
+        self.oracle = oracle
+        self.test = test
+        self.mask = mask
+        self.batch_size = batch_size
+        self._oracle_test_nll = sequence_nll(oracle, test, mask, batch_size=batch_size)
+
+    def score(
+        self,
+        generator: Generator,
+        samples: Int[Tensor, "S T"],
+        mask: Bool[Tensor, "S T"],
+        *,
+        temperature: float = 1.0,
+    ) -> dict[str, Estimate]:
+        """Measure ``generator`` by ``samples`` drawn from it at ``temperature``.
+
+        Gives ``nll_oracle``, ``entropy`` (H(q)), ``nll_test``, ``kl_q_p``, ``kl_p_q`` and ``jeffreys``.
+        The generator's own densities are taken at the same temperature, on both sides.
+
+        Raises:
+            ValueError: There is no token among the samples, or none in the test set.
+        """
+        oracle_nll = sequence_nll(self.oracle, samples, mask, batch_size=self.batch_size)
+        own_nll, test_nll = (
+            sequence_nll(generator, tokens, kept, batch_size=self.batch_size, temperature=temperature)
+            for tokens, kept in ((samples, mask), (self.test, self.mask))
+        )
+        kl_q_p = per_token(oracle_nll - own_nll, mask)
+        kl_p_q = per_token(test_nll - self._oracle_test_nll, self.mask)
+        return {
+            "nll_oracle": per_token(oracle_nll, mask),
+            "entropy": per_token(own_nll, mask),
+            "nll_test": per_token(test_nll, self.mask),
+            "kl_q_p": kl_q_p,
+            "kl_p_q": kl_p_q,
+            "jeffreys": _sum_of_independent(kl_q_p, kl_p_q),
+        }
+
+    def floor(self, samples: Int[Tensor, "S T"], mask: Bool[Tensor, "S T"]) -> dict[str, Estimate]:
+        """What a perfect generator reaches: the oracle, measured by its own ``samples``; its KLs are 0."""
+        return self.score(self.oracle, samples, mask)
+
+
+def _sum_of_independent(first: Estimate, second: Estimate) -> Estimate:
+    return Estimate(first.value + second.value, math.hypot(first.standard_error, second.standard_error))

@@ -1,0 +1,532 @@
+"""The composition root: from a tree of settings to corpus, models, trainers and phases.
+
+Built-in kinds stand in plain tables; any other is an import path ``package.module:name`` of a
+:class:`seqgan.config.Component`.
+"""
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import torch
+from torch import Tensor
+
+import seqgan
+from seqgan import checkpoint
+from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
+from seqgan.config import (
+    Component,
+    ComponentConfig,
+    Range,
+    Settings,
+    find_component,
+    flag_name,
+    flatten,
+    from_settings,
+    merge,
+    read_toml,
+    to_settings,
+    to_toml,
+    validate,
+)
+from seqgan.evaluation.evaluator import EvaluationConfig, EvaluationResult, Evaluator
+from seqgan.evaluation.likelihood import nll, sequence_nll
+from seqgan.evaluation.signature import Signature
+from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
+from seqgan.models.discriminator import Discriminator
+from seqgan.models.generator import Generator
+from seqgan.models.lstm import LSTMConfig, LSTMGenerator
+from seqgan.models.transformer import TransformerConfig, TransformerGenerator
+from seqgan.oracle_corpus import OracleCorpusConfig, build_oracle, draw_oracle_corpus
+from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig, Reward
+from seqgan.rewards.rollout import RolloutConfig, action_values
+from seqgan.run_folder import RunFolder
+from seqgan.sampling import Trajectories, sample
+from seqgan.seeding import derive_seed, make_rng
+from seqgan.text import corpora
+from seqgan.text.batching import Batch, Batches, pad
+from seqgan.text.prepared import PreparedCorpus
+from seqgan.text.sequences import Sequences
+from seqgan.text.sources import DocstringsCorpusConfig
+from seqgan.tracking import Tracker, TrackingConfig
+from seqgan.training.adversarial import AdversarialConfig, AdversarialPhase, Algorithm
+from seqgan.training.discriminator import (
+    DiscriminatorPhase,
+    DiscriminatorTrainer,
+    DiscriminatorTrainingConfig,
+)
+from seqgan.training.loop import TrainingLoop
+from seqgan.training.mle import MLEConfig, MLEPhase, MLETrainer
+from seqgan.training.phase import Evaluate
+
+CORPORA = {**corpora.CORPORA, "oracle": Component(OracleCorpusConfig, draw_oracle_corpus)}
+GENERATORS = {
+    "lstm": Component(LSTMConfig, LSTMGenerator),
+    "transformer": Component(TransformerConfig, TransformerGenerator),
+}
+DISCRIMINATORS = {"cnn": Component(CNNDiscriminatorConfig, CNNDiscriminator)}
+REWARDS = {"discriminator": Component(DiscriminatorRewardConfig, DiscriminatorReward)}
+ALGORITHMS = {"reinforce": Component(ReinforceConfig, Reinforce)}
+TABLES: Mapping[str, Mapping[str, Component]] = {
+    "corpus": CORPORA,
+    "generator": GENERATORS,
+    "discriminator": DISCRIMINATORS,
+    "reward": REWARDS,
+    "algorithm": ALGORITHMS,
+}
+PRESETS = resources.files(seqgan) / "presets"
+CHANGEABLE = ("device", "tracking.")  # settings that may differ when a run is resumed
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """All settings of an experiment."""
+
+    seed: Annotated[int, Range(minimum=0, maximum=2**62)] = 0
+    """Seed of everything random: models, order of the data, samples, rollouts."""
+    device: str = "auto"
+    """Where to work: cpu, cuda, cuda:N, or auto (cuda where there is one)."""
+    corpus: ComponentConfig = field(default_factory=DocstringsCorpusConfig)
+    generator: ComponentConfig = field(default_factory=LSTMConfig)
+    mle: MLEConfig = field(default_factory=MLEConfig)
+    discriminator: ComponentConfig = field(default_factory=CNNDiscriminatorConfig)
+    discriminator_training: DiscriminatorTrainingConfig = field(default_factory=DiscriminatorTrainingConfig)
+    reward: ComponentConfig = field(default_factory=DiscriminatorRewardConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    algorithm: ComponentConfig = field(default_factory=ReinforceConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+
+def preset_names() -> list[str]:
+    """The built-in presets."""
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in PRESETS.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def preset_settings(name: str) -> Settings:
+    """The settings of a preset, over those of the preset that it extends.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if name not in preset_names():
+        raise ValueError(f"--preset: no {name!r}; choose {', '.join(preset_names())}")
+    settings = read_toml(Path(str(PRESETS / f"{name}.toml")))
+    base = settings.pop("extends", None)
+    return settings if base is None else merge(preset_settings(base), settings)
+
+
+def load_config(*layers: Settings, source: str = "settings") -> ExperimentConfig:
+    """Validated settings from nested dictionaries, later ones over earlier ones.
+
+    Raises:
+        ValueError: A name that does not exist, or a value of another type or out of range.
+    """
+    config = from_settings(ExperimentConfig, merge(*layers), TABLES, source)
+    validate(config)
+    return config
+
+
+def load_preset(name: str, *layers: Settings) -> ExperimentConfig:
+    """A preset, changed by nested dictionaries."""
+    return load_config(preset_settings(name), *layers, source=f"preset {name}")
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: It is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"--device: no {name!r}; choose cpu, cuda, cuda:N or auto")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"--device: {name} is not there ({torch.cuda.device_count()} CUDA devices); choose cpu"
+        )
+    return device
+
+
+def prepare_corpus(config: ComponentConfig, cache: Path | None = None) -> PreparedCorpus:
+    """The corpus that the settings describe, read from ``cache`` where it was prepared before.
+
+    Raises:
+        ValueError: Its text or its settings cannot be used; names the file or flag.
+    """
+    build = find_component(config.kind, CORPORA, "corpus.kind").build
+    if cache is None or config.kind not in CORPORA:
+        return cast(PreparedCorpus, build(config))
+    folder = cache / f"{config.kind}-{_corpus_key(config)}"
+    if (folder / "corpus.json").exists():
+        return PreparedCorpus.load(folder)
+    corpus = cast(PreparedCorpus, build(config))
+    corpus.save(folder)
+    return corpus
+
+
+def _corpus_key(config: ComponentConfig) -> str:
+    """Changes with the settings, the content of the files that they name, and what reads them."""
+    settings = to_settings(config)
+    digest = hashlib.sha256(f"{to_toml(settings)}{seqgan.__version__}{sys.version}".encode())
+    for path in (value for value in settings.values() if isinstance(value, Path)):
+        files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+        for file in (file for file in files if file.is_file()):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+class Experiment:
+    """Corpus, models, trainers and phases of one run, built from its settings.
+
+    Without ``run`` nothing is written. With it, the folder is created or, if it is there, gone on with.
+
+    Raises:
+        ValueError: Settings, corpus, device or run folder cannot be used; names what and why.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        run: Path | None = None,
+        *,
+        cache: Path | None = None,
+        quiet: bool = True,
+    ) -> None:
+        validate(config)
+        self.config = config
+        self.device = find_device(config.device)
+        self.run = None if run is None else RunFolder(run)
+        self.quiet = quiet
+        self.corpus = self._load_corpus(cache)
+        self.vocabulary = self.corpus.vocabulary
+        self.tokenizer = self.corpus.build_tokenizer()
+        self.rng = make_rng(self.device, config.seed, "training")
+        torch.manual_seed(derive_seed(config.seed, "dropout"))
+        self.policy = self.build_generator()
+        self.discriminator = self.build_discriminator()
+
+    @classmethod
+    def open(cls, run: Path, *, device: str | None = None) -> "Experiment":
+        """The experiment of an existing run folder, with the settings it was made with.
+
+        Raises:
+            ValueError: The folder is no run, or of another version, or damaged.
+        """
+        settings = RunFolder(run).read_settings()
+        config = load_config(settings, source=str(RunFolder(run).config))
+        return cls(config if device is None else dataclasses.replace(config, device=device), run)
+
+    # Building.
+
+    def _load_corpus(self, cache: Path | None) -> PreparedCorpus:
+        if self.run is None:
+            return prepare_corpus(self.config.corpus, cache)
+        settings = to_settings(self.config)
+        if self.run.exists():
+            refuse_other_settings(settings, to_settings(load_config(self.run.read_settings())), self.run.path)
+            return PreparedCorpus.load(self.run.corpus)
+        corpus = prepare_corpus(self.config.corpus, cache)
+        corpus.save(self.run.corpus)
+        if isinstance(self.config.corpus, OracleCorpusConfig):
+            oracle = build_oracle(self.config.corpus)
+            checkpoint.save(self.run.corpus / "oracle.pt", {"oracle": oracle.state_dict()})
+        self.run.write_settings(settings)
+        return corpus
+
+    def build_generator(self) -> Generator:
+        """A generator with fresh weights."""
+        build = find_component(self.config.generator.kind, GENERATORS, "generator.kind").build
+        rng = make_rng("cpu", self.config.seed, "generator")
+        generator = build(
+            self.config.generator,
+            vocabulary_size=self.vocabulary.size,
+            bos_id=self.vocabulary.bos_id,
+            forbidden=self.vocabulary.forbidden,
+            rng=rng,
+        )
+        return cast(Generator, generator.to(self.device))
+
+    def build_discriminator(self) -> Discriminator:
+        """A discriminator with fresh weights."""
+        build = find_component(self.config.discriminator.kind, DISCRIMINATORS, "discriminator.kind").build
+        rng = make_rng("cpu", self.config.seed, "discriminator")
+        discriminator = build(self.config.discriminator, vocabulary_size=self.vocabulary.size, rng=rng)
+        return cast(Discriminator, discriminator.to(self.device))
+
+    @cached_property
+    def oracle(self) -> Generator | None:
+        """The oracle that drew the corpus, where one did."""
+        if not isinstance(self.config.corpus, OracleCorpusConfig):
+            return None
+        if self.run is None:
+            return build_oracle(self.config.corpus).to(self.device)
+        config = dataclasses.replace(self.config.corpus, path=None, vocabulary_size=self.vocabulary.size)
+        oracle = build_oracle(config)
+        oracle.load_state_dict(checkpoint.load(self.run.corpus / "oracle.pt")["oracle"])
+        return oracle.to(self.device)
+
+    def split(self, part: str) -> Batch:
+        """All sequences of ``train``, ``validation`` or ``test``, padded, on the device."""
+        padded = pad(self.corpus.sequences(part), self.vocabulary.pad_id, self.corpus.max_length)
+        return padded.to(self.device)
+
+    def evaluator(self, part: str, num_samples: int) -> Evaluator:
+        """What measures generators against a part of the corpus."""
+        text = self.split(part)
+        return Evaluator(
+            text.tokens,
+            text.mask,
+            split=part,
+            config=self.config.evaluation,
+            num_samples=num_samples,
+            decode=self.decode,
+            signature=Signature(
+                tokenizer=self.corpus.tokenizer, case="lower" if self.corpus.lower_case else "kept"
+            ),
+            vocabulary_size=self.vocabulary.size,
+            eos_id=self.vocabulary.eos_id,
+            unk_id=self.vocabulary.unk_id,
+            oracle=self.oracle,
+            seed=self.config.seed,
+        )
+
+    @cached_property
+    def reward(self) -> Reward:
+        """The reward of finished sequences."""
+        build = find_component(self.config.reward.kind, REWARDS, "reward.kind").build
+        return cast(Reward, build(self.config.reward, self.discriminator.score))
+
+    def action_values(self, policy: Generator, trajectories: Trajectories) -> Tensor:
+        """Monte-Carlo action values (B, T) of sampled sequences, completed by ``policy``."""
+        config = self.config.rollout
+        return action_values(
+            policy,
+            trajectories.tokens,
+            trajectories.mask,
+            self.reward,
+            num_rollouts=config.num_rollouts,
+            temperature=config.temperature,
+            max_rows=config.max_rows,
+            precision=config.precision,
+            eos_id=self.vocabulary.eos_id,
+            pad_id=self.vocabulary.pad_id,
+            rng=self.rng,
+        )
+
+    # Training.
+
+    @cached_property
+    def loop(self) -> TrainingLoop:
+        """The three phases, and where they stand: resumed from the run folder if it holds a checkpoint."""
+        config = self.config
+        evaluate: Evaluate = self.evaluator("validation", config.evaluation.num_samples_in_training)
+        validation, train = self.split("validation"), self.split("train")
+        mle = MLEPhase(
+            self._mle_trainer(config.mle),
+            evaluate=evaluate,
+            validation_nll=lambda g: nll(g, validation.tokens, validation.mask).value,
+            on_best=partial(self.save_generator, "best"),
+        )
+        discriminator = DiscriminatorTrainer(
+            self.discriminator,
+            config.discriminator_training,
+            real=train,
+            held_out=validation,
+            sample_negatives=partial(self._sample, self.policy, rng=self.rng),
+            seed=config.seed,
+        )
+        algorithm = self._build_algorithm()
+        adversarial = AdversarialPhase(
+            config.adversarial,
+            algorithm,
+            policy=self.policy,
+            mle=self._mle_trainer(
+                dataclasses.replace(config.mle, learning_rate=config.adversarial.mle_learning_rate)
+            ),
+            discriminator=discriminator,
+            evaluate=evaluate,
+            on_best=partial(self.save_generator, "best"),
+        )
+        loop = TrainingLoop(
+            [mle, DiscriminatorPhase(discriminator), adversarial],
+            {
+                "policy": self.policy,
+                "discriminator_model": self.discriminator,
+                "discriminator_trainer": discriminator,
+                "algorithm": algorithm,
+            },
+            rng=self.rng,
+            tracker=Tracker(None if self.run is None else self.run.path),
+            config=config.tracking,
+            checkpoint_path=None if self.run is None else self.run.state,
+            header=self._header(),
+            on_save=partial(self.save_generator, "last"),
+            quiet=self.quiet,
+        )
+        if not loop.resume():
+            settings = to_toml(to_settings(config))
+            loop.tracker.log_text(0, "settings", settings.splitlines())
+        return loop
+
+    def _mle_trainer(self, config: MLEConfig) -> MLETrainer:
+        batches = Batches(
+            self.corpus.train,
+            batch_size=config.batch_size,
+            pad_id=self.vocabulary.pad_id,
+            seed=self.config.seed,
+            length=None if self.device.type == "cpu" else self.corpus.max_length,
+        )
+        return MLETrainer(self.policy, batches, config, len(self.corpus.train.ids))
+
+    def _build_algorithm(self) -> Algorithm:
+        build = find_component(self.config.algorithm.kind, ALGORITHMS, "algorithm.kind").build
+        algorithm = build(
+            self.config.algorithm,
+            policy=self.policy,
+            action_values=self.action_values,
+            max_length=self.corpus.max_length,
+            eos_id=self.vocabulary.eos_id,
+            rng=self.rng,
+        )
+        return cast(Algorithm, algorithm)
+
+    def pretrain(self) -> None:
+        """Train the generator by maximum likelihood, then the discriminator against it.
+
+        Raises:
+            Interrupted: A signal asked to stop; everything is saved.
+        """
+        self.loop.run("discriminator")
+
+    def train(self) -> None:
+        """Everything that is left, to the end of the adversarial phase.
+
+        Raises:
+            Interrupted: A signal asked to stop; everything is saved.
+        """
+        self.loop.run("adversarial")
+
+    # Generators on disk.
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "settings": to_toml(to_settings(self.config)),
+            "vocabulary": self.vocabulary.to_json(),
+            "corpus": self.corpus.digest,
+        }
+
+    def save_generator(self, which: str, phase: str) -> None:
+        """Save the generator as it is now as ``PHASE-which``; the discriminator's phase has none of its own."""
+        if self.run is not None and phase != "discriminator":
+            payload = {**self._header(), "generator": self.policy.state_dict()}
+            checkpoint.save(self.run.generator(f"{phase}-{which}"), payload)
+
+    def load_generator(self, name: str | None = None) -> Generator:
+        """The generator of that name, or the furthest that there is: adversarial-last, then mle-best.
+
+        Raises:
+            ValueError: There is none of that name; names those that there are.
+        """
+        if self.run is None:
+            return self.policy
+        names = self.run.find_generators()
+        chosen = name or next((n for n in ("adversarial-last", "mle-best", "mle-last") if n in names), None)
+        if chosen not in names:
+            there = ", ".join(names) or "none yet; pretrain first"
+            raise ValueError(
+                f"--checkpoint: {self.run.path} has no {chosen or 'generator'}; there is {there}"
+            )
+        path = self.run.generator(chosen)
+        payload = checkpoint.load(path)
+        if payload.get("corpus") != self.corpus.digest:
+            raise ValueError(f"{path}: made with another corpus than {self.run.corpus}")
+        generator = self.build_generator()
+        try:
+            generator.load_state_dict(payload["generator"])
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(
+                f"{path}: does not fit the run's settings: {str(error).splitlines()[0]}"
+            ) from error
+        return generator
+
+    # Using a generator.
+
+    def _sample(self, generator: Generator, num_sequences: int, **options: Any) -> Trajectories:
+        return sample(
+            generator,
+            num_sequences,
+            self.corpus.max_length,
+            eos_id=self.vocabulary.eos_id,
+            pad_id=self.vocabulary.pad_id,
+            precision=self.config.rollout.precision,
+            **options,
+        )
+
+    def sample(
+        self,
+        num_sentences: int,
+        *,
+        generator: Generator | None = None,
+        seed: int = 0,
+        prefix: str = "",
+        **options: Any,
+    ) -> list[list[str]]:
+        """Sentences as lists of tokens; ``options`` are temperature, top_k and top_p."""
+        start = self.encode(prefix)[:-1] if self.vocabulary.eos_id is not None else self.encode(prefix)
+        rng = make_rng(self.device, seed, "generate")
+        trajectories = self._sample(generator or self.policy, num_sentences, rng=rng, prefix=start, **options)
+        rows = zip(trajectories.tokens.cpu(), trajectories.mask.cpu(), strict=True)
+        return [self.vocabulary.decode(tokens[mask].tolist()) for tokens, mask in rows]
+
+    def score(self, sentences: Sequence[str]) -> list[float]:
+        """Log-likelihood of each sentence in nats per token, EOS included."""
+        batch = pad(Sequences.from_lists(map(self.encode, sentences)), self.vocabulary.pad_id)
+        sums = sequence_nll(self.policy, batch.tokens, batch.mask)
+        return [float(total) for total in -sums / batch.mask.sum(1)]
+
+    def evaluate(self, generator: Generator | None = None, **options: Any) -> EvaluationResult:
+        """Quality, diversity and likelihood against the test text."""
+        return self._test_evaluator(generator or self.policy, **options)
+
+    @cached_property
+    def _test_evaluator(self) -> Evaluator:
+        return self.evaluator("test", self.config.evaluation.num_samples)
+
+    def encode(self, sentence: str) -> list[int]:
+        """Token ids of a sentence, with EOS where the vocabulary has one."""
+        return self.vocabulary.encode(self.tokenizer.tokenize(sentence))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """A sentence for people."""
+        return self.tokenizer.detokenize(self.vocabulary.decode(ids))
+
+
+def refuse_other_settings(new: Settings, old: Settings, run: Path) -> None:
+    """Say which settings differ from those of an existing run.
+
+    Raises:
+        ValueError: Some do; names the first, both values, and what to do.
+    """
+    from_new, from_old = flatten(new), flatten(old)
+    for name in sorted(from_new.keys() | from_old.keys()):
+        before, now = from_old.get(name), from_new.get(name)
+        if before != now and not name.startswith(CHANGEABLE):
+            raise ValueError(
+                f"{flag_name(name)}: {now} differs from {before}, with which {run} was made; "
+                "leave it out to go on, or name another --run"
+            )

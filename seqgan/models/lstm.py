@@ -1,0 +1,99 @@
+"""The LSTM generator: embedding, LSTM, a linear layer to the vocabulary (Yu et al. 2017, section 3.3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqgan.config import ComponentConfig, Range
+from seqgan.models.generator import Generator, State
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTMConfig(ComponentConfig):
+    """Settings of :class:`LSTMGenerator`; the sizes are the paper's."""
+
+    kind: str = "lstm"
+    """The LSTM generator."""
+    embedding_size: Annotated[int, Range(minimum=1)] = 32
+    """Numbers per token vector; at least 1."""
+    hidden_size: Annotated[int, Range(minimum=1)] = 32
+    """Units per LSTM layer; at least 1."""
+    num_layers: Annotated[int, Range(minimum=1)] = 1
+    """LSTM layers; at least 1."""
+    dropout: Annotated[float, Range(minimum=0, maximum=0.95)] = 0.0
+    """Share of units zeroed in training, on embeddings, between layers and on the output; 0 to 0.95."""
+    initial_scale: Annotated[float, Range(minimum=0)] = 0.1
+    """Standard deviation of the normal distribution that every weight starts from; the paper's is 0.1."""
+
+
+@dataclass(frozen=True)
+class LSTMState(State):
+    """Hidden and cell vectors of every layer."""
+
+    hidden: Float[Tensor, "B L H"]
+    cell: Float[Tensor, "B L H"]
+
+
+class LSTMGenerator(Generator):
+    """Embedding, LSTM layers and an output layer; every weight and bias drawn from N(0, initial_scale).
+
+    torch keeps two bias vectors per layer that only ever act as their sum; the second starts at 0.
+    """
+
+    def __init__(
+        self,
+        config: LSTMConfig,
+        *,
+        vocabulary_size: int,
+        bos_id: int,
+        forbidden: Sequence[int] = (),
+        rng: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
+        self.config = config
+        self.embedding = nn.Embedding(vocabulary_size, config.embedding_size)
+        between_layers = config.dropout if config.num_layers > 1 else 0.0
+        self.lstm = nn.LSTM(
+            config.embedding_size,
+            config.hidden_size,
+            config.num_layers,
+            dropout=between_layers,
+            batch_first=True,
+        )
+        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.hidden_size))
+        self.output_bias = nn.Parameter(torch.empty(vocabulary_size))
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                if "bias_hh" in name:
+                    parameter.zero_()
+                else:
+                    parameter.normal_(0.0, config.initial_scale, generator=rng)
+
+    def initial_state(self, batch_size: int) -> LSTMState:
+        """Zeros."""
+        zeros = self.output_bias.new_zeros(batch_size, self.config.num_layers, self.config.hidden_size)
+        return LSTMState(zeros, zeros)
+
+    def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B H"], LSTMState]:
+        """Read one token per row; the top layer's hidden vector predicts the next."""
+        assert isinstance(state, LSTMState)
+        inputs = self.embedding(tokens)
+        hiddens, cells = [], []
+        for layer, parameters in enumerate(self.lstm.all_weights):
+            previous = state.hidden[:, layer], state.cell[:, layer]
+            inputs, cell = torch.lstm_cell(self._drop(inputs), previous, *parameters)
+            hiddens.append(inputs)
+            cells.append(cell)
+        return self._drop(inputs), LSTMState(torch.stack(hiddens, 1), torch.stack(cells, 1))
+
+    def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        """Read whole sequences by torch's fused LSTM."""
+        return self._drop(self.lstm(self._drop(self.embedding(inputs)))[0])
+
+    def _drop(self, vectors: Tensor) -> Tensor:
+        return functional.dropout(vectors, self.config.dropout, self.training)

@@ -1,0 +1,81 @@
+"""The oracle: an LSTM with known weights that stands for the true distribution (Yu et al. 2017, section 4)."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqgan.models.lstm import LSTMConfig, LSTMGenerator
+
+GATES = ("i", "f", "c", "o")  # the file's names of input, forget, candidate and output, in torch's order
+
+
+def load_oracle(path: Path | str) -> LSTMGenerator:
+    """The oracle whose parameters lie in an ``.npz`` file, start token 0, nothing forbidden.
+
+    Arrays: ``embedding`` (V, E); for each gate g in i, f, o (output) and c (candidate) ``W_g`` (E, H),
+    ``U_g`` (H, H) and ``b_g`` (H,), used as x·W + h·U + b; ``W_out`` (H, V) and ``b_out`` (V,).
+
+    Raises:
+        ValueError: The file cannot be read, or an array is missing or of the wrong shape.
+    """
+    arrays = _read(Path(path))
+    vocabulary_size, embedding_size = arrays["embedding"].shape
+    config = LSTMConfig(embedding_size=embedding_size, hidden_size=len(arrays["W_out"]), initial_scale=0.0)
+    oracle = LSTMGenerator(config, vocabulary_size=vocabulary_size, bos_id=0)
+    oracle.load_state_dict(
+        {
+            "embedding.weight": arrays["embedding"],
+            "lstm.weight_ih_l0": torch.cat([arrays[f"W_{gate}"].t() for gate in GATES]),
+            "lstm.weight_hh_l0": torch.cat([arrays[f"U_{gate}"].t() for gate in GATES]),
+            "lstm.bias_ih_l0": torch.cat([arrays[f"b_{gate}"] for gate in GATES]),
+            "lstm.bias_hh_l0": oracle.lstm.bias_hh_l0,
+            "output_weight": arrays["W_out"].t(),
+            "output_bias": arrays["b_out"],
+        }
+    )
+    return _frozen(oracle)
+
+
+def random_oracle(
+    rng: torch.Generator, *, vocabulary_size: int = 5000, embedding_size: int = 32, hidden_size: int = 32
+) -> LSTMGenerator:
+    """An oracle with every parameter drawn from N(0, 1), start token 0, nothing forbidden."""
+    config = LSTMConfig(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=1.0)
+    return _frozen(LSTMGenerator(config, vocabulary_size=vocabulary_size, bos_id=0, rng=rng))
+
+
+def _frozen(oracle: LSTMGenerator) -> LSTMGenerator:
+    return oracle.eval().requires_grad_(False)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The arrays of an oracle file as float32 tensors, their names and shapes checked."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, EOFError, AttributeError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a readable .npz file of numbers ({error})") from error
+    embedding, output = arrays.get("embedding"), arrays.get("W_out")
+    if embedding is None or output is None or embedding.ndim != 2 or output.ndim != 2:
+        raise ValueError(f"{path}: an oracle needs the matrices embedding (V, E) and W_out (H, V)")
+    vocabulary_size, embedding_size = embedding.shape
+    hidden_size = output.shape[0]
+    shapes: dict[str, tuple[int, ...]] = {
+        "embedding": (vocabulary_size, embedding_size),
+        "W_out": (hidden_size, vocabulary_size),
+        "b_out": (vocabulary_size,),
+    }
+    for gate in GATES:
+        shapes[f"W_{gate}"] = (embedding_size, hidden_size)
+        shapes[f"U_{gate}"] = (hidden_size, hidden_size)
+        shapes[f"b_{gate}"] = (hidden_size,)
+    for name, shape in shapes.items():
+        if name not in arrays or arrays[name].shape != shape:
+            found = arrays[name].shape if name in arrays else "nothing"
+            raise ValueError(f"{path}: {name} is {found}; it must be an array of shape {shape}")
+        if not np.issubdtype(arrays[name].dtype, np.floating) or not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{path}: {name} holds something other than finite floating-point numbers")
+    return {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in shapes}

@@ -1,0 +1,86 @@
+"""A discriminator that is log-linear in pairs of neighbouring tokens, and generalises where a CNN memorises."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqgan.config import ComponentConfig, Range
+from seqgan.models.discriminator import Discriminator
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsDiscriminatorConfig(ComponentConfig):
+    """Settings of the pairs discriminator."""
+
+    kind: str = "pairs"
+    """Which discriminator: a built-in name, or an import path ``package.module:Class``."""
+    rank: Annotated[int, Range(minimum=1)] = 32
+    """Rank of the matrix of pair scores: numbers per token and side."""
+    distances: Annotated[tuple[int, ...], Range(minimum=1)] = (1,)
+    """Steps between the two tokens of a pair; 1 is neighbours, each distance has weights of its own."""
+    l2: Annotated[float, Range(minimum=0.0)] = 2e-4
+    """Penalty on all parameters: this times half the sum of their squares."""
+    initial_scale: Annotated[float, Range(minimum=0.0)] = 0.1
+    """Standard deviation of the normal distribution that token vectors start from; biases start at 0."""
+
+
+class PairsDiscriminator(Discriminator):
+    """The logit is a sum over the real tokens of what each adds, given the tokens some steps before it:
+
+        logit = c + sum_t [ b(y_t) + sum_d u_d(y_{t−d}) · w_d(y_t) ],
+
+    with a learned start vector u_d for what lies before the first token. A low-rank, regularised
+    bigram log-ratio: a token costs O(rank), and the logits of prefixes are running sums.
+
+    Raises:
+        ValueError: ``distances`` is empty or names one twice.
+    """
+
+    def __init__(
+        self,
+        config: PairsDiscriminatorConfig,
+        *,
+        vocabulary_size: int,
+        rng: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if not config.distances or len(set(config.distances)) < len(config.distances):
+            raise ValueError(
+                f"--discriminator.distances: {config.distances} must be one or more different numbers"
+            )
+        self.config = config
+        size = len(config.distances), vocabulary_size, config.rank
+        self.start_vectors = nn.Parameter(torch.empty(size[0], 1, config.rank))
+        self.previous_vectors = nn.Parameter(torch.empty(size))
+        self.current_vectors = nn.Parameter(torch.empty(size))
+        self.token_biases = nn.Parameter(torch.zeros(vocabulary_size, 1))
+        self.bias = nn.Parameter(torch.zeros(()))
+        for vectors in (self.start_vectors, self.previous_vectors, self.current_vectors):
+            nn.init.normal_(vectors, 0.0, config.initial_scale, generator=rng)
+
+    def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
+        """The logit of every sequence."""
+        return self.bias + self._increments(tokens, mask).sum(1)
+
+    def prefix_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+        """The logit of every prefix alone; behind the mask it keeps its last value."""
+        return self.bias + self._increments(tokens, mask).cumsum(1)
+
+    def penalty(self) -> Float[Tensor, ""]:
+        """``l2`` times half the sum of squares of all parameters."""
+        squares = [parameter.square().sum() for parameter in self.parameters()]
+        return 0.5 * self.config.l2 * torch.stack(squares).sum()
+
+    def _increments(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+        """What every token adds to the logit; 0 behind the mask."""
+        increments = functional.embedding(tokens, self.token_biases).squeeze(-1)
+        vectors = zip(self.start_vectors, self.previous_vectors, self.current_vectors, strict=True)
+        for distance, (start, previous, current) in zip(self.config.distances, vectors, strict=True):
+            starts = start.expand(len(tokens), min(distance, tokens.shape[1]), -1)
+            befores = torch.cat([starts, functional.embedding(tokens[:, :-distance], previous)], 1)
+            increments = increments + (befores * functional.embedding(tokens, current)).sum(-1)
+        return increments.masked_fill(~mask, 0.0)

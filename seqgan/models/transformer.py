@@ -1,0 +1,172 @@
+"""The transformer generator: pre-norm, causal, with a cache of keys and values (Vaswani et al. 2017)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqgan.config import ComponentConfig, Range
+from seqgan.models.fast_linear import fast_linear
+from seqgan.models.generator import Generator, State
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(ComponentConfig):
+    """Settings of :class:`TransformerGenerator`."""
+
+    kind: str = "transformer"
+    """The transformer generator."""
+    model_size: Annotated[int, Range(minimum=1)] = 32
+    """Numbers per token vector and per hidden vector; a multiple of num_heads."""
+    num_layers: Annotated[int, Range(minimum=1)] = 2
+    """Blocks of attention and feed-forward; at least 1."""
+    num_heads: Annotated[int, Range(minimum=1)] = 2
+    """Attention heads per block; at least 1."""
+    feed_forward_factor: Annotated[int, Range(minimum=1)] = 4
+    """Units of the feed-forward layer, in multiples of model_size; at least 1."""
+    dropout: Annotated[float, Range(minimum=0, maximum=0.95)] = 0.0
+    """Share of units zeroed in training, on embeddings, on what each block adds and on the output; 0 to 0.95."""
+    max_length: Annotated[int, Range(minimum=1)] = 128
+    """Longest sequence in tokens that the learned positions cover; at least 1."""
+    initial_scale: Annotated[float, Range(minimum=0)] = 0.1
+    """Standard deviation of the normal distribution that embeddings and matrices start from."""
+
+
+@dataclass(frozen=True)
+class TransformerState(State):
+    """Keys and values of all steps read so far: S grows by one with each token.
+
+    It grows by a copy, so that a state, once made, never changes and several branches may go on from it.
+    """
+
+    keys: Float[Tensor, "B L heads S D"]
+    values: Float[Tensor, "B L heads S D"]
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        size, inner = config.model_size, config.model_size * config.feed_forward_factor
+        self.config = config
+        self.attention_norm = nn.LayerNorm(size)
+        self.attention_in = nn.Linear(size, 3 * size)
+        self.attention_out = nn.Linear(size, size)
+        self.feed_forward_norm = nn.LayerNorm(size)
+        self.feed_forward_in = nn.Linear(size, inner)
+        self.feed_forward_out = nn.Linear(inner, size)
+
+    def forward(
+        self, x: Float[Tensor, "B T M"], past: tuple[Tensor, Tensor] | None
+    ) -> tuple[Float[Tensor, "B T M"], Tensor, Tensor]:
+        """The block's output, and the keys and values (B, heads, S, D) of all steps so far.
+
+        Without ``past`` the T steps see themselves and those before them; with it there is one step,
+        which sees everything.
+        """
+        queries, keys, values = self._project(self.attention_norm(x))
+        if past is not None:
+            keys, values = torch.cat([past[0], keys], 2), torch.cat([past[1], values], 2)
+        attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=past is None)
+        x = x + self._drop(_apply(self.attention_out, attended.transpose(1, 2).flatten(2)))
+        inner = functional.gelu(_apply(self.feed_forward_in, self.feed_forward_norm(x)))
+        return x + self._drop(_apply(self.feed_forward_out, inner)), keys, values
+
+    def _project(self, x: Tensor) -> list[Tensor]:
+        """Queries, keys and values, each (B, heads, T, D)."""
+        joined = _apply(self.attention_in, x)
+        shape = (3, self.config.num_heads, self.config.model_size // self.config.num_heads)
+        return list(joined.unflatten(-1, shape).permute(2, 0, 3, 1, 4))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.config.dropout, self.training)
+
+
+class TransformerGenerator(Generator):
+    """Learned positions, pre-norm blocks, a last layer norm, and an output layer of its own.
+
+    Raises:
+        ValueError: ``num_heads`` does not divide ``model_size``; or, later, a sequence is longer
+            than ``max_length``.
+    """
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        *,
+        vocabulary_size: int,
+        bos_id: int,
+        forbidden: Sequence[int] = (),
+        rng: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
+        if config.model_size % config.num_heads:
+            raise ValueError(
+                f"num_heads: {config.num_heads} does not divide model_size {config.model_size}; it must"
+            )
+        self.config = config
+        self.embedding = nn.Embedding(vocabulary_size, config.model_size)
+        self.positions = nn.Embedding(config.max_length, config.model_size)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.norm = nn.LayerNorm(config.model_size)
+        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.model_size))
+        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
+        with torch.no_grad():
+            for parameter in self.parameters():
+                if parameter.dim() > 1:
+                    parameter.normal_(0.0, config.initial_scale, generator=rng)
+            for block in self.blocks:
+                block.attention_in.bias.zero_()
+                block.attention_out.bias.zero_()
+                block.feed_forward_in.bias.zero_()
+                block.feed_forward_out.bias.zero_()
+
+    def initial_state(self, batch_size: int) -> TransformerState:
+        """A cache of no steps."""
+        c = self.config
+        empty = self.output_bias.new_zeros(
+            batch_size, c.num_layers, c.num_heads, 0, c.model_size // c.num_heads
+        )
+        return TransformerState(empty, empty)
+
+    def advance(
+        self, tokens: Int[Tensor, "B"], state: State
+    ) -> tuple[Float[Tensor, "B H"], TransformerState]:
+        """Read one token per row, attending to the cache."""
+        assert isinstance(state, TransformerState)
+        x = self._embed(tokens[:, None], start=state.keys.shape[3])
+        all_keys, all_values = [], []
+        for layer, block in enumerate(self.blocks):
+            x, keys, values = block(x, (state.keys[:, layer], state.values[:, layer]))
+            all_keys.append(keys)
+            all_values.append(values)
+        hidden = self._drop(self.norm(x[:, 0]))
+        return hidden, TransformerState(torch.stack(all_keys, 1), torch.stack(all_values, 1))
+
+    def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        """Read whole sequences at once under the causal mask."""
+        x = self._embed(inputs, start=0)
+        for block in self.blocks:
+            x, _, _ = block(x, None)
+        return self._drop(self.norm(x))
+
+    def _embed(self, tokens: Int[Tensor, "B T"], start: int) -> Float[Tensor, "B T M"]:
+        stop = start + tokens.shape[1]
+        if stop > self.config.max_length:
+            raise ValueError(
+                f"max_length: {self.config.max_length} is too small for a sequence of {stop} tokens; "
+                "it must be at least as long as the longest sequence"
+            )
+        return self._drop(self.embedding(tokens) + self.positions.weight[start:stop])
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.config.dropout, self.training)
+
+
+def _apply(layer: nn.Linear, x: Tensor) -> Tensor:
+    return fast_linear(x, layer.weight, layer.bias)

@@ -1,0 +1,86 @@
+"""Convolutions over tokens and their maximum over time, in the three ways the CNN discriminator needs.
+
+A filter of width k scores every window of k neighbouring tokens. A window counts from the step of
+its last token on, so all of this is causal: the maximum over the windows that end at or before
+step t belongs to the prefix of t + 1 tokens, and never looks at padding. The maximum starts from
+0, which behind a ReLU is neutral, so a prefix shorter than k has the maximum 0.
+
+``weight`` is (n, k·E) with the filter's first tap in its first E columns.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from seqgan.models.fast_linear import fast_linear
+
+
+def _window_scores(
+    embedded: Float[Tensor, "B T E"], weight: Float[Tensor, "n kE"], bias: Float[Tensor, "n"]
+) -> Float[Tensor, "B L n"]:
+    """Every window's score, by one matrix product on the windows laid out side by side (im2col)."""
+    batch_size, num_steps, embedding_size = embedded.shape
+    width = weight.shape[1] // embedding_size
+    windows = embedded.unfold(1, width, 1).transpose(2, 3).reshape(-1, width * embedding_size)
+    return fast_linear(windows, weight, bias).view(batch_size, num_steps - width + 1, len(weight))
+
+
+def final_maxima(
+    embedded: Float[Tensor, "B T E"],
+    mask: Bool[Tensor, "B T"],
+    weight: Float[Tensor, "n kE"],
+    bias: Float[Tensor, "n"],
+) -> Float[Tensor, "B n"]:
+    """The maximum over all windows that lie inside the mask: the feature of the whole sequence."""
+    width = weight.shape[1] // embedded.shape[2]
+    if embedded.shape[1] < width:
+        return embedded.new_zeros(len(embedded), len(weight))
+    scores = _window_scores(embedded, weight, bias)
+    scores = scores.masked_fill(~mask[:, width - 1 :, None], 0.0)
+    return scores.amax(1).relu()
+
+
+def running_maxima(
+    embedded: Float[Tensor, "B T E"], weight: Float[Tensor, "n kE"], bias: Float[Tensor, "n"]
+) -> Float[Tensor, "B T n"]:
+    """The maximum over the windows that have ended by each step: the feature of every prefix."""
+    width = weight.shape[1] // embedded.shape[2]
+    if embedded.shape[1] < width:
+        return embedded.new_zeros(*embedded.shape[:2], len(weight))
+    maxima = _window_scores(embedded, weight, bias).relu().cummax(1).values
+    return functional.pad(maxima, (0, 0, width - 1, 0))
+
+
+def tap_table(embedding: Float[Tensor, "V E"], weight: Float[Tensor, "n kE"]) -> Float[Tensor, "Vk n"]:
+    """What each token adds to the score of a window at each tap; row ``token·k + tap``."""
+    embedding_size = embedding.shape[1]
+    by_tap = weight.view(len(weight), -1, embedding_size).transpose(0, 1).reshape(-1, embedding_size)
+    return fast_linear(embedding, by_tap).view(-1, len(weight))
+
+
+def tabled_maxima(
+    tokens: Int[Tensor, "B T"],
+    lengths: Int[Tensor, "B"],
+    table: Float[Tensor, "Vk n"],
+    bias: Float[Tensor, "n"],
+    width: int,
+) -> Float[Tensor, "B n"]:
+    """:func:`final_maxima` by gathered sums over a :func:`tap_table`: k additions in place of k·E products.
+
+    Windows that reach behind a sequence's end are replaced by its last one, which leaves the
+    maximum as it is.
+    """
+    num_windows = tokens.shape[1] - width + 1
+    if num_windows < 1:
+        return table.new_zeros(len(tokens), len(bias))
+    # Step-major, so that the maximum runs over the leading dimension, at the speed of memory.
+    rows = (tokens.t() * width).unfold(0, width, 1) + torch.arange(width, device=tokens.device)
+    varied = int(lengths.min()) < tokens.shape[1]
+    if varied:
+        last = (lengths - width).clamp(min=0)
+        window = torch.arange(num_windows, device=tokens.device)[:, None].minimum(last)
+        rows = rows.gather(0, window[..., None].expand_as(rows))
+    scores = functional.embedding_bag(rows.flatten(0, 1), table, mode="sum")
+    maxima = scores.view(num_windows, len(tokens), -1).amax(0).add_(bias).relu_()
+    return maxima.masked_fill_((lengths < width)[:, None], 0.0) if varied else maxima

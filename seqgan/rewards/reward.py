@@ -1,0 +1,60 @@
+"""The contract of rewards, and the discriminator's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from seqgan.config import ComponentConfig
+
+Scorer = Callable[[Int[Tensor, "R T"], Bool[Tensor, "R T"]], Float[Tensor, "R"]]
+
+
+class Reward(Protocol):
+    """Anything that gives finished sequences a number; a plain function will do.
+
+    ``mask`` is True up to and including EOS, and what lies behind it must not matter. It is called
+    without gradient and puts whatever it asks into evaluation mode itself.
+    """
+
+    def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R"]:
+        """The reward of each sequence; the greater the better."""
+        ...
+
+
+class DenseReward(Protocol):
+    """A reward of every prefix, given at each step of finished sequences; it needs no rollouts."""
+
+    def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R T"]:
+        """The reward at each step; 0 behind the mask."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorRewardConfig(ComponentConfig):
+    """Settings of :class:`DiscriminatorReward`."""
+
+    kind: str = "discriminator"
+    """The discriminator's opinion."""
+    transform: Literal["probability", "logit"] = "probability"
+    """What is made of its logit: the probability of being real (0 to 1), or the logit itself."""
+
+
+class DiscriminatorReward:
+    """What a discriminator thinks of a sequence.
+
+    ``scorer`` gives the logit of being real. ``probability`` is sigmoid(logit), the reward of
+    Yu et al. 2017; ``logit`` is, for an optimal discriminator, log p(Y)/q(Y), so that its policy
+    gradient is that of -KL(q||p).
+    """
+
+    def __init__(self, config: DiscriminatorRewardConfig, scorer: Scorer) -> None:
+        self.config = config
+        self.scorer = scorer
+
+    def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R"]:
+        """The transformed logit of each sequence."""
+        logits = self.scorer(tokens, mask)
+        return logits.sigmoid() if self.config.transform == "probability" else logits

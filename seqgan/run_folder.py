@@ -1,0 +1,104 @@
+"""A run folder: settings, corpus, checkpoints, metrics and events of one experiment.
+
+::
+
+    config.toml      the resolved settings, with the format of the folder
+    corpus/          the prepared corpus and its vocabulary
+    checkpoints/     state.pt to resume from; PHASE-best.pt and PHASE-last.pt, generators only
+    evaluation/      scores and sentences of generators after training, one JSON file each
+    metrics.jsonl    one row per logged step
+    tensorboard/     the same as events
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqgan.checkpoint import FORMAT, write_atomically
+from seqgan.config import Settings, read_toml, to_toml
+
+GENERATORS = ("mle-best", "mle-last", "adversarial-best", "adversarial-last")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where everything of a run lies."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved settings."""
+        return self.path / "config.toml"
+
+    @property
+    def corpus(self) -> Path:
+        """The folder of the prepared corpus."""
+        return self.path / "corpus"
+
+    @property
+    def state(self) -> Path:
+        """The checkpoint to resume from."""
+        return self.path / "checkpoints" / "state.pt"
+
+    def generator(self, name: str) -> Path:
+        """The checkpoint of one generator."""
+        return self.path / "checkpoints" / f"{name}.pt"
+
+    def evaluation(self, name: str) -> Path:
+        """The scores of one generator."""
+        return self.path / "evaluation" / f"{name}.json"
+
+    def find_generators(self) -> list[str]:
+        """Names of the generators that exist."""
+        return [name for name in GENERATORS if self.generator(name).exists()]
+
+    def exists(self) -> bool:
+        """Whether the folder holds a run's settings."""
+        return self.config.exists()
+
+    def read_settings(self) -> Settings:
+        """The run's settings.
+
+        Raises:
+            ValueError: There is no such run, or another version made it; names the file.
+        """
+        if not self.exists():
+            raise ValueError(f"--run: {self.path} is no run folder (it has no config.toml)")
+        settings = read_toml(self.config)
+        found = settings.pop("format", None)
+        if found != FORMAT:
+            raise ValueError(f"{self.config}: run of format {found}; this version reads format {FORMAT}")
+        return settings
+
+    def write_settings(self, settings: Settings) -> None:
+        """Write the resolved settings."""
+        text = to_toml({"format": FORMAT, **settings})
+        write_atomically(self.config, lambda file: file.write(text.encode()))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from working on the same run; a folder that stays empty is removed.
+
+        Raises:
+            ValueError: Another process holds the run, or the folder cannot be written.
+        """
+        lock = self.path / ".lock"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = lock.open("w")
+        except OSError as error:
+            raise ValueError(f"--run: {self.path} cannot be written: {error.strerror}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ValueError(f"--run: another process is working on {self.path}") from error
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+                if not any(self.path.iterdir()):
+                    self.path.rmdir()

@@ -1,0 +1,247 @@
+"""Sampling from generators: one uniform number per token, by the inverse of the cumulative sum.
+
+:class:`TokenSampler` is the one place where tokens are drawn, for samples and for rollouts alike.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqgan.masking import mask_from_tokens
+from seqgan.models.fast_linear import fast_linear
+from seqgan.models.generator import IMPOSSIBLE, Generator
+
+Precision = Literal["float32", "bfloat16"]
+
+BITS_PER_NAT = 1 / math.log(2)
+BELOW_ONE = 1 - 2**-23  # a float32 times this is a smaller one
+SAFE_BITS = 100.0  # thousands of terms up to 2**100 still have a finite float32 sum
+BLOCK_SIZE = 128  # the most tokens in a block of the two-level search
+CACHE_ELEMENTS = 2**21  # logits held at once on a CPU: 8 MB, which its caches keep near
+DEVICE_ELEMENTS = 2**26  # the same elsewhere: 256 MB
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Sampled sequences. The mask is True up to and including EOS; behind it tokens are PAD."""
+
+    tokens: Int[Tensor, "B T"]
+    log_probs: Float[Tensor, "B T"]
+    """Nats, under the distribution that was sampled; 0 behind the mask and for a given prefix."""
+    mask: Bool[Tensor, "B T"]
+
+
+@contextmanager
+def inference(*modules: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradient inside; every submodule's own mode is restored afterwards."""
+    modes = [(part, part.training) for module in modules for part in module.modules()]
+    for module in modules:
+        module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def truncate_logits(
+    logits: Float[Tensor, "R V"], top_k: int | None, top_p: float | None
+) -> Float[Tensor, "R V"]:
+    """Rule out all but the ``top_k`` likeliest tokens, then all but the smallest set of mass ``top_p``.
+
+    The likeliest token always stays (Holtzman et al. 2020 for ``top_p``).
+    """
+    if top_k is not None and top_k < logits.shape[-1]:
+        values, indices = logits.topk(top_k, -1)
+        logits = torch.full_like(logits, IMPOSSIBLE).scatter(-1, indices, values)
+    if top_p is not None and top_p < 1:
+        values, indices = logits.sort(-1, descending=True)
+        masses = values.softmax(-1)
+        outside = masses.cumsum(-1) - masses >= top_p
+        outside[..., 0] = False
+        logits = logits.masked_fill(torch.zeros_like(outside).scatter(-1, indices, outside), IMPOSSIBLE)
+    return logits
+
+
+def search_cumulative(
+    masses: Float[Tensor, "*N G"], targets: Float[Tensor, "*N D"]
+) -> tuple[Int[Tensor, "*N D"], Float[Tensor, "*N D"]]:
+    """The first entry up to which more than ``target`` of the mass lies, and the target's part inside it.
+
+    An entry without mass is never found, whatever the target: targets are kept below the total,
+    and the cumulative sum does not rise where there is no mass.
+    """
+    cumulative = masses.cumsum(-1)
+    if cumulative.device.type != "cpu":  # a parallel sum may fall, or rise by rounding where nothing is added
+        cumulative = torch.where(masses > 0, cumulative, 0.0).cummax(-1).values
+    targets = torch.minimum(targets, cumulative[..., -1:] * BELOW_ONE)
+    found = torch.searchsorted(cumulative, targets, right=True)
+    part = targets - cumulative.gather(-1, found) + masses.gather(-1, found)
+    return found, part.clamp(min=0)
+
+
+def draw_from_masses(
+    masses: Float[Tensor, "R G S"], uniforms: Float[Tensor, "R N"]
+) -> tuple[Int[Tensor, "R N"], Float[Tensor, "R N"]]:
+    """N draws from each row's G·S unnormalised masses, and their log-probabilities in nats.
+
+    Two levels: a block by the blocks' sums, then a token inside that block.
+    """
+    blocks = masses.sum(-1)
+    total = blocks.sum(-1, keepdim=True)
+    block, part = search_cumulative(blocks, uniforms * total)
+    rows = torch.arange(len(masses), device=masses.device)[:, None]
+    inside = masses[rows, block]
+    place, _ = search_cumulative(inside, part[..., None])
+    mass = inside.gather(-1, place).squeeze(-1)
+    return block * masses.shape[2] + place.squeeze(-1), (mass / total).log2() / BITS_PER_NAT
+
+
+class TokenSampler:
+    """Draws next tokens from a generator's hidden vectors; holds a scaled copy of its output layer.
+
+    The weights are scaled by log2(e) / temperature, so that a token's mass is 2 to the power of one
+    matrix product: torch has a several times faster exp2 than exp on some processors.
+    Temperature 0 is the likeliest token. ``precision`` is that of the matrix product alone; with
+    bfloat16 logits are rounded to 8 bits. The copy does not follow later changes of the weights.
+
+    Raises:
+        ValueError: A temperature below 0, ``top_k`` below 1, or ``top_p`` outside (0, 1].
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        precision: Precision = "float32",
+    ) -> None:
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature: {temperature} is out of range; it must be at least 0 and finite")
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k: {top_k} is out of range; it must be at least 1")
+        if top_p is not None and not 0 < top_p <= 1:
+            raise ValueError(f"top_p: {top_p} is out of range; it must be more than 0 and at most 1")
+        if temperature == 0:
+            temperature, top_k = 1.0, 1
+        self.top_k, self.top_p = top_k, top_p
+        self.truncated = top_k is not None or top_p is not None
+        scale = BITS_PER_NAT / temperature
+        weight = generator.output_weight.detach() * scale
+        bias = generator.output_bias.detach() * scale
+        self.largest_weight = weight.norm(dim=1).amax()
+        self.largest_bias = bias.abs().amax()
+        self.num_blocks = math.ceil(len(bias) / BLOCK_SIZE)
+        padding = -len(bias) % self.num_blocks
+        dtype = getattr(torch, precision)
+        self.weight = functional.pad(weight, (0, 0, 0, padding)).to(dtype)
+        impossible = bias + generator.forbidden_logits * (scale if scale > 1 else 1.0)
+        self.bias = functional.pad(impossible, (0, padding), value=IMPOSSIBLE).to(dtype)
+        elements = CACHE_ELEMENTS if bias.device.type == "cpu" else DEVICE_ELEMENTS
+        self.max_rows = max(1, elements // len(self.bias))
+
+    def draw(
+        self, hidden: Float[Tensor, "R H"], uniforms: Float[Tensor, "R N"]
+    ) -> tuple[Int[Tensor, "R N"], Float[Tensor, "R N"]]:
+        """For each hidden vector N tokens, one per uniform number in [0, 1), and their log-probabilities."""
+        shift = self._may_overflow(hidden)
+        drawn = [
+            draw_from_masses(self._masses(h, shift), u)
+            for h, u in zip(hidden.split(self.max_rows), uniforms.split(self.max_rows), strict=True)
+        ]
+        if len(drawn) == 1:
+            return drawn[0]
+        tokens, log_probs = zip(*drawn, strict=True)
+        return torch.cat(tokens), torch.cat(log_probs)
+
+    def _may_overflow(self, hidden: Tensor) -> bool:
+        """Whether logits might leave the safe range, by |w·h + b| <= |w||h| + |b|; unasked off the CPU."""
+        if self.truncated or hidden.device.type != "cpu" or not len(hidden):
+            return True
+        largest_hidden = torch.linalg.vector_norm(hidden, dim=1).amax()
+        reach = self.largest_weight * largest_hidden + self.largest_bias
+        return not bool(reach < SAFE_BITS)
+
+    def _masses(self, hidden: Tensor, shift: bool) -> Float[Tensor, "R G S"]:
+        logits = fast_linear(hidden.to(self.weight.dtype), self.weight, self.bias).float()
+        if self.truncated:
+            logits = truncate_logits(logits / BITS_PER_NAT, self.top_k, self.top_p).mul_(BITS_PER_NAT)
+        if shift:
+            logits.sub_(logits.amax(-1, keepdim=True))
+        return logits.exp2_().unflatten(-1, (self.num_blocks, -1))
+
+
+def sample(
+    generator: Generator,
+    num_sequences: int,
+    max_length: int,
+    *,
+    eos_id: int | None,
+    pad_id: int = 0,
+    rng: torch.Generator,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    prefix: Int[Tensor, "P"] | Sequence[int] = (),
+    batch_size: int = 512,
+    precision: Precision = "float32",
+) -> Trajectories:
+    """Draw sequences of at most ``max_length`` tokens, each kept exactly beginning with ``prefix``.
+
+    In evaluation mode and without gradient. The random numbers do not depend on ``batch_size``.
+
+    Raises:
+        ValueError: The prefix is longer than ``max_length``, or a setting is out of range.
+    """
+    start = torch.as_tensor(prefix, dtype=torch.long, device=generator.device)
+    if len(start) > max_length:
+        raise ValueError(f"prefix: {len(start)} tokens are too many; there may be at most {max_length}")
+    uniforms = torch.rand(num_sequences, max_length, generator=rng, device=generator.device)
+    with inference(generator):
+        sampler = TokenSampler(
+            generator, temperature=temperature, top_k=top_k, top_p=top_p, precision=precision
+        )
+        parts = [_sample_batch(generator, sampler, start, u, eos_id) for u in uniforms.split(batch_size)]
+    tokens, log_probs = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    mask = mask_from_tokens(tokens, eos_id)
+    return Trajectories(torch.where(mask, tokens, pad_id), torch.where(mask, log_probs, 0.0), mask)
+
+
+def _sample_batch(
+    generator: Generator,
+    sampler: TokenSampler,
+    prefix: Int[Tensor, "P"],
+    uniforms: Float[Tensor, "B T"],
+    eos_id: int | None,
+) -> tuple[Int[Tensor, "B T"], Float[Tensor, "B T"]]:
+    """Tokens and log-probabilities; what lies behind EOS means nothing."""
+    num_sequences, max_length = uniforms.shape
+    may_stop = eos_id is not None and uniforms.device.type == "cpu"  # elsewhere asking waits for the device
+    finished = uniforms.new_full((num_sequences,), eos_id in prefix.tolist(), dtype=torch.bool)
+    last, state = prefix.new_full((num_sequences,), generator.bos_id), generator.initial_state(num_sequences)
+    tokens, log_probs = [], []
+    for step in range(max_length):
+        hidden, state = generator.advance(last, state)
+        if step < len(prefix):
+            last, last_log_probs = prefix[step].expand(num_sequences), uniforms.new_zeros(num_sequences)
+        else:
+            drawn, drawn_log_probs = sampler.draw(hidden, uniforms[:, step, None])
+            last, last_log_probs = drawn[:, 0], drawn_log_probs[:, 0]
+        tokens.append(last)
+        log_probs.append(last_log_probs)
+        if may_stop:
+            finished |= last == eos_id
+            if finished.all():
+                break
+    missing = (0, max_length - len(tokens))
+    return functional.pad(torch.stack(tokens, 1), missing), functional.pad(torch.stack(log_probs, 1), missing)

@@ -1,0 +1,98 @@
+"""Batches of padded sequences, in an order that can be resumed at any position."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from seqgan.seeding import make_rng
+from seqgan.text.sequences import Sequences
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids, and a mask that is True on real tokens up to and including EOS."""
+
+    tokens: Int64[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The batch on another device."""
+        return type(self)(self.tokens.to(device), self.mask.to(device))
+
+
+def pad(sequences: Sequences, pad_id: int, length: int | None = None) -> Batch:
+    """All sequences as one batch, filled up with ``pad_id`` to the longest, or to ``length``.
+
+    Raises:
+        ValueError: A sequence is longer than ``length``.
+    """
+    lengths = sequences.lengths
+    longest = int(lengths.max(initial=0))
+    if length is not None and longest > length:
+        raise ValueError(f"a sequence of {longest} tokens does not fit into {length}")
+    mask = np.arange(longest if length is None else length) < lengths[:, None]
+    tokens = np.full(mask.shape, pad_id, np.int64)
+    tokens[mask] = sequences.ids
+    return Batch(torch.from_numpy(tokens), torch.from_numpy(mask))
+
+
+class Batches:
+    """The batches of every epoch, each addressable by its epoch and its position in it.
+
+    The order of an epoch depends on the seed and the epoch only, so that a run goes on from any
+    position as if it had never stopped. Each epoch holds every sequence once, in a new order;
+    ``drop_last`` leaves out a last batch that is not full. Batches are trimmed to their longest
+    sequence, unless ``length`` fixes their width (static shapes for CUDA).
+
+    Raises:
+        ValueError: There is no full batch and ``drop_last`` is set, or there are no sequences.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        *,
+        batch_size: int,
+        pad_id: int,
+        seed: int,
+        drop_last: bool = False,
+        length: int | None = None,
+    ) -> None:
+        self.sequences = sequences
+        self.batch_size = batch_size
+        self.pad_id = pad_id
+        self.seed = seed
+        self.length = length
+        number = len(sequences)
+        self.num_batches = number // batch_size if drop_last else -(-number // batch_size)
+        if self.num_batches == 0:
+            raise ValueError(f"{number} sequences do not fill one batch of {batch_size}")
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def order(self, epoch: int) -> Int64[np.ndarray, "N"]:
+        """The rows of the sequences in the order in which this epoch reads them."""
+        if epoch != self._epoch:
+            rng = make_rng("cpu", self.seed, "batches", epoch)
+            self._epoch, self._order = epoch, torch.randperm(len(self.sequences), generator=rng).numpy()
+        return self._order
+
+    def batch_at(self, epoch: int, index: int) -> Batch:
+        """Batch ``index`` of an epoch.
+
+        Raises:
+            IndexError: The epoch has no such batch.
+        """
+        start = range(self.num_batches)[index] * self.batch_size
+        rows = self.order(epoch)[start : start + self.batch_size]
+        return pad(self.sequences.select(rows), self.pad_id, self.length)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from position ``start`` on."""
+        return (self.batch_at(epoch, index) for index in range(start, self.num_batches))

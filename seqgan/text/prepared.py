@@ -1,0 +1,227 @@
+"""A prepared corpus: three parts as token ids, their vocabulary, and what is known about them."""
+
+import hashlib
+import io
+import json
+import tempfile
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from seqgan.text.sequences import Sequences
+from seqgan.text.tokenizers import Tokenizer, build_tokenizer
+from seqgan.text.vocabulary import Vocabulary, parse_json, read_bytes
+
+PARTS = ("train", "validation", "test")
+FORMAT = 1
+
+Report = dict[str, int | float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedCorpus:
+    """What training and evaluation see of a corpus.
+
+    Sequences end with EOS where the vocabulary has one, save those that were truncated.
+
+    Raises:
+        ValueError: A part is empty or holds ids that do not fit the vocabulary or the length.
+    """
+
+    train: Sequences
+    validation: Sequences
+    test: Sequences
+    vocabulary: Vocabulary
+    tokenizer: str
+    lower_case: bool
+    max_length: int
+    """Most tokens in a sequence, EOS included."""
+    counts: Report = field(default_factory=dict)
+    """What preparation met: lines, blank lines, long sequences."""
+
+    def __post_init__(self) -> None:
+        for name in PARTS:
+            part = self.sequences(name)
+            if len(part) == 0:
+                raise ValueError(f"the {name} part is empty")
+            if part.ids.min() < 0 or part.ids.max() >= self.vocabulary.size:
+                raise ValueError(
+                    f"the {name} part holds ids outside the vocabulary of {self.vocabulary.size}"
+                )
+            if part.lengths.max() > self.max_length:
+                raise ValueError(f"the {name} part holds sequences of more than {self.max_length} tokens")
+
+    @classmethod
+    def from_ids(
+        cls,
+        train: Int[np.ndarray, "N1 T"],
+        validation: Int[np.ndarray, "N2 T"],
+        test: Int[np.ndarray, "N3 T"],
+        vocabulary: Vocabulary,
+    ) -> "PreparedCorpus":
+        """A corpus of sequences of equal length that are token ids already."""
+        return cls(
+            train=Sequences.from_array(train),
+            validation=Sequences.from_array(validation),
+            test=Sequences.from_array(test),
+            vocabulary=vocabulary,
+            tokenizer="whitespace",
+            lower_case=False,
+            max_length=train.shape[1],
+        )
+
+    def sequences(self, part: str) -> Sequences:
+        """The part named train, validation or test."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[part]
+
+    def build_tokenizer(self) -> Tokenizer:
+        """The tokenizer that made the sequences."""
+        return build_tokenizer(self.tokenizer, lower_case=self.lower_case)
+
+    @cached_property
+    def report(self) -> Report:
+        """Counts of the preparation and of the result.
+
+        For each part: ``sequences``, ``tokens`` (EOS included), ``longest``, ``unknown_share`` (UNK
+        among the tokens that are not EOS), ``duplicates`` (beyond the first of equal sequences) and,
+        save for training, ``in_train`` (sequences that are also in the training part).
+        """
+        report = self.counts | {"vocabulary_size": self.vocabulary.size, "max_length": self.max_length}
+        train_keys = set(self.train.keys())
+        for name in PARTS:
+            part = self.sequences(name)
+            keys = part.keys()
+            report[f"{name}/sequences"] = len(part)
+            report[f"{name}/tokens"] = len(part.ids)
+            report[f"{name}/longest"] = int(part.lengths.max())
+            report[f"{name}/unknown_share"] = self._unknown_share(part)
+            report[f"{name}/duplicates"] = len(keys) - len(set(keys))
+            if name != "train":
+                report[f"{name}/in_train"] = sum(key in train_keys for key in keys)
+        return report
+
+    def summary(self) -> str:
+        """The report in a few lines, for people."""
+        report = self.report
+        lines = [f"vocabulary of {self.vocabulary.size} tokens, sequences of at most {self.max_length}"]
+        if self.counts:
+            lines.append(
+                "{lines} lines: {blank_lines} blank, {long_sequences} too long "
+                "({dropped} dropped, {truncated} truncated)".format(**report)
+            )
+        for name in PARTS:
+            facts = {key.removeprefix(f"{name}/"): value for key, value in report.items()}
+            line = (
+                "{sequences} sequences, {tokens} tokens, longest {longest}, {unknown_share:.2%} unknown, "
+                "{duplicates} duplicates".format(**facts)
+            )
+            lines.append(
+                f"{name}: {line}" + ("" if name == "train" else f", {facts['in_train']} also in train")
+            )
+        return "\n".join(lines)
+
+    def _unknown_share(self, part: Sequences) -> float:
+        if self.vocabulary.unk_id is None:
+            return 0.0
+        is_word = part.ids != self.vocabulary.eos_id
+        return float((part.ids[is_word] == self.vocabulary.unk_id).mean())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content: equal for equal sequences, vocabularies and settings, on every machine."""
+        digest = hashlib.sha256(self.vocabulary.to_json().encode("utf-8", "surrogatepass"))
+        digest.update(json.dumps([self.tokenizer, self.lower_case, self.max_length, self.counts]).encode())
+        for name in PARTS:
+            part = self.sequences(name)
+            digest.update(part.ids.astype("<i4").tobytes())
+            digest.update(part.offsets.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write ``corpus.npz``, ``vocabulary.json`` and ``corpus.json`` into a folder.
+
+        They are complete before they take their names, and the digest in ``corpus.json``, the last,
+        tells a reader whether they belong together.
+
+        Raises:
+            ValueError: The folder cannot be written, or the disk is full.
+        """
+        arrays: dict[str, np.ndarray] = {}
+        for name in PARTS:
+            part = self.sequences(name)
+            arrays |= {f"{name}_ids": part.ids, f"{name}_offsets": part.offsets}
+        about = {
+            "format": FORMAT,
+            "tokenizer": self.tokenizer,
+            "lower_case": self.lower_case,
+            "max_length": self.max_length,
+            "counts": self.counts,
+            "report": self.report,
+            "digest": self.digest,
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".corpus-") as temporary:
+                written = Path(temporary)
+                np.savez(written / "corpus.npz", **arrays)  # type: ignore[arg-type]
+                self.vocabulary.save(written / "vocabulary.json")
+                (written / "corpus.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+                for name in ("corpus.npz", "vocabulary.json", "corpus.json"):
+                    (written / name).replace(folder / name)
+        except OSError as error:
+            raise ValueError(f"{folder}: the corpus cannot be written: {error.strerror or error}") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> "PreparedCorpus":
+        """Read what :meth:`save` wrote; nothing in the files is executed.
+
+        Raises:
+            ValueError: A file is missing, damaged, of another format, or does not belong to the others.
+        """
+        path = folder / "corpus.json"
+        about = parse_json(read_bytes(path), str(path))
+        if about.get("format") != FORMAT:
+            raise ValueError(
+                f"{path}: has format {about.get('format')!r}, not {FORMAT}; prepare the corpus again"
+            )
+        types = {"tokenizer": str, "lower_case": bool, "max_length": int, "counts": dict, "digest": str}
+        if not all(type(about.get(name)) is wanted for name, wanted in types.items()):
+            raise ValueError(f"{path}: is damaged: entries are missing or of another type")
+        vocabulary = Vocabulary.load(folder / "vocabulary.json")
+        path = folder / "corpus.npz"
+        arrays = _read_arrays(path)
+        try:
+            parts = [Sequences(arrays[f"{name}_ids"], arrays[f"{name}_offsets"]) for name in PARTS]
+            corpus = cls(
+                train=parts[0],
+                validation=parts[1],
+                test=parts[2],
+                vocabulary=vocabulary,
+                tokenizer=about["tokenizer"],
+                lower_case=about["lower_case"],
+                max_length=about["max_length"],
+                counts=about["counts"],
+            )
+        except ValueError as error:
+            raise ValueError(f"{path}: is damaged: {error}") from error
+        if corpus.digest != about["digest"]:
+            raise ValueError(
+                f"{path}: is damaged, or does not belong to the vocabulary and corpus.json beside it"
+            )
+        return corpus
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    expected = {f"{name}_ids": np.int32 for name in PARTS} | {f"{name}_offsets": np.int64 for name in PARTS}
+    data = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in expected}
+    except Exception as error:  # zip, zlib, struct, tokenize, ...: a damaged archive fails in many ways
+        raise ValueError(f"{path}: is damaged or no prepared corpus") from error
+    if any(array.ndim != 1 or array.dtype != expected[name] for name, array in arrays.items()):
+        raise ValueError(f"{path}: is damaged: its arrays have another shape or type")
+    return arrays

@@ -1,0 +1,106 @@
+"""Diversity, the collected text metrics, and what is printed beside them."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import seqgan
+from seqgan.evaluation.bleu import References
+from seqgan.evaluation.diversity import distinct, mean_length, unique_share
+from seqgan.evaluation.ngrams import Sequences, count_ngrams, number_words
+from seqgan.evaluation.signature import Estimate, Score, Signature
+from seqgan.evaluation.text_metrics import text_metrics
+
+CORPUS = st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=9)
+
+
+@given(CORPUS, st.integers(1, 5))
+def test_equal_to_naive_counting(corpus, n):
+    sequences = Sequences.from_lists(corpus)
+    ngrams = [tuple(s[i : i + n]) for s in corpus for i in range(len(s) - n + 1)]
+    assert distinct(count_ngrams(sequences, n), n) == (len(set(ngrams)) / len(ngrams) if ngrams else 0)
+    assert unique_share(sequences) == len(set(map(tuple, corpus))) / len(corpus)
+    assert mean_length(sequences) == np.mean([len(s) for s in corpus])
+
+
+def test_known_values():
+    sequences = Sequences.from_lists([[1, 2, 1, 2], [1, 2], [1, 2]])
+    counts = count_ngrams(sequences, 2)
+    assert distinct(counts, 1) == 2 / 8
+    assert distinct(counts, 2) == 2 / 5
+    assert unique_share(sequences) == 2 / 3
+    assert mean_length(sequences) == 8 / 3
+    nothing = Sequences.from_lists([])
+    assert distinct(count_ngrams(nothing, 2), 2) == unique_share(nothing) == mean_length(nothing) == 0
+
+
+def test_equal_tokens_in_unequal_cuts_are_unequal_sequences():
+    assert unique_share(Sequences.from_lists([[1], [1, 1], [], [], [1]])) == 3 / 5
+
+
+def test_text_metrics_collects_them_all():
+    hypotheses, references = number_words(
+        [["a", "b", "c", "d", "e"], ["a", "b", "c", "d", "e"]], [["a", "b", "c", "d", "e", "f"], ["g"]]
+    )
+    metrics = text_metrics(hypotheses, references)
+    assert metrics == pytest.approx(
+        {f"bleu_{n}": np.exp(1 - 6 / 5) for n in range(2, 6)}
+        | {f"self_bleu_{n}": 1 for n in range(2, 6)}
+        | {"distinct_2": 4 / 8, "distinct_3": 3 / 6, "distinct_4": 2 / 4, "distinct_5": 1 / 2}
+        | {"unique": 1 / 2, "mean_length": 5}
+    )
+    assert text_metrics(hypotheses, References(references)) == metrics
+    assert list(text_metrics(hypotheses, references, (3,))) == [
+        "bleu_3",
+        "self_bleu_3",
+        "distinct_3",
+        "unique",
+        "mean_length",
+    ]
+    assert json.loads(json.dumps(metrics)) == metrics
+
+
+def test_bleu_is_the_mean_over_sentences_not_over_the_corpus():
+    hypotheses, references = Sequences.from_lists([[1], [2, 3, 4]]), Sequences.from_lists([[1], [5, 6, 7]])
+    assert text_metrics(hypotheses, references, (1,))["bleu_1"] == pytest.approx((1 + 0) / 2)
+
+
+@pytest.mark.parametrize(
+    ("num_hypotheses", "num_references", "message"),
+    [(0, 1, "self-BLEU: 0"), (1, 1, "self-BLEU: 1"), (2, 0, "references: there are none")],
+)
+def test_too_few_sentences(num_hypotheses, num_references, message):
+    hypotheses, references = (Sequences.from_lists([[1, 2]] * n) for n in (num_hypotheses, num_references))
+    with pytest.raises(ValueError, match=message):
+        text_metrics(hypotheses, references)
+
+
+def test_signature_says_what_applies_and_nothing_else():
+    signature = Signature(
+        hypotheses=10000,
+        references=9,
+        tokenizer="treebank",
+        case="kept",
+        smoothing="method1",
+        temperature=1.0,
+    )
+    assert str(signature) == (
+        "hypotheses:10000|references:9|tokenizer:treebank|case:kept|smoothing:method1|temperature:1"
+        f"|version:{seqgan.__version__}"
+    )
+    assert str(Signature(references=0, temperature=0.75, version="2")) == (
+        "references:0|temperature:0.75|version:2"
+    )
+
+
+def test_score_as_scalars_and_as_json():
+    score = Score.from_estimates({"nll_test": Estimate(7.5, 0.25)}, Signature(version="2"))
+    assert score.scalars("evaluation") == {"evaluation/nll_test": 7.5}
+    assert score.as_json() == {"nll_test": 7.5, "nll_test_error": 0.25, "signature": "version:2"}
+    assert Score({"bleu_2": 0.5}, Signature(version="2")).as_json() == {
+        "bleu_2": 0.5,
+        "signature": "version:2",
+    }

@@ -4,50 +4,16 @@ The file is what ``torch.save`` writes: a zip archive whose entries carry CRC-32
 verified before it is read with ``weights_only``, which builds tensors and plain containers only.
 """
 
-import os
 import pickle
-import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
+from seqgan.files import first_line, write_atomically
+
 FORMAT = 1  # raised when a checkpoint or run folder can no longer be read by the code before it
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file so that ``path`` holds either all of the new content or still the old.
-
-    Raises:
-        ValueError: The disk is full or the folder cannot be written; names the file.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into RuntimeError
-        raise ValueError(f"{path}: cannot be written, what was there is unchanged: {_line(error)}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def save(path: Path, payload: dict[str, Any]) -> None:
@@ -74,9 +40,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     except FileNotFoundError as error:
         raise ValueError(f"{path}: there is no such checkpoint") from error
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, NotImplementedError) as error:
-        raise ValueError(f"{path}: damaged or no checkpoint: {_line(error)}") from error
+        raise ValueError(f"{path}: damaged or no checkpoint: {first_line(error)}") from error
     except (zipfile.BadZipFile, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path}: damaged or no checkpoint: {_line(error)}") from error
+        raise ValueError(f"{path}: damaged or no checkpoint: {first_line(error)}") from error
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
         found = payload.get("format") if isinstance(payload, dict) else None
         raise ValueError(f"{path}: checkpoint of format {found}; this version reads format {FORMAT}")

@@ -39,9 +39,11 @@ from seqgan.evaluation.evaluator import EvaluationConfig, EvaluationResult, Eval
 from seqgan.evaluation.likelihood import nll, sequence_nll
 from seqgan.evaluation.signature import Signature
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
+from seqgan.models.cnn_and_pairs import CNNAndPairsDiscriminator, CNNAndPairsDiscriminatorConfig
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.models.lstm import LSTMConfig, LSTMGenerator
+from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorConfig
 from seqgan.models.transformer import TransformerConfig, TransformerGenerator
 from seqgan.oracle_corpus import OracleCorpusConfig, build_oracle, draw_oracle_corpus
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig, Reward
@@ -70,7 +72,11 @@ GENERATORS = {
     "lstm": Component(LSTMConfig, LSTMGenerator),
     "transformer": Component(TransformerConfig, TransformerGenerator),
 }
-DISCRIMINATORS = {"cnn": Component(CNNDiscriminatorConfig, CNNDiscriminator)}
+DISCRIMINATORS = {
+    "cnn": Component(CNNDiscriminatorConfig, CNNDiscriminator),
+    "pairs": Component(PairsDiscriminatorConfig, PairsDiscriminator),
+    "cnn+pairs": Component(CNNAndPairsDiscriminatorConfig, CNNAndPairsDiscriminator),
+}
 REWARDS = {"discriminator": Component(DiscriminatorRewardConfig, DiscriminatorReward)}
 ALGORITHMS = {"reinforce": Component(ReinforceConfig, Reinforce)}
 TABLES: Mapping[str, Mapping[str, Component]] = {

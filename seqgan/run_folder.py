@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqgan.checkpoint import FORMAT, write_atomically
+from seqgan.checkpoint import FORMAT
 from seqgan.config import Settings, read_toml, to_toml
+from seqgan.files import write_atomically
 
 GENERATORS = ("mle-best", "mle-last", "adversarial-best", "adversarial-last")
 

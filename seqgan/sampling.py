@@ -73,8 +73,8 @@ def truncate_logits(
 
 def search_cumulative(
     masses: Float[Tensor, "*N G"], targets: Float[Tensor, "*N D"]
-) -> tuple[Int[Tensor, "*N D"], Float[Tensor, "*N D"]]:
-    """The first entry up to which more than ``target`` of the mass lies, and the target's part inside it.
+) -> tuple[Int[Tensor, "*N D"], Float[Tensor, "*N G"]]:
+    """The first entry up to which more than ``target`` of the mass lies, and the cumulative sum.
 
     An entry without mass is never found, whatever the target: targets are kept below the total,
     and the cumulative sum does not rise where there is no mass.
@@ -83,9 +83,7 @@ def search_cumulative(
     if cumulative.device.type != "cpu":  # a parallel sum may fall, or rise by rounding where nothing is added
         cumulative = torch.where(masses > 0, cumulative, 0.0).cummax(-1).values
     targets = torch.minimum(targets, cumulative[..., -1:] * BELOW_ONE)
-    found = torch.searchsorted(cumulative, targets, right=True)
-    part = targets - cumulative.gather(-1, found) + masses.gather(-1, found)
-    return found, part.clamp(min=0)
+    return torch.searchsorted(cumulative, targets, right=True), cumulative
 
 
 def draw_from_masses(
@@ -97,10 +95,12 @@ def draw_from_masses(
     """
     blocks = masses.sum(-1)
     total = blocks.sum(-1, keepdim=True)
-    block, part = search_cumulative(blocks, uniforms * total)
+    targets = uniforms * total
+    block, cumulative = search_cumulative(blocks, targets)
+    before = cumulative.gather(-1, block) - blocks.gather(-1, block)
     rows = torch.arange(len(masses), device=masses.device)[:, None]
     inside = masses[rows, block]
-    place, _ = search_cumulative(inside, part[..., None])
+    place, _ = search_cumulative(inside, (targets - before)[..., None])
     mass = inside.gather(-1, place).squeeze(-1)
     return block * masses.shape[2] + place.squeeze(-1), (mass / total).log2() / BITS_PER_NAT
 
@@ -139,10 +139,10 @@ class TokenSampler:
         scale = BITS_PER_NAT / temperature
         weight = generator.output_weight.detach() * scale
         bias = generator.output_bias.detach() * scale
-        self.largest_weight = weight.norm(dim=1).amax()
-        self.largest_bias = bias.abs().amax()
+        self.safe_hidden = (SAFE_BITS - bias.abs().amax()) / weight.abs().sum(1).amax()
         self.num_blocks = math.ceil(len(bias) / BLOCK_SIZE)
-        padding = -len(bias) % self.num_blocks
+        self.block_size = math.ceil(len(bias) / self.num_blocks)
+        padding = self.num_blocks * self.block_size - len(bias)
         dtype = getattr(torch, precision)
         self.weight = functional.pad(weight, (0, 0, 0, padding)).to(dtype)
         impossible = bias + generator.forbidden_logits * (scale if scale > 1 else 1.0)
@@ -157,7 +157,9 @@ class TokenSampler:
         shift = self._may_overflow(hidden)
         drawn = [
             draw_from_masses(self._masses(h, shift), u)
-            for h, u in zip(hidden.split(self.max_rows), uniforms.split(self.max_rows), strict=True)
+            for h, u in zip(
+                torch.split(hidden, self.max_rows), torch.split(uniforms, self.max_rows), strict=True
+            )
         ]
         if len(drawn) == 1:
             return drawn[0]
@@ -165,12 +167,10 @@ class TokenSampler:
         return torch.cat(tokens), torch.cat(log_probs)
 
     def _may_overflow(self, hidden: Tensor) -> bool:
-        """Whether logits might leave the safe range, by |w·h + b| <= |w||h| + |b|; unasked off the CPU."""
+        """Whether logits might leave the safe range, by |w·h| <= |w|_1 max|h|; off the CPU, unasked."""
         if self.truncated or hidden.device.type != "cpu" or not len(hidden):
             return True
-        largest_hidden = torch.linalg.vector_norm(hidden, dim=1).amax()
-        reach = self.largest_weight * largest_hidden + self.largest_bias
-        return not bool(reach < SAFE_BITS)
+        return not bool(hidden.abs().amax() < self.safe_hidden)
 
     def _masses(self, hidden: Tensor, shift: bool) -> Float[Tensor, "R G S"]:
         logits = fast_linear(hidden.to(self.weight.dtype), self.weight, self.bias).float()
@@ -178,7 +178,7 @@ class TokenSampler:
             logits = truncate_logits(logits / BITS_PER_NAT, self.top_k, self.top_p).mul_(BITS_PER_NAT)
         if shift:
             logits.sub_(logits.amax(-1, keepdim=True))
-        return logits.exp2_().unflatten(-1, (self.num_blocks, -1))
+        return logits.exp2_().view(len(hidden), self.num_blocks, self.block_size)
 
 
 def sample(
@@ -211,7 +211,9 @@ def sample(
         sampler = TokenSampler(
             generator, temperature=temperature, top_k=top_k, top_p=top_p, precision=precision
         )
-        parts = [_sample_batch(generator, sampler, start, u, eos_id) for u in uniforms.split(batch_size)]
+        parts = [
+            _sample_batch(generator, sampler, start, u, eos_id) for u in torch.split(uniforms, batch_size)
+        ]
     tokens, log_probs = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     mask = mask_from_tokens(tokens, eos_id)
     return Trajectories(torch.where(mask, tokens, pad_id), torch.where(mask, log_probs, 0.0), mask)
@@ -227,7 +229,7 @@ def _sample_batch(
     """Tokens and log-probabilities; what lies behind EOS means nothing."""
     num_sequences, max_length = uniforms.shape
     may_stop = eos_id is not None and uniforms.device.type == "cpu"  # elsewhere asking waits for the device
-    finished = uniforms.new_full((num_sequences,), eos_id in prefix.tolist(), dtype=torch.bool)
+    finished = torch.zeros(num_sequences, dtype=torch.bool, device=uniforms.device)
     last, state = prefix.new_full((num_sequences,), generator.bos_id), generator.initial_state(num_sequences)
     tokens, log_probs = [], []
     for step in range(max_length):

@@ -2,4 +2,6 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook(["seqgan"], "beartype.beartype")
+import tests.runtime_types  # noqa: F401  (the hook below finds it by name)
+
+install_import_hook(["seqgan"], "tests.runtime_types.check")

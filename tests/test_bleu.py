@@ -11,7 +11,8 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from shared_data import shared_data
 
 from seqgan.evaluation.bleu import References, sentence_self_bleu
-from seqgan.evaluation.ngrams import Sequences, count_ngrams, number_words
+from seqgan.evaluation.ngrams import count_ngrams, number_words
+from seqgan.text.sequences import Sequences
 
 ORDERS = (2, 3, 4, 5)
 SENTENCE = st.lists(st.integers(0, 4), max_size=12) | st.integers(0, 4).map(lambda token: [token] * 7)

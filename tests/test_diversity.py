@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 import seqgan
 from seqgan.evaluation.bleu import References
 from seqgan.evaluation.diversity import distinct, mean_length, unique_share
-from seqgan.evaluation.ngrams import Sequences, count_ngrams, number_words
+from seqgan.evaluation.ngrams import count_ngrams, number_words
 from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.evaluation.text_metrics import text_metrics
+from seqgan.text.sequences import Sequences
 
 CORPUS = st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=9)
 

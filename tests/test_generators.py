@@ -23,7 +23,9 @@ def test_step_by_step_equals_teacher_forced(kind, num_layers):
     generator = tiny_generator(kind, 11, num_layers=num_layers, forbidden=(0, 3)).eval()
     tokens = torch.randint(0, 11, (5, 9), generator=rng())
     with torch.no_grad():
-        torch.testing.assert_close(read_step_by_step(generator, tokens), generator(tokens), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            read_step_by_step(generator, tokens), generator(tokens), atol=1e-5, rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -53,7 +55,8 @@ def test_rows_do_not_see_each_other_and_states_can_be_repeated_selected_and_join
     generator.step(tokens[:, 5], state)
     torch.testing.assert_close(generator.step(tokens[:, 2], state)[0], logits)
     torch.testing.assert_close(
-        generator.step(tokens[:, 3], after)[0], generator.step(tokens[:, 3], generator.step(tokens[:, 2], state)[1])[0]
+        generator.step(tokens[:, 3], after)[0],
+        generator.step(tokens[:, 3], generator.step(tokens[:, 2], state)[1])[0],
     )
 
 
@@ -102,7 +105,10 @@ def test_the_same_rng_gives_the_same_weights_and_the_weights_can_be_loaded(kind)
 
 def test_lstm_weights_have_the_asked_for_scale():
     generator = LSTMGenerator(
-        LSTMConfig(initial_scale=0.3, embedding_size=64, hidden_size=64), vocabulary_size=500, bos_id=0, rng=rng()
+        LSTMConfig(initial_scale=0.3, embedding_size=64, hidden_size=64),
+        vocabulary_size=500,
+        bos_id=0,
+        rng=rng(),
     )
     for name, parameter in generator.named_parameters():
         if "bias_hh" in name:

@@ -76,9 +76,9 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, changes, message):
 def test_an_unreadable_file_is_refused_by_name(tmp_path, content):
     path = tmp_path / "oracle.npz"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="not a readable .npz"):
+    with pytest.raises(ValueError, match=r"not a readable \.npz"):
         load_oracle(path)
-    with pytest.raises(ValueError, match="missing.npz"):
+    with pytest.raises(ValueError, match=r"missing\.npz"):
         load_oracle(tmp_path / "missing.npz")
 
 
@@ -86,14 +86,14 @@ def test_a_truncated_file_is_refused(tmp_path):
     path = tmp_path / "oracle.npz"
     write_oracle(path)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(ValueError, match="not a readable .npz"):
+    with pytest.raises(ValueError, match=r"not a readable \.npz"):
         load_oracle(path)
 
 
 def test_a_single_array_is_no_oracle(tmp_path):
     with (tmp_path / "oracle.npz").open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(ValueError, match="oracle.npz"):
+    with pytest.raises(ValueError, match=r"oracle\.npz"):
         load_oracle(tmp_path / "oracle.npz")
 
 

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import NLTKWordTokenizer
-from shared_data import shared_data
 
 from seqgan.text.tokenizers import TOKENIZERS, build_tokenizer, glue
+from tests.shared_data import shared_data
 
 
 class Reversed:
@@ -30,6 +30,7 @@ SENTENCES = [
     "Two men at an airport..",
     "They can't, won't and shouldn't.",
     "We don't.",
+    "Use 'a', 'b c' or 'x'.",
 ]
 
 
@@ -82,7 +83,7 @@ def test_lower_case_is_seen_by_every_tokenizer():
 
 
 def test_import_path_names_a_users_tokenizer():
-    tokenizer = build_tokenizer("test_tokenizers:Reversed", lower_case=True)
+    tokenizer = build_tokenizer(f"{__name__}:Reversed", lower_case=True)
     assert tokenizer.tokenize("One two") == ["two", "one"]
     assert tokenizer.detokenize(["two", "one"]) == "one two"
 
@@ -98,7 +99,7 @@ def test_import_path_names_a_users_tokenizer():
         ".a:b",
         "no_such_module:X",
         "json:X",
-        "test_tokenizers:NoTokenizer",
+        f"{__name__}:NoTokenizer",
         "math:pi",
     ],
 )

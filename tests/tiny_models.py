@@ -23,7 +23,7 @@ def tiny_generator(
     vocabulary_size: int = 3,
     *,
     seed: int = 1,
-    scale: float = 1.0,
+    scale: float | None = None,
     forbidden: tuple[int, ...] = (),
     dropout: float = 0.0,
     num_layers: int = 2,
@@ -32,25 +32,25 @@ def tiny_generator(
 ) -> Generator:
     """A random generator far from uniform; BOS is token 0, which is an ordinary token unless forbidden."""
     arguments = {"vocabulary_size": vocabulary_size, "bos_id": 0, "forbidden": forbidden, "rng": rng(seed)}
+    scale = scale or {"lstm": 1.0, "transformer": 0.5}[kind]
     shared = {"num_layers": num_layers, "dropout": dropout, "initial_scale": scale}
     if kind == "lstm":
         return LSTMGenerator(LSTMConfig(embedding_size=size, hidden_size=size, **shared), **arguments)
-    if kind == "transformer":
-        config = TransformerConfig(model_size=size, max_length=max_length, **shared)
-        return TransformerGenerator(config, **arguments)
-    raise ValueError(kind)
+    config = TransformerConfig(model_size=size, max_length=max_length, **shared)
+    return TransformerGenerator(config, **arguments)
 
 
 def all_sequences(vocabulary_size: int, num_steps: int, eos_id: int | None) -> tuple[Tensor, Tensor]:
     """Every sequence once, tokens behind EOS being 0, with masks."""
     tokens = torch.tensor(list(itertools.product(range(vocabulary_size), repeat=num_steps)))
     mask = mask_from_tokens(tokens, eos_id)
-    return torch.unique(torch.where(mask, tokens, -1), dim=0).clamp(min=0), torch.unique(
-        torch.where(mask, tokens, -1), dim=0
-    ) >= 0
+    distinct = torch.unique(torch.where(mask, tokens, -1), dim=0)
+    return distinct.clamp(min=0), distinct >= 0
 
 
-def sequence_probabilities(generator: Generator, tokens: Tensor, mask: Tensor, temperature: float = 1.0) -> Tensor:
+def sequence_probabilities(
+    generator: Generator, tokens: Tensor, mask: Tensor, temperature: float = 1.0
+) -> Tensor:
     """The probability of each sequence, teacher-forced."""
     with torch.no_grad():
         return torch.where(mask, generator.log_probs(tokens, temperature), 0.0).sum(1).double().exp()

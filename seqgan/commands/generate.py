@@ -8,9 +8,9 @@ from typing import Annotated
 
 from tqdm import tqdm
 
-from seqgan.checkpoint import write_atomically
 from seqgan.config import Range, validate
 from seqgan.experiment import Experiment
+from seqgan.files import write_atomically
 
 CHUNK = 5_000  # sentences in memory at once
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqgan.checkpoint import write_atomically
 from seqgan.evaluation.evaluator import EvaluationResult
+from seqgan.files import write_atomically
 
 MEANINGS = {
     "nll_oracle": "NLL-oracle, nats per token (lower)",

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int, Real
 
-from seqgan.evaluation.ngrams import NgramCounts, NgramOrder, Sequences, count_ngrams
+from seqgan.evaluation.ngrams import NgramCounts, NgramOrder, count_ngrams
+from seqgan.text.sequences import Sequences
 
 EPSILON = 0.1  # what smoothing method 1 puts in the place of no match
 

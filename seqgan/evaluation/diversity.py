@@ -1,6 +1,7 @@
 """How varied a set of sequences is: distinct n-grams (Li et al. 2016), unique sequences, length."""
 
-from seqgan.evaluation.ngrams import NgramCounts, Sequences
+from seqgan.evaluation.ngrams import NgramCounts
+from seqgan.text.sequences import Sequences
 
 
 def distinct(counts: NgramCounts, n: int) -> float:
@@ -14,10 +15,10 @@ def distinct(counts: NgramCounts, n: int) -> float:
 def unique_share(sequences: Sequences) -> float:
     """Different sequences over all sequences; 0 for an empty set. An empty sequence is one like any other."""
     bounds = zip(sequences.offsets[:-1], sequences.offsets[1:], strict=True)
-    different = {sequences.tokens[start:end].tobytes() for start, end in bounds}
+    different = {sequences.ids[start:end].tobytes() for start, end in bounds}
     return len(different) / max(len(sequences), 1)
 
 
 def mean_length(sequences: Sequences) -> float:
     """Tokens per sequence; 0 for an empty set."""
-    return len(sequences.tokens) / max(len(sequences), 1)
+    return len(sequences.ids) / max(len(sequences), 1)

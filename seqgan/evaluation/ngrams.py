@@ -8,40 +8,13 @@ are at most the number of tokens, so a key fits 64 bits for any set of fewer tha
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
+from seqgan.text.sequences import Sequences
+
 ABSENT = -1  # the number of an n-gram that the other set does not have
-
-
-@dataclass(frozen=True, eq=False)
-class Sequences:
-    """Integer sequences of any lengths, end to end: number i is ``tokens[offsets[i]:offsets[i + 1]]``."""
-
-    tokens: Int[np.ndarray, "N"]
-    offsets: Int[np.ndarray, "_"]
-
-    @classmethod
-    def from_lists(cls, sequences: Iterable[Sequence[int]]) -> "Sequences":
-        """From one list of token ids per sequence; lists may be empty."""
-        lists = list(sequences)
-        tokens = np.fromiter(chain.from_iterable(lists), np.int64)
-        return cls(tokens, _offsets(np.fromiter(map(len, lists), np.int64, len(lists))))
-
-    @classmethod
-    def from_padded(cls, tokens: Int[np.ndarray, "S T"], mask: Bool[np.ndarray, "S T"]) -> "Sequences":
-        """The tokens where ``mask`` is True (leave EOS out of it: a text metric counts words)."""
-        return cls(tokens[mask].astype(np.int64), _offsets(mask.sum(1)))
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> Int[np.ndarray, "S"]:
-        """Tokens per sequence."""
-        return np.diff(self.offsets)
 
 
 def number_words(*corpora: Iterable[Sequence[str]]) -> list[Sequences]:
@@ -130,10 +103,10 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
     if max_order < 1:
         raise ValueError(f"max_order: {max_order} is out of range; it must be at least 1")
     holder_of = np.repeat(np.arange(len(sequences)), sequences.lengths)
-    place = np.arange(len(sequences.tokens)) - sequences.offsets[holder_of]  # within its sequence
-    ends = np.arange(len(sequences.tokens))  # where the n-grams of this order end
+    place = np.arange(len(sequences.ids)) - sequences.offsets[holder_of]  # within its sequence
+    ends = np.arange(len(sequences.ids))  # where the n-grams of this order end
     numbers = np.zeros_like(ends)  # of the n-gram that ends at each position
-    keys, token_numbers, num_types = sequences.tokens, numbers, 0
+    keys, token_numbers, num_types = sequences.ids, numbers, 0
     orders: list[NgramOrder] = []
     for n in range(1, max_order + 1):
         if n > 1:

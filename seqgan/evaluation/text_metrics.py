@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from seqgan.evaluation.bleu import References, sentence_self_bleu
 from seqgan.evaluation.diversity import distinct, mean_length, unique_share
-from seqgan.evaluation.ngrams import Sequences, count_ngrams
+from seqgan.evaluation.ngrams import count_ngrams
+from seqgan.text.sequences import Sequences
 
 
 def text_metrics(

@@ -20,7 +20,7 @@ class CNNDiscriminatorConfig(ComponentConfig):
     """Settings of the CNN discriminator; the defaults are those of SeqGAN."""
 
     kind: str = "cnn"
-    """Which discriminator: a built-in name, or an import path ``package.module:Class``."""
+    """Which discriminator: a built-in name, or an import path ``package.module:name``."""
     embedding_size: Annotated[int, Range(minimum=1)] = 64
     """Numbers per token embedding."""
     widths: Annotated[tuple[int, ...], Range(minimum=1)] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20)
@@ -56,7 +56,9 @@ class CNNDiscriminator(Discriminator):
         ValueError: ``widths`` and ``num_filters`` differ in length, or are empty.
     """
 
-    def __init__(self, config: CNNDiscriminatorConfig, *, vocabulary_size: int, rng: torch.Generator) -> None:
+    def __init__(
+        self, config: CNNDiscriminatorConfig, *, vocabulary_size: int, rng: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         if not config.widths or len(config.widths) != len(config.num_filters):
             raise ValueError(
@@ -78,7 +80,7 @@ class CNNDiscriminator(Discriminator):
         self.output_bias = nn.Parameter(torch.zeros(1))
         self._initialise(rng)
 
-    def _initialise(self, rng: torch.Generator) -> None:
+    def _initialise(self, rng: torch.Generator | None) -> None:
         nn.init.uniform_(self.embedding, -1.0, 1.0, generator=rng)
         for weight in (*self.filters, self.output_weight):
             nn.init.trunc_normal_(weight, std=0.1, a=-0.2, b=0.2, generator=rng)

@@ -4,7 +4,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -17,28 +17,37 @@ StateT = TypeVar("StateT", bound="State")  # not typing.Self, which run-time che
 
 @dataclass(frozen=True)
 class State:
-    """What a generator remembers of a prefix: batch-first tensors and nothing else.
+    """What a generator remembers of a prefix: batch-first tensors, or tuples of them, and nothing else.
 
     Only the generator that made it looks inside. Everybody may repeat, select and join it.
     """
 
     def repeat(self: StateT, repeats: int) -> StateT:
         """Each row ``repeats`` times, copies adjacent: (B, ...) to (B·repeats, ...)."""
-        return self._map(lambda tensor: tensor.repeat_interleave(repeats, 0))
+        return self._combine([self], lambda parts: parts[0].repeat_interleave(repeats, 0))
 
     def select(self: StateT, rows: Int[Tensor, "R"] | slice) -> StateT:
         """The rows named by an index tensor or a slice."""
-        return self._map(lambda tensor: tensor[rows])
+        return self._combine([self], lambda parts: parts[0][rows])
 
     @classmethod
     def concatenate(cls: type[StateT], states: Sequence[StateT]) -> StateT:
         """The rows of several states, one after another."""
-        fields = [f.name for f in dataclasses.fields(cls)]
-        return cls(**{name: torch.cat([getattr(s, name) for s in states]) for name in fields})
+        return cls._combine(states, lambda parts: torch.cat(list(parts)))
 
-    def _map(self: StateT, function: Callable[[Tensor], Tensor]) -> StateT:
-        fields = [f.name for f in dataclasses.fields(self)]
-        return type(self)(**{name: function(getattr(self, name)) for name in fields})
+    @classmethod
+    def _combine(
+        cls: type[StateT], states: Sequence[StateT], function: Callable[[Sequence[Tensor]], Tensor]
+    ) -> StateT:
+        """A state of which each tensor is made from those of ``states`` in the same place."""
+
+        def combine(parts: Sequence[Any]) -> Any:
+            if isinstance(parts[0], tuple):
+                return tuple(map(combine, zip(*parts, strict=True)))
+            return function(parts)
+
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: combine([getattr(state, name) for state in states]) for name in names})
 
 
 class Generator(nn.Module, ABC):

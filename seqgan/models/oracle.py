@@ -1,4 +1,4 @@
-"""The oracle: an LSTM with known weights that stands for the true distribution (Yu et al. 2017, section 4)."""
+"""The oracle: an LSTM whose known weights stand for the true distribution (Yu et al. 2017, section 4)."""
 
 import zipfile
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""A discriminator that is log-linear in pairs of neighbouring tokens, and generalises where a CNN memorises."""
+"""A discriminator that is log-linear in pairs of neighbouring tokens.
+
+On small corpora it generalises to held-out text where the CNN memorises its training text.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,24 +20,25 @@ class PairsDiscriminatorConfig(ComponentConfig):
     """Settings of the pairs discriminator."""
 
     kind: str = "pairs"
-    """Which discriminator: a built-in name, or an import path ``package.module:Class``."""
-    rank: Annotated[int, Range(minimum=1)] = 32
+    """Which discriminator: a built-in name, or an import path ``package.module:name``."""
+    rank: Annotated[int, Range(minimum=1)] = 64
     """Rank of the matrix of pair scores: numbers per token and side."""
     distances: Annotated[tuple[int, ...], Range(minimum=1)] = (1,)
     """Steps between the two tokens of a pair; 1 is neighbours, each distance has weights of its own."""
     l2: Annotated[float, Range(minimum=0.0)] = 2e-4
     """Penalty on all parameters: this times half the sum of their squares."""
-    initial_scale: Annotated[float, Range(minimum=0.0)] = 0.1
+    initial_scale: Annotated[float, Range(minimum=0.0)] = 0.01
     """Standard deviation of the normal distribution that token vectors start from; biases start at 0."""
 
 
 class PairsDiscriminator(Discriminator):
-    """The logit is a sum over the real tokens of what each adds, given the tokens some steps before it:
+    """A sum over the real tokens of what each adds to the logit, given the tokens some steps before it.
 
         logit = c + sum_t [ b(y_t) + sum_d u_d(y_{t−d}) · w_d(y_t) ],
 
-    with a learned start vector u_d for what lies before the first token. A low-rank, regularised
-    bigram log-ratio: a token costs O(rank), and the logits of prefixes are running sums.
+    with a learned start vector in place of u_d(y_{t−d}) where t ≤ d. That is a low-rank, regularised
+    log-ratio of bigrams: a token costs O(rank), and the logits of prefixes are running sums.
+    Token vectors start small, which generalises better than the usual scale.
 
     Raises:
         ValueError: ``distances`` is empty or names one twice.

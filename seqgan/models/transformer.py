@@ -29,7 +29,7 @@ class TransformerConfig(ComponentConfig):
     feed_forward_factor: Annotated[int, Range(minimum=1)] = 4
     """Units of the feed-forward layer, in multiples of model_size; at least 1."""
     dropout: Annotated[float, Range(minimum=0, maximum=0.95)] = 0.0
-    """Share of units zeroed in training, on embeddings, on what each block adds and on the output; 0 to 0.95."""
+    """Share of units zeroed in training: embeddings, what each block adds, the output; 0 to 0.95."""
     max_length: Annotated[int, Range(minimum=1)] = 128
     """Longest sequence in tokens that the learned positions cover; at least 1."""
     initial_scale: Annotated[float, Range(minimum=0)] = 0.1
@@ -38,13 +38,13 @@ class TransformerConfig(ComponentConfig):
 
 @dataclass(frozen=True)
 class TransformerState(State):
-    """Keys and values of all steps read so far: S grows by one with each token.
+    """Each layer's keys and values of all steps read so far: S grows by one with each token.
 
     It grows by a copy, so that a state, once made, never changes and several branches may go on from it.
     """
 
-    keys: Float[Tensor, "B L heads S D"]
-    values: Float[Tensor, "B L heads S D"]
+    keys: tuple[Float[Tensor, "B heads S D"], ...]
+    values: tuple[Float[Tensor, "B heads S D"], ...]
 
 
 class Block(nn.Module):
@@ -62,7 +62,7 @@ class Block(nn.Module):
         self.feed_forward_out = nn.Linear(inner, size)
 
     def forward(
-        self, x: Float[Tensor, "B T M"], past: tuple[Tensor, Tensor] | None
+        self, x: Float[Tensor, "B T M"], past: Sequence[Tensor] | None
     ) -> tuple[Float[Tensor, "B T M"], Tensor, Tensor]:
         """The block's output, and the keys and values (B, heads, S, D) of all steps so far.
 
@@ -80,8 +80,8 @@ class Block(nn.Module):
     def _project(self, x: Tensor) -> list[Tensor]:
         """Queries, keys and values, each (B, heads, T, D)."""
         joined = _apply(self.attention_in, x)
-        shape = (3, self.config.num_heads, self.config.model_size // self.config.num_heads)
-        return list(joined.unflatten(-1, shape).permute(2, 0, 3, 1, 4))
+        shape = (*x.shape[:2], 3, self.config.num_heads, self.config.model_size // self.config.num_heads)
+        return list(joined.view(shape).permute(2, 0, 3, 1, 4))
 
     def _drop(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.config.dropout, self.training)
@@ -117,21 +117,17 @@ class TransformerGenerator(Generator):
         self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.model_size))
         self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
         with torch.no_grad():
-            for parameter in self.parameters():
+            for name, parameter in self.named_parameters():
                 if parameter.dim() > 1:
                     parameter.normal_(0.0, config.initial_scale, generator=rng)
-            for block in self.blocks:
-                block.attention_in.bias.zero_()
-                block.attention_out.bias.zero_()
-                block.feed_forward_in.bias.zero_()
-                block.feed_forward_out.bias.zero_()
+                elif name.endswith("bias"):
+                    parameter.zero_()
 
     def initial_state(self, batch_size: int) -> TransformerState:
         """A cache of no steps."""
-        c = self.config
-        empty = self.output_bias.new_zeros(
-            batch_size, c.num_layers, c.num_heads, 0, c.model_size // c.num_heads
-        )
+        config = self.config
+        shape = (batch_size, config.num_heads, 0, config.model_size // config.num_heads)
+        empty = (self.output_bias.new_zeros(shape),) * config.num_layers
         return TransformerState(empty, empty)
 
     def advance(
@@ -139,14 +135,14 @@ class TransformerGenerator(Generator):
     ) -> tuple[Float[Tensor, "B H"], TransformerState]:
         """Read one token per row, attending to the cache."""
         assert isinstance(state, TransformerState)
-        x = self._embed(tokens[:, None], start=state.keys.shape[3])
+        x = self._embed(tokens[:, None], start=state.keys[0].shape[2])
         all_keys, all_values = [], []
-        for layer, block in enumerate(self.blocks):
-            x, keys, values = block(x, (state.keys[:, layer], state.values[:, layer]))
+        for block, *past in zip(self.blocks, state.keys, state.values, strict=True):
+            x, keys, values = block(x, past)
             all_keys.append(keys)
             all_values.append(values)
         hidden = self._drop(self.norm(x[:, 0]))
-        return hidden, TransformerState(torch.stack(all_keys, 1), torch.stack(all_values, 1))
+        return hidden, TransformerState(tuple(all_keys), tuple(all_values))
 
     def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         """Read whole sequences at once under the causal mask."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -12,6 +12,7 @@ from seqgan.config import ComponentConfig
 Scorer = Callable[[Int[Tensor, "R T"], Bool[Tensor, "R T"]], Float[Tensor, "R"]]
 
 
+@runtime_checkable
 class Reward(Protocol):
     """Anything that gives finished sequences a number; a plain function will do.
 
@@ -24,6 +25,7 @@ class Reward(Protocol):
         ...
 
 
+@runtime_checkable
 class DenseReward(Protocol):
     """A reward of every prefix, given at each step of finished sequences; it needs no rollouts."""
 

@@ -57,19 +57,20 @@ def action_values(
     """
     num_sequences, num_steps = tokens.shape
     num_prefixes = num_steps - 1
-    branches = max(1, num_prefixes * num_rollouts)  # of one sequence
+    branches = num_prefixes * num_rollouts  # of one sequence
     shape = (num_prefixes, num_rollouts, num_prefixes)
     with inference(policy):
         sampler = TokenSampler(policy, temperature=temperature, precision=precision)
         tokens = torch.where(mask, tokens, pad_id)
         final = reward(tokens, mask)
         values = final.new_zeros(num_sequences, num_steps)
-        for group in _slices(num_sequences, max(SCORED_ROWS, max_rows) // branches):
+        groups = _slices(num_sequences, max(SCORED_ROWS, max_rows) // branches) if branches else ()
+        for group in groups:
             read, goes_on = tokens[group], mask[group, 1:]  # goes_on: prefixes that are not yet the whole
             uniforms = torch.stack([torch.rand(shape, generator=rng, device=tokens.device) for _ in read])
             completions = tokens.new_empty(len(read), num_prefixes, num_rollouts, num_steps)
             for rows in _slices(len(read), max_rows // branches):
-                for some in _slices(num_rollouts, max_rows // max(1, num_prefixes)):
+                for some in _slices(num_rollouts, max_rows // num_prefixes):
                     completions[rows, :, some] = _complete(
                         policy, sampler, read[rows], goes_on[rows], uniforms[rows, :, some], eos_id, pad_id
                     )
@@ -147,7 +148,9 @@ def _mean_rewards(
     return rewards.view(completions.shape[:3]).mean(2)
 
 
-def _rewards(reward: Reward, tokens: Int[Tensor, "R T"], eos_id: int | None, pad_id: int) -> Float[Tensor, "R"]:
+def _rewards(
+    reward: Reward, tokens: Int[Tensor, "R T"], eos_id: int | None, pad_id: int
+) -> Float[Tensor, "R"]:
     if not len(tokens):
         return torch.zeros(0, device=tokens.device)
     mask = mask_from_tokens(tokens, eos_id)

@@ -45,8 +45,8 @@ class PreparedCorpus:
     def __post_init__(self) -> None:
         for name in PARTS:
             part = self.sequences(name)
-            if len(part) == 0:
-                raise ValueError(f"the {name} part is empty")
+            if len(part) == 0 or part.lengths.min() < 1:
+                raise ValueError(f"the {name} part, or a sequence in it, is empty")
             if part.ids.min() < 0 or part.ids.max() >= self.vocabulary.size:
                 raise ValueError(
                     f"the {name} part holds ids outside the vocabulary of {self.vocabulary.size}"
@@ -222,6 +222,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: archive[name] for name in expected}
     except Exception as error:  # zip, zlib, struct, tokenize, ...: a damaged archive fails in many ways
         raise ValueError(f"{path}: is damaged or no prepared corpus") from error
-    if any(array.ndim != 1 or array.dtype != expected[name] for name, array in arrays.items()):
-        raise ValueError(f"{path}: is damaged: its arrays have another shape or type")
+    for name, array in arrays.items():  # a member without numpy's header comes as bytes
+        if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != expected[name]:
+            raise ValueError(f"{path}: is damaged: {name} has another shape or type")
     return arrays

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64
+from jaxtyping import Bool, Int, Int32, Int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +15,7 @@ class Sequences:
     There are M = N + 1 offsets. Four bytes a token: a million sentences take about 60 MB.
 
     Raises:
-        ValueError: The offsets do not cut the flat array into sequences of at least one token.
+        ValueError: The offsets do not cut the flat array into sequences.
     """
 
     ids: Int32[np.ndarray, "L"]
@@ -22,15 +23,20 @@ class Sequences:
 
     def __post_init__(self) -> None:
         bounds_fit = len(self.offsets) > 0 and self.offsets[0] == 0 and self.offsets[-1] == len(self.ids)
-        if not bounds_fit or (self.lengths < 1).any():
+        if not bounds_fit or (self.lengths < 0).any():
             raise ValueError("offsets do not cut the ids into sequences")
 
     @classmethod
     def from_lists(cls, sequences: Iterable[Sequence[int]]) -> "Sequences":
-        """Pack lists of token ids."""
-        arrays = [np.asarray(sequence, np.int32) for sequence in sequences]
-        offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
-        return cls(np.concatenate([np.empty(0, np.int32), *arrays]), offsets)
+        """Pack lists of token ids; lists may be empty."""
+        lists = list(sequences)
+        ids = np.fromiter(chain.from_iterable(lists), np.int32)
+        return cls(ids, np.cumsum([0, *map(len, lists)], dtype=np.int64))
+
+    @classmethod
+    def from_padded(cls, tokens: Int[np.ndarray, "N T"], mask: Bool[np.ndarray, "N T"]) -> "Sequences":
+        """Pack the tokens where ``mask`` is True."""
+        return cls(tokens[mask].astype(np.int32), np.cumsum([0, *mask.sum(1)], dtype=np.int64))
 
     @classmethod
     def from_array(cls, ids: Int[np.ndarray, "N T"]) -> "Sequences":
@@ -53,9 +59,10 @@ class Sequences:
 
     def select(self, rows: Int64[np.ndarray, "R"]) -> "Sequences":
         """The sequences at these rows, in this order."""
-        lengths = self.lengths[rows]
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        shift = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
+        shift = np.repeat(starts - offsets[:-1], lengths)
         return type(self)(self.ids[np.arange(offsets[-1]) + shift], offsets)
 
     def keys(self) -> list[bytes]:

@@ -72,29 +72,6 @@ class CocoCorpusConfig(TextCorpusConfig):
     """Tokens seen less often than this in the training part become UNK."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class OracleCorpusConfig(ComponentConfig):
-    """Settings of sequences drawn from an oracle LSTM (the drawing is done where models are known)."""
-
-    kind: str = "oracle"
-    path: Path | None = None
-    """The oracle's parameters as .npz (scripts/convert_oracle.py); none: N(0, 1) from oracle_seed."""
-    oracle_seed: int = 0
-    """Seed of the oracle's parameters where no file is given."""
-    vocabulary_size: Annotated[int, Range(minimum=2, maximum=2**20)] = 5000
-    """Number of tokens, 0 to vocabulary_size - 1; a file must agree."""
-    sequence_length: Annotated[int, Range(minimum=1)] = 20
-    """Tokens in every sequence."""
-    num_train: Annotated[int, Range(minimum=1)] = 10_000
-    """Training sequences."""
-    num_validation: Annotated[int, Range(minimum=1)] = 2_000
-    """Validation sequences."""
-    num_test: Annotated[int, Range(minimum=1)] = 10_000
-    """Test sequences."""
-    draw_seed: int = 0
-    """Seed of the sequences drawn."""
-
-
 @dataclass(frozen=True)
 class Lines:
     """Lines of text, and the name of their source for messages."""

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -33,6 +33,7 @@ class AdversarialConfig:
     """Rounds between two evaluations."""
 
 
+@runtime_checkable
 class Algorithm(Stateful, Protocol):
     """A way to improve the policy: a new one is one file with this class."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ Evaluate = Callable[[Generator], "Evaluation"]
 KeepBest = Callable[[str], None]
 
 
+@runtime_checkable
 class Evaluation(Protocol):
     """What an evaluation during training gives: metrics, the one that decides, and sentences."""
 
@@ -38,6 +39,7 @@ class StepResult:
     values: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Stateful(Protocol):
     """Anything a checkpoint holds."""
 
@@ -48,6 +50,7 @@ class Stateful(Protocol):
         """Put back what :meth:`state_dict` gave."""
 
 
+@runtime_checkable
 class Phase(Stateful, Protocol):
     """A part of training, from its first step to its last."""
 

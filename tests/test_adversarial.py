@@ -1,0 +1,110 @@
+from dataclasses import dataclass
+
+import torch
+
+from seqgan.training.adversarial import AdversarialConfig, AdversarialPhase
+from seqgan.training.phase import StepResult
+from tests.tiny_run import tiny_experiment
+
+
+@dataclass
+class Recorder:
+    """Stands for the algorithm, the MLE trainer and the discriminator trainer, and notes who is called."""
+
+    name: str
+    calls: list
+    steps_per_refresh: int = 3
+    step: int = 7
+
+    def start(self):
+        self.calls.append(f"{self.name} start")
+
+    def policy_step(self):
+        self.calls.append("policy")
+        return {"policy/loss": torch.tensor(1.0)}, {}
+
+    def train_step(self, *place):
+        self.calls.append((self.name, *place))
+        return StepResult({}) if self.name == "discriminator" else {}
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+@dataclass
+class Figures:
+    loss: float
+    metrics = {"evaluation/unique": 1.0}
+    sentences = ("a",)
+
+
+def make_phase(config, losses=()):
+    calls = []
+    figures = iter(losses)
+    phase = AdversarialPhase(
+        config,
+        Recorder("algorithm", calls),
+        policy=None,
+        mle=Recorder("mle", calls),
+        discriminator=Recorder("discriminator", calls),
+        evaluate=lambda policy: (calls.append("evaluate"), Figures(next(figures, 0.0)))[1],
+        on_best=lambda phase: calls.append(f"best {phase}"),
+    )
+    return phase, calls
+
+
+def test_the_schedule_is_followed_to_the_letter():
+    config = AdversarialConfig(
+        rounds=2, policy_steps=2, mle_steps=1, discriminator_refreshes=1, evaluation_interval=1
+    )
+    phase, calls = make_phase(config, [2.0, 3.0])
+    phase.start()
+    assert phase.discriminator.step == 0
+    while not phase.done:
+        phase.advance()
+    discriminator = [("discriminator",)] * 3
+    assert calls == [
+        *["algorithm start"],
+        *["policy", "policy", ("mle", 0, 1.0), *discriminator, "evaluate", "best adversarial"],
+        *["policy", "policy", ("mle", 1, 1.0), *discriminator, "evaluate"],
+    ]
+
+
+def test_a_frozen_discriminator_and_rare_evaluations():
+    config = AdversarialConfig(rounds=5, policy_steps=1, discriminator_refreshes=0, evaluation_interval=2)
+    phase, calls = make_phase(config)
+    while not phase.done:
+        phase.advance()
+    calls = [call for call in calls if not call.startswith("best")]
+    assert calls == ["policy", "policy", "evaluate", "policy", "policy", "evaluate", "policy", "evaluate"]
+
+
+def test_evaluation_comes_with_the_step_and_the_best_is_kept():
+    config = AdversarialConfig(rounds=4, discriminator_refreshes=0, evaluation_interval=1)
+    phase, calls = make_phase(config, [3.0, 5.0, 2.0, 2.0])
+    results = [phase.advance() for _ in range(4)]
+    assert calls.count("best adversarial") == 2
+    assert all("evaluation/unique" in r.metrics and "policy/loss" in r.metrics and r.always for r in results)
+
+
+def test_the_discriminator_is_frozen_while_the_policy_learns_and_the_other_way_round():
+    experiment = tiny_experiment(None, {"adversarial": {"rounds": 1, "mle_steps": 0}})
+    experiment.pretrain()
+    phase = experiment.loop.phases[2]
+    phase.start()
+
+    def weights(model):
+        return torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+
+    policy, discriminator = weights(experiment.policy), weights(experiment.discriminator)
+    for _ in range(2):
+        phase.advance()
+    assert torch.equal(weights(experiment.discriminator), discriminator)
+    assert not torch.equal(weights(experiment.policy), policy)
+    policy = weights(experiment.policy)
+    phase.advance()
+    assert torch.equal(weights(experiment.policy), policy)
+    assert not torch.equal(weights(experiment.discriminator), discriminator)

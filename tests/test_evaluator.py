@@ -1,0 +1,112 @@
+import pytest
+import torch
+
+from seqgan.evaluation.evaluator import EvaluationConfig, Evaluator
+from seqgan.evaluation.signature import Signature
+from tests.tiny_models import rng, tiny_generator
+
+UNK, EOS, SIZE = 3, 2, 6
+
+
+def make_evaluator(tokens, mask, **changes):
+    options = {
+        "split": "test",
+        "config": EvaluationConfig(),
+        "num_samples": 50,
+        "decode": lambda ids: " ".join(map(str, ids)),
+        "signature": Signature(tokenizer="whitespace", case="kept"),
+        "vocabulary_size": SIZE,
+        "eos_id": EOS,
+        "unk_id": UNK,
+        "oracle": None,
+        "seed": 0,
+    }
+    return Evaluator(tokens, mask, **options | changes)
+
+
+def constant_generator(token):
+    """Always ``token`` and then EOS."""
+    generator = tiny_generator("lstm", SIZE, forbidden=(0,))
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.zero_()
+        generator.output_bias[[token, EOS]] = torch.tensor([50.0, 49.0])
+    return generator
+
+
+def test_an_unknown_word_matches_no_reference_but_itself_among_samples():
+    tokens = torch.tensor([[UNK, EOS], [5, EOS]])
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool())
+    unknown, known = (evaluator(constant_generator(token)).score.values for token in (UNK, 5))
+    assert unknown["bleu_2"] == 0
+    assert known["bleu_2"] > 0.1
+    assert unknown["self_bleu_2"] == pytest.approx(known["self_bleu_2"], abs=0.02)
+    assert unknown["self_bleu_2"] > 0.1
+
+
+def test_eos_is_scored_but_is_no_word():
+    tokens = torch.tensor([[4, EOS, 0], [4, 5, EOS]])
+    mask = torch.tensor([[True, True, False], [True] * 3])
+    evaluator = make_evaluator(tokens, mask)
+    assert len(evaluator.references) == 2
+    words = evaluator._words(tokens, mask)
+    assert words.lengths.tolist() == [1, 2]
+    generator = tiny_generator("lstm", SIZE)
+    values = evaluator(generator).score.values
+    expected = -generator.log_probs(tokens)[mask].mean()
+    assert values["nll_test"] == pytest.approx(float(expected.detach()), abs=1e-5)
+
+
+def test_every_call_uses_the_same_random_numbers_and_leaves_those_of_training_alone():
+    tokens = torch.randint(4, SIZE, (20, 5), generator=rng())
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool())
+    generator = tiny_generator("lstm", SIZE, forbidden=(0, 1))
+    state = torch.get_rng_state()
+    first, second = evaluator(generator), evaluator(generator)
+    assert first.metrics == second.metrics
+    assert first.sentences == second.sentences
+    assert torch.equal(torch.get_rng_state(), state)
+    assert str(first.score.signature) == (
+        "hypotheses:50|references:20|tokenizer:whitespace|case:kept|smoothing:method1|temperature:1|version:0.1.0"
+    )
+
+
+def test_the_oracle_task_has_both_sides_and_its_temperature():
+    oracle = tiny_generator("lstm", SIZE, seed=3)
+    tokens = torch.randint(0, SIZE, (40, 4), generator=rng())
+    options = {"oracle": oracle, "eos_id": None, "unk_id": None, "num_samples": 400}
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), split="validation", **options)
+    generator = tiny_generator("lstm", SIZE, seed=4)
+    warm, cool = evaluator(generator), evaluator(generator, temperature=0.5)
+    assert {
+        "nll_oracle",
+        "nll_validation",
+        "kl_q_p",
+        "kl_p_q",
+        "jeffreys",
+        "entropy",
+    } <= warm.score.values.keys()
+    assert cool.score.values["entropy"] < warm.score.values["entropy"]
+    assert "temperature:0.5" in str(cool.score.signature)
+    assert warm.loss == warm.score.values["nll_validation"]
+    assert warm.metrics["evaluation/jeffreys"] == warm.score.values["jeffreys"]
+
+
+@pytest.mark.parametrize(("criterion", "sign"), [("bleu_4", -1), ("nll", 1)])
+def test_the_criterion_is_lower_for_the_better(criterion, sign):
+    tokens = torch.randint(4, SIZE, (20, 5), generator=rng())
+    evaluator = make_evaluator(
+        tokens, torch.ones_like(tokens).bool(), config=EvaluationConfig(criterion=criterion)
+    )
+    result = evaluator(tiny_generator("lstm", SIZE))
+    name = "nll_test" if criterion == "nll" else criterion
+    assert result.loss == sign * result.score.values[name]
+
+
+def test_a_criterion_that_needs_an_oracle_is_refused_without():
+    tokens = torch.randint(4, SIZE, (5, 5), generator=rng())
+    evaluator = make_evaluator(
+        tokens, torch.ones_like(tokens).bool(), config=EvaluationConfig(criterion="jeffreys")
+    )
+    with pytest.raises(ValueError, match="--evaluation.criterion: jeffreys needs an oracle"):
+        evaluator(tiny_generator("lstm", SIZE))

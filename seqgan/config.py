@@ -169,7 +169,7 @@ def from_settings(
     fields = {field.name: field for field in dataclasses.fields(cast(Any, cls))}
     hints = get_type_hints(cls)
     values: Settings = {}
-    for key, value in settings.items():
+    for key in settings:
         if key not in fields:
             close = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {path}{close[0]}?" if close else f"there are {', '.join(sorted(fields))}"

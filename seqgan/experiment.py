@@ -437,7 +437,7 @@ class Experiment:
         }
 
     def save_generator(self, which: str, phase: str) -> None:
-        """Save the generator as it is now as ``PHASE-which``; the discriminator's phase has none of its own."""
+        """Save the generator as it is now as ``PHASE-which``; the discriminator's phase has none."""
         if self.run is not None and phase != "discriminator":
             payload = {**self._header(), "generator": self.policy.state_dict()}
             checkpoint.save(self.run.generator(f"{phase}-{which}"), payload)

@@ -74,10 +74,10 @@ def truncate_logits(
 def search_cumulative(
     masses: Float[Tensor, "*N G"], targets: Float[Tensor, "*N D"]
 ) -> tuple[Int[Tensor, "*N D"], Float[Tensor, "*N G"]]:
-    """The first entry up to which more than ``target`` of the mass lies, and the cumulative sum.
+    """The first entry up to which more mass than the target (at least 0) lies, and the cumulative sum.
 
-    An entry without mass is never found, whatever the target: targets are kept below the total,
-    and the cumulative sum does not rise where there is no mass.
+    An entry without mass is never found: targets are kept below the total, and the cumulative sum
+    does not rise where there is no mass.
     """
     cumulative = masses.cumsum(-1)
     if cumulative.device.type != "cpu":  # a parallel sum may fall, or rise by rounding where nothing is added
@@ -100,7 +100,7 @@ def draw_from_masses(
     before = cumulative.gather(-1, block) - blocks.gather(-1, block)
     rows = torch.arange(len(masses), device=masses.device)[:, None]
     inside = masses[rows, block]
-    place, _ = search_cumulative(inside, (targets - before)[..., None])
+    place, _ = search_cumulative(inside, (targets - before).clamp(min=0)[..., None])
     mass = inside.gather(-1, place).squeeze(-1)
     return block * masses.shape[2] + place.squeeze(-1), (mass / total).log2() / BITS_PER_NAT
 

@@ -3,35 +3,49 @@ from dataclasses import dataclass
 import torch
 
 from seqgan.training.adversarial import AdversarialConfig, AdversarialPhase
+from seqgan.training.discriminator import DiscriminatorTrainer
+from seqgan.training.mle import MLETrainer
 from seqgan.training.phase import StepResult
+from tests.tiny_models import tiny_generator
 from tests.tiny_run import tiny_experiment
 
 
-@dataclass
-class Recorder:
-    """Stands for the algorithm, the MLE trainer and the discriminator trainer, and notes who is called."""
-
-    name: str
-    calls: list
-    steps_per_refresh: int = 3
-    step: int = 7
+class RecordedAlgorithm:
+    def __init__(self, calls):
+        self.calls = calls
 
     def start(self):
-        self.calls.append(f"{self.name} start")
+        self.calls.append("algorithm start")
 
     def policy_step(self):
         self.calls.append("policy")
         return {"policy/loss": torch.tensor(1.0)}, {}
-
-    def train_step(self, *place):
-        self.calls.append((self.name, *place))
-        return StepResult({}) if self.name == "discriminator" else {}
 
     def state_dict(self):
         return {}
 
     def load_state_dict(self, state):
         pass
+
+
+class RecordedMLE(MLETrainer):
+    def __init__(self, calls):
+        self.calls = calls
+
+    def train_step(self, index, factor):
+        self.calls.append(("mle", index, factor))
+        return {}
+
+
+class RecordedDiscriminator(DiscriminatorTrainer):
+    steps_per_refresh = 3
+
+    def __init__(self, calls):
+        self.calls, self.step = calls, 7
+
+    def train_step(self):
+        self.calls.append(("discriminator",))
+        return StepResult({})
 
 
 @dataclass
@@ -46,10 +60,10 @@ def make_phase(config, losses=()):
     figures = iter(losses)
     phase = AdversarialPhase(
         config,
-        Recorder("algorithm", calls),
-        policy=None,
-        mle=Recorder("mle", calls),
-        discriminator=Recorder("discriminator", calls),
+        RecordedAlgorithm(calls),
+        policy=tiny_generator("lstm"),
+        mle=RecordedMLE(calls),
+        discriminator=RecordedDiscriminator(calls),
         evaluate=lambda policy: (calls.append("evaluate"), Figures(next(figures, 0.0)))[1],
         on_best=lambda phase: calls.append(f"best {phase}"),
     )

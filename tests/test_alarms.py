@@ -20,7 +20,9 @@ def test_duplicates():
     assert ringing(alarms, {"evaluation/unique": 0.7}) == {"duplicates"}
 
 
-@pytest.mark.parametrize(("accuracy", "name"), [(1.0, "discriminator_perfect"), (0.51, "discriminator_guessing")])
+@pytest.mark.parametrize(
+    ("accuracy", "name"), [(1.0, "discriminator_perfect"), (0.51, "discriminator_guessing")]
+)
 def test_a_pinned_discriminator_rings_after_many_rows_and_stops_when_it_moves(accuracy, name):
     alarms = Alarms()
     rows = [ringing(alarms, {"discriminator/accuracy": accuracy}) for _ in range(20)]

@@ -285,7 +285,7 @@ def test_sequences_that_are_ids_already():
     PreparedCorpus.from_ids(*arrays, Vocabulary.integers(largest + 1))
     with pytest.raises(ValueError, match=f"outside the vocabulary of {largest}"):
         PreparedCorpus.from_ids(*arrays, Vocabulary.integers(largest))
-    with pytest.raises(ValueError, match="test part is empty"):
+    with pytest.raises(ValueError, match="test part, or a sequence in it, is empty"):
         PreparedCorpus.from_ids(*arrays[:2], arrays[2][:0], Vocabulary.integers(50))
 
 

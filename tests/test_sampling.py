@@ -99,9 +99,9 @@ def test_entries_without_mass_are_never_found(seed):
 
 def test_a_search_is_safe_at_the_total_itself():
     masses = torch.tensor([[0.0, 0.1, 0.0, 0.7, 0.0]])
-    found, part = search_cumulative(masses, torch.tensor([[0.0, 0.05, 0.1, 0.5, 0.8, 0.9]]))
+    found, cumulative = search_cumulative(masses, torch.tensor([[0.0, 0.05, 0.1, 0.5, 0.8, 0.9]]))
     assert found.tolist() == [[1, 1, 3, 3, 3, 3]]
-    torch.testing.assert_close(part, torch.tensor([[0.0, 0.05, 0.0, 0.4, 0.7, 0.7]]))
+    torch.testing.assert_close(cumulative, torch.tensor([[0.0, 0.1, 0.1, 0.8, 0.8]]))
 
 
 def test_large_and_far_apart_logits_neither_overflow_nor_vanish():

@@ -33,7 +33,7 @@ class ReinforceConfig(ComponentConfig):
     temperature: Annotated[float, Range(minimum=0, open=True)] = 1.0
     """Softmax temperature of the policy that acts and learns."""
     baseline: BaselineKind = "step_mean"
-    """What is taken from the action values: nothing, a running mean, or the mean of the others at that step."""
+    """What is taken from the action values: nothing, a running mean, or the others' mean at that step."""
     baseline_decay: Annotated[float, Range(minimum=0, maximum=1)] = 0.9
     """Decay of the running mean (ewma) per policy step."""
     whiten: bool = True
@@ -123,11 +123,11 @@ class Reinforce:
         entropy = masked_mean(-(distribution.exp() * distribution).sum(-1), mask)
         loss = reinforce_loss(log_probs, advantage, mask, config.reduction)
         objective = loss - config.entropy_weight * entropy
-        metrics = {"policy/loss": loss, "policy/entropy": entropy}
+        metrics = {"policy/loss": loss.detach(), "policy/entropy": entropy.detach()}
         if config.kl_weight:
             kl = self._divergence_from_reference(distribution, tokens, mask)
             objective = objective + config.kl_weight * kl
-            metrics["policy/kl"] = kl
+            metrics["policy/kl"] = kl.detach()
         self.optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         gradient_norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.gradient_clip)

@@ -106,7 +106,7 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
     place = np.arange(len(sequences.ids)) - sequences.offsets[holder_of]  # within its sequence
     ends = np.arange(len(sequences.ids))  # where the n-grams of this order end
     numbers = np.zeros_like(ends)  # of the n-gram that ends at each position
-    keys, token_numbers, num_types = sequences.ids, numbers, 0
+    keys, token_numbers, num_types = sequences.ids.astype(np.int64), numbers, 0
     orders: list[NgramOrder] = []
     for n in range(1, max_order + 1):
         if n > 1:

@@ -2,28 +2,28 @@
 
 import contextlib
 import dataclasses
+import difflib
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import tyro
 
+import seqgan
 from seqgan.commands.evaluate import EvaluateArguments, evaluate
 from seqgan.commands.generate import GenerateArguments, generate
 from seqgan.commands.train import ConfigArguments, ExperimentArguments, prepare, pretrain, show_config, train
-from seqgan.config import Settings, merge, read_toml
-from seqgan.experiment import (
-    TABLES,
-    load_config,
-    preset_names,
-    preset_settings,
-)
+from seqgan.config import Settings, flag_name, flatten, merge, read_toml, to_settings
+from seqgan.experiment import TABLES, load_config, preset_names, preset_settings
 from seqgan.run_folder import RunFolder
 from seqgan.training.loop import Interrupted
 
@@ -70,12 +70,30 @@ def usage(prog: str) -> str:
     lines += [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
     lines += [
         "",
-        f"{prog} COMMAND --help shows the flags of a command. Presets: {', '.join(preset_names())}.",
+        f"{prog} COMMAND --help shows the flags of a command; {prog} --version the version.",
+        f"Presets: {', '.join(preset_names())}.",
     ]
     return "\n".join(lines)
 
 
-def default_settings(argv: Sequence[str]) -> tuple[ExperimentArguments, bool]:
+def describe(command: Command, prog: str) -> str:
+    """What ``--help`` prints above the flags of a subcommand."""
+    if not issubclass(command.arguments, ExperimentArguments):
+        return command.summary
+    kinds = [f"  --{section}.kind: {', '.join(table)}" for section, table in TABLES.items()]
+    lines = [
+        command.summary,
+        "",
+        "Every setting comes from the preset, then from the TOML file, then from flags; a run that exists",
+        "goes on with its own. The flags and defaults below are those of what the command line names so far:",
+        f"look at `{prog} --preset NAME --help`, too. Presets: {', '.join(preset_names())}.",
+        "Kinds decide which flags there are; any of them may also be an import path package.module:name.",
+        *kinds,
+    ]
+    return "\n".join(lines)
+
+
+def default_arguments(argv: Sequence[str]) -> ExperimentArguments:
     """Arguments before the flags of single settings: run, preset, file and kinds.
 
     The kinds come first because they decide which flags there are. An existing run is the default
@@ -89,75 +107,142 @@ def default_settings(argv: Sequence[str]) -> tuple[ExperimentArguments, bool]:
     preset = known.get("preset", "docstrings")
     run = Path(known.get("run", Path("runs") / preset))
     file = Path(known["config"]) if "config" in known else None
-    goes_on = RunFolder(run).exists() and "preset" not in known and file is None
-    if goes_on:
+    if RunFolder(run).exists() and "preset" not in known and file is None:
         layers, source = [RunFolder(run).read_settings()], str(RunFolder(run).config)
     else:
         layers = [preset_settings(preset)] + ([read_toml(file)] if file else [])
         source = str(file) if file else f"preset {preset}"
     settings = load_config(merge(*layers), kinds, source=source)
-    return ExperimentArguments(run=run, preset=preset, config=file, settings=settings), goes_on
+    return ExperimentArguments(run=run, preset=preset, config=file, settings=settings)
 
 
-def parse(arguments: type[Arguments], prog: str, summary: str, argv: Sequence[str]) -> Arguments:
+def parse(arguments: type[Arguments], prog: str, description: str, argv: Sequence[str]) -> Arguments:
     """Flags as an instance of ``arguments``.
 
     Raises:
         ValueError: A flag does not exist or its value does not fit; one line.
     """
-    default: Any = None
+    options: dict[str, Any] = {"prog": prog, "description": description, "args": list(argv)}
     if issubclass(arguments, ExperimentArguments):
-        base, _ = default_settings(argv)
-        default = arguments(**{f.name: getattr(base, f.name) for f in dataclasses.fields(base)})
+        base = default_arguments(argv)
+        options["default"] = arguments(**{f.name: getattr(base, f.name) for f in dataclasses.fields(base)})
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            options = {} if default is None else {"default": default}
-            parsed: Arguments = tyro.cli(
-                arguments, prog=prog, description=summary, args=list(argv), **options
-            )
-            return parsed
+            parsed, unknown = tyro.cli(arguments, return_unknown_args=True, **options)
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise ValueError(f"{_first_sentence(errors.getvalue())} (see {prog} --help)") from None
+        raise ValueError(f"{_explain(errors.getvalue())} (see {prog} --help)") from None
+    if unknown:
+        raise ValueError(f"{_explain_unknown(unknown[0], parsed)} (see {prog} --help)")
+    result: Arguments = parsed
+    return result
 
 
-def _first_sentence(box: str) -> str:
-    """The message in the box that tyro draws around an error."""
-    lines = [line.strip("│ ") for line in box.splitlines()[1:]]
-    message = []
-    for line in lines:
-        if not line or set(line) <= set("─╰╯"):
-            break
-        message.append(line)
-    return " ".join(message) or " ".join(box.split())
+def _explain(box: str) -> str:
+    """What tyro says in a box of several parts: the message, and what the flag takes."""
+    parts: list[list[str]] = [[]]
+    for line in box.splitlines():
+        text = line.strip("│ ")
+        if text.startswith("╭") or set(text) <= set("─╰╯-"):
+            parts.append([])
+        else:
+            parts[-1].append(text)
+    message, *rest = [part for part in parts if part]
+    taken = [f"; expected {part[1]}" for part in rest if part[0] == "Argument helptext:"]
+    return " ".join([*message]) + "".join(taken)
+
+
+def _explain_unknown(argument: str, parsed: Any) -> str:
+    """Why an argument is not understood, and what may have been meant."""
+    if not argument.startswith("-"):
+        return f"{argument!r} belongs to no flag"
+    name = argument.split("=")[0]
+    for section, table in TABLES.items():
+        for kind, component in table.items():
+            if name in (flag_name(f"{section}.{field.name}") for field in dataclasses.fields(component.config)):
+                return f"there is no {name} here: it belongs to --{section}.kind {kind}"
+    settings = to_settings(parsed)
+    names = [flag_name(path) for path in flatten({**settings, **settings.pop("settings", {})})]
+    close = difflib.get_close_matches(name, names, 3)
+    return f"there is no flag {name}" + (f"; did you mean {' or '.join(close)}?" if close else "")
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM unwind what is going on as SIGINT does, so that nothing stays half done."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "seqgan") -> int:
     """Run a subcommand; bad input is one line on standard error and exit status 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(format=f"{prog}: %(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        with terminable():
+            status = run(arguments, prog)
+            sys.stdout.flush()
+            return status
+    except BrokenPipeError:  # the reader of standard output has gone: nothing more to say
+        _drop_output()
+        return 141
+    except Interrupted as interrupted:
+        return _fail(f"{prog}: {interrupted}", 128 + interrupted.number)
+    except KeyboardInterrupt as stop:
+        number = signal.Signals(stop.args[0] if stop.args else signal.SIGINT)
+        return _fail(f"{prog}: stopped by {number.name}; what was finished is kept", 128 + number)
+    except (ValueError, OSError) as error:
+        return _fail(f"{prog}: error: {error}", 2)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        return _fail(f"{prog}: error: out of memory, choose smaller sizes or batches: {error}", 2)
+
+
+def run(arguments: list[str], prog: str) -> int:
+    """Run a subcommand, or show what there is; gives the exit status."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage(prog))  # noqa: T201
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"{prog} {seqgan.__version__}")  # noqa: T201
+        return 0
+    name, *flags = arguments
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean {close[0]}?" if close else f"choose {', '.join(COMMANDS)}"
+        raise ValueError(f"there is no command {name!r}; {hint}")
+    command = COMMANDS[name]
     try:
-        name, *flags = arguments
-        if name not in COMMANDS:
-            raise ValueError(f"no command {name!r}; choose {', '.join(COMMANDS)}")
-        command = COMMANDS[name]
-        command.run(parse(command.arguments, f"{prog} {name}", command.summary, flags))
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    except BrokenPipeError:  # the reader of standard output has gone: nothing more to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Interrupted as interrupted:
-        print(f"{prog}: {interrupted}", file=sys.stderr)  # noqa: T201
-        return 128 + interrupted.number
-    except KeyboardInterrupt:
-        return 130
-    except (ValueError, OSError) as error:
-        print(f"{prog}: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        return 2
+        parsed = parse(command.arguments, f"{prog} {name}", describe(command, f"{prog} {name}"), flags)
+    except SystemExit:  # --help has been printed
+        return 0
+    command.run(parsed)
     return 0
+
+
+def _fail(message: str, status: int) -> int:
+    """Say what is wrong in one line; what standard output cannot take is dropped."""
+    print(" ".join(message.split()), file=sys.stderr)  # noqa: T201
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+    return status
+
+
+def _drop_output() -> None:
+    """Send what is left in standard output nowhere, lest the interpreter complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

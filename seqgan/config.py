@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 import tyro
 
 Settings = dict[str, Any]
+NONE = "none"  # how TOML, which has no null, says that a setting is None
 WITHOUT_PREFIX = tyro.conf.arg(name="")  # for a nested section whose flags stand at the top
 Config = TypeVar("Config")
 
@@ -81,8 +82,9 @@ def find_component(kind: str, table: Mapping[str, Component], path: str) -> Comp
         )
     try:
         component = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{flag_name(path)}: cannot import {kind!r}: {error}") from error
+    except Exception as error:  # somebody else's module may fail in any way
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{flag_name(path)}: cannot import {kind!r}: {reason}") from error
     if not isinstance(component, Component):
         raise ValueError(f"{flag_name(path)}: {kind!r} is no seqgan.config.Component")
     return component
@@ -206,6 +208,8 @@ def _convert(value: Any, hint: Any, source: str, name: str) -> Any:
     if origin is Annotated:
         return _convert(value, arguments[0], source, name)
     if origin in (Union, types.UnionType):
+        if value == NONE and type(None) in arguments:
+            return None
         return _convert(value, next(a for a in arguments if a is not type(None)), source, name)
     if origin is Literal and value in arguments:
         return value
@@ -224,15 +228,11 @@ def _convert(value: Any, hint: Any, source: str, name: str) -> Any:
 
 
 def to_settings(config: Any) -> Settings:
-    """The tree as nested dictionaries; settings that are None are left out."""
-    settings: Settings = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            settings[field.name] = to_settings(value)
-        elif value is not None:
-            settings[field.name] = value
-    return settings
+    """The tree as nested dictionaries."""
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return {
+        name: to_settings(value) if dataclasses.is_dataclass(value) else value for name, value in values.items()
+    }
 
 
 def to_toml(settings: Settings, path: str = "") -> str:
@@ -249,8 +249,10 @@ def to_toml(settings: Settings, path: str = "") -> str:
 def _toml_value(value: Any) -> str:
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_toml_value, value)) + "]"
+    if value is None:
+        return json.dumps(NONE)
     if isinstance(value, bool | str | Path):
-        return json.dumps(value if isinstance(value, bool) else str(value))
+        return json.dumps(value if isinstance(value, bool) else str(value), ensure_ascii=False)
     return repr(value)
 
 

@@ -49,7 +49,7 @@ from seqgan.oracle_corpus import OracleCorpusConfig, build_oracle, draw_oracle_c
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig, Reward
 from seqgan.rewards.rollout import RolloutConfig, action_values
 from seqgan.run_folder import RunFolder
-from seqgan.sampling import Trajectories, sample
+from seqgan.sampling import Trajectories, inference, sample
 from seqgan.seeding import derive_seed, make_rng
 from seqgan.text import corpora
 from seqgan.text.batching import Batch, Batches, pad
@@ -87,6 +87,7 @@ TABLES: Mapping[str, Mapping[str, Component]] = {
     "algorithm": ALGORITHMS,
 }
 PRESETS = resources.files(seqgan) / "presets"
+ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle")
 CHANGEABLE = ("device", "tracking.")  # settings that may differ when a run is resumed
 
 
@@ -225,6 +226,8 @@ class Experiment:
         torch.manual_seed(derive_seed(config.seed, "dropout"))
         self.policy = self.build_generator()
         self.discriminator = self.build_discriminator()
+        self._refuse_contradictions()
+        self._start_run()
 
     @classmethod
     def open(cls, run: Path, *, device: str | None = None) -> "Experiment":
@@ -240,19 +243,32 @@ class Experiment:
     # Building.
 
     def _load_corpus(self, cache: Path | None) -> PreparedCorpus:
-        if self.run is None:
+        if self.run is None or not self.run.exists():
             return prepare_corpus(self.config.corpus, cache)
-        settings = to_settings(self.config)
-        if self.run.exists():
-            refuse_other_settings(settings, to_settings(load_config(self.run.read_settings())), self.run.path)
-            return PreparedCorpus.load(self.run.corpus)
-        corpus = prepare_corpus(self.config.corpus, cache)
-        corpus.save(self.run.corpus)
+        old = to_settings(load_config(self.run.read_settings(), source=str(self.run.config)))
+        refuse_other_settings(to_settings(self.config), old, self.run.path)
+        return PreparedCorpus.load(self.run.corpus)
+
+    def _refuse_contradictions(self) -> None:
+        """What no setting shows by itself; asked before anything is written."""
+        criterion = self.config.evaluation.criterion
+        if criterion in ORACLE_METRICS and not isinstance(self.config.corpus, OracleCorpusConfig):
+            raise ValueError(
+                f"--evaluation.criterion: {criterion} needs an oracle, which --corpus.kind "
+                f"{self.config.corpus.kind} has not; choose nll, bleu_4 or bleu_5"
+            )
+        with inference(self.policy):  # a generator may not reach as far as the corpus does
+            self.policy(torch.zeros(1, self.corpus.max_length, dtype=torch.long, device=self.device))
+
+    def _start_run(self) -> None:
+        """Write corpus, oracle and, when all is there, the settings that make the folder a run."""
+        if self.run is None or self.run.exists():
+            return
+        self.corpus.save(self.run.corpus)
         if isinstance(self.config.corpus, OracleCorpusConfig):
             oracle = build_oracle(self.config.corpus)
             checkpoint.save(self.run.corpus / "oracle.pt", {"oracle": oracle.state_dict()})
-        self.run.write_settings(settings)
-        return corpus
+        self.run.write_settings(to_settings(self.config))
 
     def build_generator(self) -> Generator:
         """A generator with fresh weights."""
@@ -529,7 +545,8 @@ def refuse_other_settings(new: Settings, old: Settings, run: Path) -> None:
         ValueError: Some do; names the first, both values, and what to do.
     """
     from_new, from_old = flatten(new), flatten(old)
-    for name in sorted(from_new.keys() | from_old.keys()):
+    names = from_new.keys() | from_old.keys()
+    for name in sorted(names, key=lambda name: (not name.endswith("kind"), name)):
         before, now = from_old.get(name), from_new.get(name)
         if before != now and not name.startswith(CHANGEABLE):
             raise ValueError(

@@ -55,7 +55,7 @@ class Tracker:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._rows_path.open("ab") as file:
-            file.truncate(offset)
+            file.truncate(min(offset, file.tell()))
         self._writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)
 
     @property

@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import math
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -80,6 +82,22 @@ def test_every_preset_resolves_and_its_models_take_a_step(name):
     assert math.isfinite(float(result.metrics["policy/loss"].detach()))
     kind = "transformer" if name.endswith("-transformer") else "lstm"
     assert config.generator.kind == kind
+
+
+def test_settings_that_may_be_none_are_none_by_default():
+    """TOML has no None: a setting that is left out must mean it."""
+
+    def check(config):
+        hints = get_type_hints(type(config))
+        for setting in dataclasses.fields(config):
+            value = getattr(config, setting.name)
+            if dataclasses.is_dataclass(value):
+                check(value)
+            elif type(None) in get_args(hints[setting.name]):
+                assert setting.default is None, setting.name
+
+    for name in preset_names():
+        check(load_preset(name))
 
 
 def test_presets_differ_from_their_transformers_in_the_generator_alone():

@@ -90,7 +90,7 @@ def test_the_penalty_is_a_gaussian_prior_on_all_parameters():
 
 def test_the_prior_makes_weights_smaller():
     def norm(precision):
-        phase = make_phase(MLEConfig(epochs=150, batch_size=5, patience=None, prior_precision=precision))
+        phase = make_phase(MLEConfig(epochs=150, batch_size=5, patience=0, prior_precision=precision))
         while not phase.done:
             phase.advance()
         return sum(float(p.detach().square().sum()) for p in phase.trainer.generator.parameters())

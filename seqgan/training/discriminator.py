@@ -40,8 +40,8 @@ class DiscriminatorTrainingConfig:
     """Adam step size."""
     gradient_clip: Annotated[float, Range(minimum=0, open=True)] = 5.0
     """Largest norm of the gradient."""
-    patience: Annotated[int | None, Range(minimum=1)] = 5
-    """Refreshes without a better held-out AUC after which pre-training stops; None never stops."""
+    patience: Annotated[int, Range(minimum=0)] = 5
+    """Refreshes without a better held-out AUC after which pre-training stops; 0 never stops."""
     keep_best: bool = True
     """Hand on the weights with the best held-out AUC rather than the last."""
 
@@ -178,7 +178,7 @@ class DiscriminatorPhase:
     def done(self) -> bool:
         """All refreshes done, or the held-out AUC has not improved for too long."""
         patience = self.trainer.config.patience
-        return self.step >= self.num_steps or (patience is not None and self.failures >= patience)
+        return self.step >= self.num_steps or (0 < patience <= self.failures)
 
     def start(self) -> None:
         """Nothing to prepare."""

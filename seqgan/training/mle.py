@@ -35,8 +35,8 @@ class MLEConfig:
     """Largest norm of the gradient."""
     prior_precision: Annotated[float, Range(minimum=0)] = 0.0
     """Precision of a Gaussian prior on all parameters; 3 to 12 keeps a small corpus from being memorised."""
-    patience: Annotated[int | None, Range(minimum=1)] = 3
-    """Validations without a better NLL after which training stops; None never stops."""
+    patience: Annotated[int, Range(minimum=0)] = 3
+    """Validations without a better NLL after which training stops; 0 never stops."""
     validation_interval: Annotated[int, Range(minimum=1)] = 1
     """Epochs between two validations."""
 
@@ -136,7 +136,7 @@ class MLEPhase:
     def done(self) -> bool:
         """All epochs done, or validation has not improved for too long."""
         patience = self.trainer.config.patience
-        return self.step >= self.num_steps or (patience is not None and self.failures >= patience)
+        return self.step >= self.num_steps or (0 < patience <= self.failures)
 
     def start(self) -> None:
         """Nothing to prepare."""

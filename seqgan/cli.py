@@ -23,8 +23,8 @@ from seqgan.commands.evaluate import EvaluateArguments, evaluate
 from seqgan.commands.generate import GenerateArguments, generate
 from seqgan.commands.train import ConfigArguments, ExperimentArguments, prepare, pretrain, show_config, train
 from seqgan.config import Settings, flag_name, flatten, merge, read_toml, to_settings
-from seqgan.experiment import TABLES, load_config, preset_names, preset_settings
 from seqgan.run_folder import RunFolder
+from seqgan.settings import TABLES, load_config, preset_names, preset_settings
 from seqgan.training.loop import Interrupted
 
 Arguments = TypeVar("Arguments")
@@ -161,7 +161,9 @@ def _explain_unknown(argument: str, parsed: Any) -> str:
     name = argument.split("=")[0]
     for section, table in TABLES.items():
         for kind, component in table.items():
-            if name in (flag_name(f"{section}.{field.name}") for field in dataclasses.fields(component.config)):
+            if name in (
+                flag_name(f"{section}.{field.name}") for field in dataclasses.fields(component.config)
+            ):
                 return f"there is no {name} here: it belongs to --{section}.kind {kind}"
     settings = to_settings(parsed)
     names = [flag_name(path) for path in flatten({**settings, **settings.pop("settings", {})})]

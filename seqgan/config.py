@@ -231,7 +231,8 @@ def to_settings(config: Any) -> Settings:
     """The tree as nested dictionaries."""
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     return {
-        name: to_settings(value) if dataclasses.is_dataclass(value) else value for name, value in values.items()
+        name: to_settings(value) if dataclasses.is_dataclass(value) else value
+        for name, value in values.items()
     }
 
 

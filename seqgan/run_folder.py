@@ -11,8 +11,9 @@
 """
 
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,11 +82,14 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from working on the same run; a folder that stays empty is removed.
+        """Keep other processes from working on the same run.
+
+        A folder that was made here and in which no run was started is removed again.
 
         Raises:
             ValueError: Another process holds the run, or the folder cannot be written.
         """
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         lock = self.path / ".lock"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -101,5 +105,13 @@ class RunFolder:
                 yield
             finally:
                 lock.unlink(missing_ok=True)
-                if not any(self.path.iterdir()):
-                    self.path.rmdir()
+                if made and not self.exists():
+                    _remove(made)
+
+
+def _remove(folders: Sequence[Path]) -> None:
+    """The first folder with all that is in it, and those above it as far as they are empty."""
+    shutil.rmtree(folders[0], ignore_errors=True)
+    with suppress(OSError):
+        for folder in folders[1:]:
+            folder.rmdir()

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from seqgan.config import flatten, to_settings
-from seqgan.experiment import Experiment, load_config, load_preset, prepare_corpus, preset_names
+from seqgan.experiment import Experiment
 from seqgan.oracle_corpus import OracleCorpusConfig
+from seqgan.settings import load_config, load_preset, prepare_corpus, preset_names
 from tests.shared_data import shared_data
 from tests.tiny_run import ROOT, tiny_config, tiny_experiment
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from seqgan.experiment import Experiment, ExperimentConfig, load_preset
+from seqgan.experiment import Experiment
+from seqgan.settings import ExperimentConfig, load_preset
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {

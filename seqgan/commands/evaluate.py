@@ -1,19 +1,25 @@
 """Measure the generators of a run, or a file of sentences against a file of references."""
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from seqgan.commands.report import save_result, table
-from seqgan.config import Range, validate
-from seqgan.evaluation.evaluator import ORDERS
+from tqdm import tqdm
+
+from seqgan.commands.report import save_result, signatures, table
+from seqgan.config import Range, flag_name, validate
+from seqgan.evaluation.evaluator import ORDERS, EvaluationResult
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.signature import Signature
 from seqgan.evaluation.text_metrics import text_metrics
 from seqgan.experiment import Experiment
 from seqgan.text.sources import read_lines
 from seqgan.text.tokenizers import build_tokenizer
+
+logger = logging.getLogger("seqgan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,33 +29,41 @@ class EvaluateArguments:
     run: Path | None = None
     """Run folder, whose generators are measured against its test text."""
     checkpoint: tuple[str, ...] = ()
-    """Which generators; by default all that there are."""
+    """With --run: any of mle-best, mle-last, adversarial-best, adversarial-last; by default all there are."""
     temperature: Annotated[float, Range(minimum=0, open=True)] = 1.0
-    """Softmax temperature at which a run is sampled and scored."""
+    """With --run: softmax temperature at which it is sampled and scored; more than 0."""
     top_k: Annotated[int | None, Range(minimum=1)] = None
-    """Sample among the so many likeliest tokens only."""
-    top_p: Annotated[float | None, Range(minimum=0, maximum=1)] = None
-    """Sample among the fewest tokens that have this share of the probability."""
+    """With --run: sample among this many likeliest tokens only; at least 1."""
+    top_p: Annotated[float | None, Range(minimum=0, open=True), Range(maximum=1)] = None
+    """With --run: sample among the fewest likeliest tokens that hold this share of the mass; up to 1."""
+    device: str = "auto"
+    """With --run: where to work: cpu, cuda, cuda:N, or auto (cuda where there is one)."""
     hypotheses: Path | None = None
-    """File of generated sentences."""
+    """File of generated sentences, one a line; an empty line is an empty sentence."""
     references: Path | None = None
-    """File of real sentences."""
+    """File of real sentences, one a line."""
     tokenizer: str = "treebank"
-    """How the files are cut into tokens: treebank, whitespace or characters."""
+    """With files: how they are cut into tokens: treebank, whitespace, characters, or package.module:Class."""
     lower_case: bool = False
-    """Compare the files in lower case."""
+    """With files: compare them in lower case."""
     json: bool = False
     """Print one JSON object instead of a table."""
-    device: str = "auto"
-    """Where to work: cpu, cuda, cuda:N, or auto."""
+    quiet: bool = False
+    """Show no progress bar."""
+
+
+OF_A_RUN = ("checkpoint", "temperature", "top_k", "top_p", "device")
+OF_FILES = ("tokenizer", "lower_case")
 
 
 def evaluate(arguments: EvaluateArguments) -> None:
     """Print a table or a JSON object."""
     validate(arguments)
     if arguments.run is not None and arguments.hypotheses is None and arguments.references is None:
-        results = evaluate_run(arguments)
+        refuse_flags(arguments, OF_FILES, "--hypotheses and --references")
+        results = evaluate_run(arguments, arguments.run)
     elif arguments.run is None and arguments.hypotheses is not None and arguments.references is not None:
+        refuse_flags(arguments, OF_A_RUN, "--run")
         results = {
             arguments.hypotheses.name: evaluate_files(arguments, arguments.hypotheses, arguments.references)
         }
@@ -58,33 +72,48 @@ def evaluate(arguments: EvaluateArguments) -> None:
     if arguments.json:
         single = arguments.run is None
         print(json.dumps(next(iter(results.values())) if single else results))
-        return
-    print(table(results))
-    for name, content in results.items():
-        print(f"{name}: {content['signature']}")
+    else:
+        print(f"{table(results)}\n\n{signatures(results)}")
 
 
-def evaluate_run(arguments: EvaluateArguments) -> dict[str, dict[str, Any]]:
-    """Measure generators of a run; at temperature 1 and untruncated the results are kept in it."""
-    assert arguments.run is not None
-    experiment = Experiment.open(arguments.run, device=arguments.device)
-    assert experiment.run is not None
-    names = arguments.checkpoint or tuple(experiment.run.find_generators())
-    if not names:
-        raise ValueError(f"--run: {arguments.run} has no generator yet; pretrain first")
-    results: dict[str, dict[str, Any]] = {}
+def refuse_flags(arguments: EvaluateArguments, names: Sequence[str], needed: str) -> None:
+    """Say that a flag would do nothing.
+
+    Raises:
+        ValueError: One of ``names`` differs from its default.
+    """
+    defaults = EvaluateArguments()
     for name in names:
-        result = experiment.evaluate(
-            experiment.load_generator(name),
-            temperature=arguments.temperature,
-            top_k=arguments.top_k,
-            top_p=arguments.top_p,
-        )
-        plain = arguments.temperature == 1 and arguments.top_k is None and arguments.top_p is None
-        content = result.score.as_json()
-        results[name] = save_result(experiment.run.evaluation(name), name, result) if plain else content
-        results[name].pop("sentences", None)
+        if getattr(arguments, name) != getattr(defaults, name):
+            raise ValueError(f"{flag_name(name)}: goes with {needed} only")
+
+
+def evaluate_run(arguments: EvaluateArguments, run: Path) -> dict[str, dict[str, Any]]:
+    """Measure generators of a run; at temperature 1 and untruncated the results are kept in it."""
+    experiment = Experiment.open(run, device=arguments.device)
+    assert experiment.run is not None
+    names = dict.fromkeys(arguments.checkpoint) or experiment.run.find_generators()
+    if not names:
+        raise ValueError(f"--run: {run} has no generator yet; pretrain first")
+    generators = {name: experiment.load_generator(name) for name in names}
+    options = {name: getattr(arguments, name) for name in ("temperature", "top_k", "top_p")}
+    is_plain = options == {"temperature": 1, "top_k": None, "top_p": None}
+    results: dict[str, dict[str, Any]] = {}
+    bar = tqdm(generators.items(), desc="evaluate", disable=arguments.quiet or None, leave=False)
+    for name, generator in bar:
+        result = experiment.evaluate(generator, **options)
+        results[name] = result.score.as_json()
+        if is_plain:
+            _keep(experiment.run.evaluation(name), name, result)
     return results
+
+
+def _keep(path: Path, name: str, result: EvaluationResult) -> None:
+    """Keep a result in its run, where that may be written."""
+    try:
+        save_result(path, name, result)
+    except ValueError as error:
+        logger.warning("%s", error)
 
 
 def evaluate_files(arguments: EvaluateArguments, hypotheses: Path, references: Path) -> dict[str, Any]:
@@ -93,7 +122,7 @@ def evaluate_files(arguments: EvaluateArguments, hypotheses: Path, references: P
     generated = [tokenizer.tokenize(line) for line in read_lines(hypotheses).lines]
     real = [tokenizer.tokenize(line) for line in read_lines(references).lines if line.strip()]
     if len(generated) < 2:
-        raise ValueError(f"{hypotheses}: one sentence; self-BLEU needs at least two lines")
+        raise ValueError(f"{hypotheses}: holds one sentence; self-BLEU needs at least two lines")
     hypothesis_ids, reference_ids = number_words(generated, real)
     values = text_metrics(hypothesis_ids, reference_ids, ORDERS)
     signature = Signature(

@@ -11,6 +11,8 @@ from tqdm import tqdm
 from seqgan.config import Range, validate
 from seqgan.experiment import Experiment
 from seqgan.files import write_atomically
+from seqgan.models.generator import Generator
+from seqgan.seeding import derive_seed
 
 CHUNK = 5_000  # sentences in memory at once
 
@@ -20,50 +22,77 @@ class GenerateArguments:
     """What to sample, and how."""
 
     run: Path
-    """Run folder."""
+    """Run folder, as made by `train`, whose generator is sampled."""
     checkpoint: str | None = None
-    """mle-best, mle-last, adversarial-best or adversarial-last; by default the furthest."""
+    """mle-best, mle-last, adversarial-best or adversarial-last; by default the furthest there is."""
     num_sentences: Annotated[int, Range(minimum=0)] = 10
-    """How many."""
+    """How many sentences to sample."""
     temperature: Annotated[float, Range(minimum=0)] = 1.0
-    """Softmax temperature; 0 always takes the likeliest token."""
+    """Softmax temperature; below 1 safer, above 1 more varied, 0 always takes the likeliest token."""
     top_k: Annotated[int | None, Range(minimum=1)] = None
-    """Sample among the so many likeliest tokens only."""
-    top_p: Annotated[float | None, Range(minimum=0, maximum=1)] = None
-    """Sample among the fewest tokens that have this share of the probability."""
+    """Sample among this many likeliest tokens only; at least 1."""
+    top_p: Annotated[float | None, Range(minimum=0, open=True), Range(maximum=1)] = None
+    """Sample among the fewest likeliest tokens that hold this share of the probability; up to 1."""
     prefix: str = ""
-    """Text that every sentence begins with."""
+    """Text that every sentence begins with; its words must be in the run's vocabulary."""
     seed: Annotated[int, Range(minimum=0)] = 0
     """The same seed gives the same sentences."""
     output: Path | None = None
-    """File to write, one sentence per line; by default standard output."""
+    """File to write, one sentence a line; by default standard output."""
     tokens: bool = False
-    """Write tokens separated by spaces instead of running text."""
+    """Write the tokens with spaces between them instead of running text."""
     device: str = "auto"
-    """Where to work: cpu, cuda, cuda:N, or auto."""
+    """Where to work: cpu, cuda, cuda:N, or auto (cuda where there is one)."""
+    quiet: bool = False
+    """Show no progress bar."""
 
 
 def generate(arguments: GenerateArguments) -> None:
     """Write sentences to a file or to standard output."""
     validate(arguments)
     experiment = Experiment.open(arguments.run, device=arguments.device)
-    lines = _lines(experiment, arguments)
+    check_prefix(experiment, arguments.prefix)
+    generator = experiment.load_generator(arguments.checkpoint)
+    lines = _lines(experiment, generator, arguments)
     if arguments.output is None:
         for line in lines:
             sys.stdout.write(line + "\n")
-        sys.stdout.flush()
         return
-    bar = tqdm(lines, total=arguments.num_sentences, desc="generate", disable=None)
-    write_atomically(arguments.output, lambda file: file.writelines(f"{line}\n".encode() for line in bar))
+    disable = arguments.quiet or None
+    bar = tqdm(lines, total=arguments.num_sentences, desc="generate", unit=" sentences", disable=disable)
+    encoded = (f"{line}\n".encode() for line in bar)
+    if arguments.output.is_symlink() or (arguments.output.exists() and not arguments.output.is_file()):
+        with arguments.output.open("wb") as file:  # a device or a pipe must not be replaced by a file
+            file.writelines(encoded)
+    else:
+        write_atomically(arguments.output, lambda file: file.writelines(encoded))
 
 
-def _lines(experiment: Experiment, arguments: GenerateArguments) -> Iterator[str]:
-    generator = experiment.load_generator(arguments.checkpoint)
+def check_prefix(experiment: Experiment, prefix: str) -> None:
+    """Refuse a prefix that no sentence of the run could begin with.
+
+    Raises:
+        ValueError: It holds an unknown word, or is longer than sentences may be.
+    """
+    tokens, vocabulary = experiment.tokenizer.tokenize(prefix), experiment.vocabulary
+    unknown = [token for token in tokens if token not in vocabulary.ids]
+    if unknown:
+        known = f"any of its {len(vocabulary.ids)} tokens" if vocabulary.num_specials else "integers"
+        known += "" if vocabulary.num_specials else f" from 0 to {vocabulary.size - 1}"
+        raise ValueError(f"--prefix: {unknown[0]!r} is not in the vocabulary of the run; it may hold {known}")
+    longest = experiment.corpus.max_length
+    if len(tokens) > longest:
+        raise ValueError(
+            f"--prefix: {len(tokens)} tokens are too many; the run's sentences have at most {longest}"
+        )
+
+
+def _lines(experiment: Experiment, generator: Generator, arguments: GenerateArguments) -> Iterator[str]:
     for start in range(0, arguments.num_sentences, CHUNK):
         sentences = experiment.sample(
             min(CHUNK, arguments.num_sentences - start),
             generator=generator,
-            seed=arguments.seed + start,
+            seed=derive_seed(arguments.seed, start),
             prefix=arguments.prefix,
             temperature=arguments.temperature,
             top_k=arguments.top_k,

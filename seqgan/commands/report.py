@@ -52,6 +52,26 @@ def save_result(path: Path, name: str, result: EvaluationResult) -> dict[str, An
     return content
 
 
+def read_result(path: Path, *, newer_than: Path) -> dict[str, Any] | None:
+    """What :func:`save_result` wrote after the file ``newer_than``; None where there is nothing whole."""
+    try:
+        if path.stat().st_mtime_ns <= newer_than.stat().st_mtime_ns:
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(content, dict) and {"signature", "sentences"} <= content.keys()
+    return content if whole else None
+
+
+def signatures(columns: Mapping[str, Mapping[str, Any]]) -> str:
+    """How the numbers were made: once where all columns agree, else column by column."""
+    found = {title: str(content["signature"]) for title, content in columns.items()}
+    if len(set(found.values())) == 1:
+        return f"signature: {next(iter(found.values()))}"
+    return "\n".join(f"signature of {title}: {signature}" for title, signature in found.items())
+
+
 def print_sentences(title: str, sentences: Sequence[str]) -> None:
     """A title and sentences below it."""
     print(f"\n{title}")

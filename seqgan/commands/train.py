@@ -1,14 +1,16 @@
 """The commands that make a run: prepare, pretrain, train; and config, which shows its settings."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from seqgan.commands.report import print_sentences, save_result, table
+from tqdm import tqdm
+
+from seqgan.commands.report import print_sentences, read_result, save_result, signatures, table
 from seqgan.config import WITHOUT_PREFIX, to_settings, to_toml
-from seqgan.experiment import Experiment, ExperimentConfig, preset_names
+from seqgan.experiment import Experiment
 from seqgan.run_folder import RunFolder
+from seqgan.settings import ExperimentConfig, preset_names
 
 COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial"}
 NUM_SENTENCES = 10
@@ -27,7 +29,7 @@ class ExperimentArguments:
     data: Path = Path("data")
     """Folder whose subfolder `prepared` keeps prepared corpora."""
     quiet: bool = False
-    """Print no progress bars and no report."""
+    """Show no progress bars and print no report."""
     settings: Annotated[ExperimentConfig, WITHOUT_PREFIX] = field(default_factory=ExperimentConfig)
 
 
@@ -39,75 +41,74 @@ class ConfigArguments(ExperimentArguments):
     """Print the names of the presets instead."""
 
 
-def _experiment(arguments: ExperimentArguments) -> Experiment:
-    cache = arguments.data / "prepared"
-    return Experiment(arguments.settings, arguments.run, cache=cache, quiet=arguments.quiet)
-
-
 def _run_folder(arguments: ExperimentArguments) -> RunFolder:
     return RunFolder(arguments.run or Path("runs") / arguments.preset)
+
+
+def _experiment(arguments: ExperimentArguments, run: RunFolder) -> Experiment:
+    cache = arguments.data / "prepared"
+    return Experiment(arguments.settings, run.path, cache=cache, quiet=arguments.quiet)
 
 
 def prepare(arguments: ExperimentArguments) -> None:
     """Prepare the corpus, start the run folder, and report what is in the corpus."""
     run = _run_folder(arguments)
     with run.lock():
-        experiment = _experiment(arguments)
+        experiment = _experiment(arguments, run)
     if arguments.quiet:
         return
-    for name, value in experiment.corpus.report.items():
-        print(f"{name:<26}{value:>12,.4f}" if isinstance(value, float) else f"{name:<26}{value:>12,}")
+    print(experiment.corpus.summary())
     for part in ("train", "validation", "test"):
         first = experiment.decode(experiment.corpus.sequences(part)[0].tolist())
-        print(f"{f'{part}/first':<26}{first}")
-    print(f"run folder: {run.path}")
+        print(f"{part} begins with: {first}")
+    print(f"{run.path}: is prepared; go on with: seqgan train --run {run.path}")
 
 
 def pretrain(arguments: ExperimentArguments) -> None:
     """Maximum likelihood, then the discriminator."""
     run = _run_folder(arguments)
     with run.lock():
-        experiment = _experiment(arguments)
+        experiment = _experiment(arguments, run)
         experiment.pretrain()
     if not arguments.quiet:
-        print(f"{run.path}: pre-training is done; go on with: python -m seqgan train --run {run.path}")
+        print(f"{run.path}: pre-training is done; go on with: seqgan train --run {run.path}")
 
 
 def train(arguments: ExperimentArguments) -> None:
     """All phases, then the same evaluation of the generator before and after the adversarial one."""
     run = _run_folder(arguments)
     with run.lock():
-        experiment = _experiment(arguments)
+        experiment = _experiment(arguments, run)
         done = experiment.loop.done("adversarial")
         experiment.train()
-        results = compare(experiment)
+        results = compare(experiment, quiet=arguments.quiet)
     if arguments.quiet:
         return
     for name, content in results.items():
         print_sentences(f"{COMPARED[name]} ({name}):", content["sentences"][:NUM_SENTENCES])
-    print(f"\n{table({COMPARED[name]: content for name, content in results.items()})}")
-    print(f"\nsignature: {next(iter(results.values()))['signature']}")
-    print(f"{run.path}: all is done{' already' if done else ''}.")
+    titled = {COMPARED[name]: content for name, content in results.items()}
+    print(f"\n{table(titled)}\n\n{signatures(titled)}")
+    print(f"{run.path}: all is done{' already' if done else ''}")
     print(f"watch: scripts/tensorboard.sh --logdir {run.path}")
 
 
-def compare(experiment: Experiment) -> dict[str, dict[str, Any]]:
+def compare(experiment: Experiment, *, quiet: bool = False) -> dict[str, dict[str, Any]]:
     """Evaluations of the generators before and after; those made before from the same weights are read."""
     assert experiment.run is not None
     results = {}
-    for name in COMPARED:
+    there = [name for name in COMPARED if experiment.run.generator(name).exists()]
+    for name in tqdm(there, desc="evaluate", disable=quiet or None, leave=False):
         weights, path = experiment.run.generator(name), experiment.run.evaluation(name)
-        if not weights.exists():
-            continue
-        if path.exists() and path.stat().st_mtime_ns > weights.stat().st_mtime_ns:
-            results[name] = json.loads(path.read_text(encoding="utf-8"))
-        else:
-            results[name] = save_result(path, name, experiment.evaluate(experiment.load_generator(name)))
+        result = read_result(path, newer_than=weights)
+        if result is None:
+            result = save_result(path, name, experiment.evaluate(experiment.load_generator(name)))
+        results[name] = result
     return results
 
 
 def show_config(arguments: ConfigArguments) -> None:
     """Print the resolved settings, or the names of the presets."""
-    print("\n".join(preset_names()) if arguments.list else to_toml(to_settings(arguments.settings)), end="")
     if arguments.list:
-        print()
+        print("\n".join(preset_names()))
+    else:
+        print(to_toml(to_settings(arguments.settings)), end="")

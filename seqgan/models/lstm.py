@@ -93,7 +93,9 @@ class LSTMGenerator(Generator):
 
     def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         """Read whole sequences by torch's fused LSTM."""
-        return self._drop(self.lstm(self._drop(self.embedding(inputs)))[0])
+        # cuDNN differentiates an LSTM in training mode only, and the policy gradient needs evaluation mode.
+        with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
+            return self._drop(self.lstm(self._drop(self.embedding(inputs)))[0])
 
     def _drop(self, vectors: Tensor) -> Tensor:
         return functional.dropout(vectors, self.config.dropout, self.training)

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import textwrap
 import threading
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
@@ -76,19 +77,23 @@ def usage(prog: str) -> str:
     return "\n".join(lines)
 
 
-def describe(command: Command, prog: str) -> str:
+def describe(command: Command) -> str:
     """What ``--help`` prints above the flags of a subcommand."""
     if not issubclass(command.arguments, ExperimentArguments):
         return command.summary
-    kinds = [f"  --{section}.kind: {', '.join(table)}" for section, table in TABLES.items()]
+    presets = textwrap.wrap(", ".join(preset_names()), 76, break_on_hyphens=False)
     lines = [
         command.summary,
         "",
-        "Every setting comes from the preset, then from the TOML file, then from flags; a run that exists",
-        "goes on with its own. The flags and defaults below are those of what the command line names so far:",
-        f"look at `{prog} --preset NAME --help`, too. Presets: {', '.join(preset_names())}.",
-        "Kinds decide which flags there are; any of them may also be an import path package.module:name.",
-        *kinds,
+        "Settings: the preset, then the TOML file, then flags; a run goes on with its own.",
+        "",
+        "Below are flags and defaults for the preset and the kinds on this command line.",
+        "",
+        "Presets:",
+        *(f"  {line}" for line in presets),
+        "",
+        "Kinds, each of which may also be an import path package.module:name:",
+        *(f"  --{section}.kind {', '.join(table)}" for section, table in TABLES.items()),
     ]
     return "\n".join(lines)
 
@@ -141,17 +146,17 @@ def parse(arguments: type[Arguments], prog: str, description: str, argv: Sequenc
 
 
 def _explain(box: str) -> str:
-    """What tyro says in a box of several parts: the message, and what the flag takes."""
+    """What tyro says in a box of title, message and more: the message, and what the flag takes."""
     parts: list[list[str]] = [[]]
     for line in box.splitlines():
-        text = line.strip("│ ")
-        if text.startswith("╭") or set(text) <= set("─╰╯-"):
-            parts.append([])
-        else:
+        text = line.strip("│╭╮╰╯─ ")
+        if text.strip("-"):
             parts[-1].append(text)
-    message, *rest = [part for part in parts if part]
+        if not text.strip("-") or "╭" in line:
+            parts.append([])
+    _title, message, *rest = [part for part in parts if part]
     taken = [f"; expected {part[1]}" for part in rest if part[0] == "Argument helptext:"]
-    return " ".join([*message]) + "".join(taken)
+    return " ".join(message) + "".join(taken)
 
 
 def _explain_unknown(argument: str, parsed: Any) -> str:
@@ -165,9 +170,10 @@ def _explain_unknown(argument: str, parsed: Any) -> str:
                 flag_name(f"{section}.{field.name}") for field in dataclasses.fields(component.config)
             ):
                 return f"there is no {name} here: it belongs to --{section}.kind {kind}"
-    settings = to_settings(parsed)
-    names = [flag_name(path) for path in flatten({**settings, **settings.pop("settings", {})})]
-    close = difflib.get_close_matches(name, names, 3)
+    own = to_settings(parsed)
+    nested = own.pop("settings", {})
+    names = [flag_name(path) for path in flatten({**own, **nested})]
+    close = difflib.get_close_matches(name, names, 3, cutoff=0.75)
     return f"there is no flag {name}" + (f"; did you mean {' or '.join(close)}?" if close else "")
 
 
@@ -228,7 +234,7 @@ def run(arguments: list[str], prog: str) -> int:
         raise ValueError(f"there is no command {name!r}; {hint}")
     command = COMMANDS[name]
     try:
-        parsed = parse(command.arguments, f"{prog} {name}", describe(command, f"{prog} {name}"), flags)
+        parsed = parse(command.arguments, f"{prog} {name}", describe(command), flags)
     except SystemExit:  # --help has been printed
         return 0
     command.run(parsed)

@@ -56,7 +56,7 @@ class ComponentConfig:
     """Settings of a component that comes in several kinds."""
 
     kind: str
-    """Which one: a built-in name, or an import path ``package.module:name`` of a Component."""
+    """Which one: a built-in name, or an import path package.module:name of a Component."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class OracleCorpusConfig(ComponentConfig):
     """Sequences of fixed length drawn from an oracle LSTM."""
 
     kind: str = "oracle"
-    """Sequences drawn from an oracle LSTM."""
+    """Which corpus: file, docstrings, coco, oracle, or an import path package.module:name."""
     path: Path | None = None
     """Oracle parameters (.npz, see data/README.md); without a file they are drawn from N(0, 1)."""
     oracle_seed: int = 0

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from seqgan.masking import mask_from_tokens
 from seqgan.models.fast_linear import fast_linear
-from seqgan.models.generator import IMPOSSIBLE, Generator
+from seqgan.models.generator import Generator
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -36,6 +36,11 @@ class Trajectories:
     log_probs: Float[Tensor, "B T"]
     """Nats, under the distribution that was sampled; 0 behind the mask and for a given prefix."""
     mask: Bool[Tensor, "B T"]
+
+
+def may_look(tensor: Tensor) -> bool:
+    """Whether the program may branch on values: off the CPU it would have to wait for the device."""
+    return tensor.device.type == "cpu"
 
 
 @contextmanager
@@ -61,13 +66,13 @@ def truncate_logits(
     """
     if top_k is not None and top_k < logits.shape[-1]:
         values, indices = logits.topk(top_k, -1)
-        logits = torch.full_like(logits, IMPOSSIBLE).scatter(-1, indices, values)
+        logits = torch.full_like(logits, -math.inf).scatter(-1, indices, values)
     if top_p is not None and top_p < 1:
         values, indices = logits.sort(-1, descending=True)
         masses = values.softmax(-1)
         outside = masses.cumsum(-1) - masses >= top_p
         outside[..., 0] = False
-        logits = logits.masked_fill(torch.zeros_like(outside).scatter(-1, indices, outside), IMPOSSIBLE)
+        logits = logits.masked_fill(torch.zeros_like(outside).scatter(-1, indices, outside), -math.inf)
     return logits
 
 
@@ -80,10 +85,11 @@ def search_cumulative(
     does not rise where there is no mass.
     """
     cumulative = masses.cumsum(-1)
-    if cumulative.device.type != "cpu":  # a parallel sum may fall, or rise by rounding where nothing is added
+    if not may_look(masses):  # a parallel sum may fall, or rise by rounding where nothing is added
         cumulative = torch.where(masses > 0, cumulative, 0.0).cummax(-1).values
     targets = torch.minimum(targets, cumulative[..., -1:] * BELOW_ONE)
-    return torch.searchsorted(cumulative, targets, right=True), cumulative
+    found = torch.searchsorted(cumulative, targets, right=True)
+    return found.clamp(max=masses.shape[-1] - 1), cumulative  # NaN is sorted behind the last
 
 
 def draw_from_masses(
@@ -112,6 +118,7 @@ class TokenSampler:
     matrix product: torch has a several times faster exp2 than exp on some processors.
     Temperature 0 is the likeliest token. ``precision`` is that of the matrix product alone; with
     bfloat16 logits are rounded to 8 bits. The copy does not follow later changes of the weights.
+    From weights that are not finite come tokens without meaning, with log-probabilities NaN.
 
     Raises:
         ValueError: A temperature below 0, ``top_k`` below 1, or ``top_p`` outside (0, 1].
@@ -135,6 +142,7 @@ class TokenSampler:
         if temperature == 0:
             temperature, top_k = 1.0, 1
         self.top_k, self.top_p = top_k, top_p
+        self.vocabulary_size = generator.vocabulary_size
         self.truncated = top_k is not None or top_p is not None
         scale = BITS_PER_NAT / temperature
         weight = generator.output_weight.detach() * scale
@@ -145,8 +153,8 @@ class TokenSampler:
         padding = self.num_blocks * self.block_size - len(bias)
         dtype = getattr(torch, precision)
         self.weight = functional.pad(weight, (0, 0, 0, padding)).to(dtype)
-        impossible = bias + generator.forbidden_logits * (scale if scale > 1 else 1.0)
-        self.bias = functional.pad(impossible, (0, padding), value=IMPOSSIBLE).to(dtype)
+        bias = bias + generator.forbidden_logits * max(scale, 1.0)
+        self.bias = functional.pad(bias, (0, padding), value=-math.inf).to(dtype)
         elements = CACHE_ELEMENTS if bias.device.type == "cpu" else DEVICE_ELEMENTS
         self.max_rows = max(1, elements // len(self.bias))
 
@@ -155,20 +163,14 @@ class TokenSampler:
     ) -> tuple[Int[Tensor, "R N"], Float[Tensor, "R N"]]:
         """For each hidden vector N tokens, one per uniform number in [0, 1), and their log-probabilities."""
         shift = self._may_overflow(hidden)
-        drawn = [
-            draw_from_masses(self._masses(h, shift), u)
-            for h, u in zip(
-                torch.split(hidden, self.max_rows), torch.split(uniforms, self.max_rows), strict=True
-            )
-        ]
-        if len(drawn) == 1:
-            return drawn[0]
-        tokens, log_probs = zip(*drawn, strict=True)
-        return torch.cat(tokens), torch.cat(log_probs)
+        chunks = zip(*(torch.split(tensor, self.max_rows) for tensor in (hidden, uniforms)), strict=True)
+        drawn = [draw_from_masses(self._masses(h, shift), u) for h, u in chunks]
+        tokens, log_probs = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        return tokens.clamp(max=self.vocabulary_size - 1), log_probs
 
     def _may_overflow(self, hidden: Tensor) -> bool:
         """Whether logits might leave the safe range, by |w·h| <= |w|_1 max|h|; off the CPU, unasked."""
-        if self.truncated or hidden.device.type != "cpu" or not len(hidden):
+        if self.truncated or not may_look(hidden) or not len(hidden):
             return True
         return not bool(hidden.abs().amax() < self.safe_hidden)
 
@@ -228,7 +230,7 @@ def _sample_batch(
 ) -> tuple[Int[Tensor, "B T"], Float[Tensor, "B T"]]:
     """Tokens and log-probabilities; what lies behind EOS means nothing."""
     num_sequences, max_length = uniforms.shape
-    may_stop = eos_id is not None and uniforms.device.type == "cpu"  # elsewhere asking waits for the device
+    may_stop = eos_id is not None and may_look(uniforms)
     finished = torch.zeros(num_sequences, dtype=torch.bool, device=uniforms.device)
     last, state = prefix.new_full((num_sequences,), generator.bos_id), generator.initial_state(num_sequences)
     tokens, log_probs = [], []

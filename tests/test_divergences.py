@@ -5,13 +5,13 @@ import math
 
 import pytest
 import torch
-from test_likelihood import Bigram
 
 from seqgan.evaluation.oracle import OracleTask
 from seqgan.masking import mask_from_tokens
 from seqgan.models.oracle import load_oracle
 from seqgan.sampling import sample
 from tests.shared_data import shared_data
+from tests.test_likelihood import Bigram
 
 # Every probability is a multiple of 1/8, every sequence's of 1/512: 512 sequences are the exact distribution.
 P = torch.tensor([[5, 2, 1], [1, 3, 4], [2, 5, 1], [1, 2, 5]]) / 8

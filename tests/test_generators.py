@@ -120,14 +120,14 @@ def test_lstm_weights_have_the_asked_for_scale():
 def test_transformer_refuses_sequences_longer_than_its_positions():
     generator = tiny_generator("transformer", 7, max_length=4)
     generator(torch.ones(1, 4, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"max_length: 4 .* 5 tokens"):
+    with pytest.raises(ValueError, match=r"--generator.max-length: 4 .* 5 tokens"):
         generator(torch.ones(1, 5, dtype=torch.long))
-    with pytest.raises(ValueError, match="max_length: 4"):
+    with pytest.raises(ValueError, match="--generator.max-length: 4"):
         read_step_by_step(generator, torch.ones(1, 5, dtype=torch.long))
 
 
 def test_transformer_refuses_heads_that_do_not_divide_its_size():
-    with pytest.raises(ValueError, match="num_heads: 3 does not divide model_size 8"):
+    with pytest.raises(ValueError, match="--generator.num-heads: 3 does not divide --generator.model-size 8"):
         TransformerGenerator(TransformerConfig(model_size=8, num_heads=3), vocabulary_size=5, bos_id=0)
 
 

@@ -200,6 +200,46 @@ def test_ended_branches_are_not_read_on(monkeypatch):
     assert rows == [3] * 5
 
 
+def test_branches_of_ended_prefixes_never_start(monkeypatch):
+    policy = tiny_generator("lstm", 9, forbidden=(4,))
+    tokens = torch.tensor([[1, 4, 0, 0, 0], [1, 2, 3, 4, 0], [4, 0, 0, 0, 0]])
+    rows = []
+    advance = policy.advance
+    monkeypatch.setattr(policy, "advance", lambda t, state: rows.append(len(t)) or advance(t, state))
+    action_values(
+        policy, tokens, tokens.cumsum(1) > -1, arbitrary_reward, num_rollouts=2, eos_id=4, rng=rng()
+    )
+    assert rows == [3, 3, 9, 15, 21]  # a mask without an end: all start
+    rows.clear()
+    mask = mask_from_tokens(tokens, 4)
+    action_values(policy, tokens, mask, arbitrary_reward, num_rollouts=2, eos_id=4, rng=rng())
+    assert rows == [3, 3, 7, 9, 11]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_static_shapes_give_the_same_values(kind, monkeypatch):
+    """As on a GPU: nothing leaves the batch, and every branch starts."""
+    policy = tiny_generator(kind, 8)
+    given = sample(policy, 10, 6, eos_id=5, rng=rng(2))
+    compact = action_values(
+        policy, given.tokens, given.mask, arbitrary_reward, num_rollouts=3, eos_id=5, rng=rng()
+    )
+    for module in ("seqgan.sampling", "seqgan.rewards.rollout"):
+        monkeypatch.setattr(f"{module}.may_look", lambda tensor: False)
+    rows = []
+    advance = policy.advance
+    monkeypatch.setattr(policy, "advance", lambda t, state: rows.append(len(t)) or advance(t, state))
+    again = sample(policy, 10, 6, eos_id=5, rng=rng(2))
+    assert torch.equal(again.tokens, given.tokens)
+    assert rows == [10] * 6
+    rows.clear()
+    static = action_values(
+        policy, given.tokens, given.mask, arbitrary_reward, num_rollouts=3, eos_id=5, rng=rng()
+    )
+    assert rows == [10, *range(10, 160, 30)]
+    torch.testing.assert_close(static, compact)
+
+
 def test_bfloat16_changes_the_values_little():
     policy = tiny_generator("lstm", 30).eval()
     given = sample(policy, 4, 5, eos_id=None, rng=rng(5))

@@ -84,7 +84,9 @@ def test_impossible_tokens_and_padding_are_never_drawn():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_entries_without_mass_are_never_found(seed):
+def test_entries_without_mass_are_never_found(seed, monkeypatch):
+    if seed % 2:  # as on a GPU
+        monkeypatch.setattr("seqgan.sampling.may_look", lambda tensor: False)
     masses = torch.rand(50, 7, 9, generator=rng(seed)).exp2()
     masses *= torch.rand(50, 7, 9, generator=rng(seed + 100)) < 0.3
     masses[:, 3] = 0  # a whole block
@@ -113,6 +115,26 @@ def test_large_and_far_apart_logits_neither_overflow_nor_vanish():
     tokens, log_probs = TokenSampler(generator).draw(hidden, torch.rand(4, 10, generator=rng()))
     expected = generator.logits(hidden).log_softmax(-1).gather(-1, tokens)
     torch.testing.assert_close(log_probs, expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("settings", [{}, {"top_k": 3}, {"top_p": 0.9}])
+def test_padding_and_what_is_cut_off_stay_impossible_however_small_the_logits(settings):
+    generator, _, hidden = sampler_and_hidden(263, forbidden=(7,))
+    generator.output_bias.data -= 50
+    tokens, log_probs = TokenSampler(generator, temperature=1e-3, **settings).draw(
+        hidden, torch.rand(4, 50, generator=rng())
+    )
+    assert (tokens == generator.logits(hidden).argmax(-1, keepdim=True)).all()
+    assert log_probs.abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("settings", [{}, {"top_k": 3}, {"top_p": 0.9}])
+def test_a_broken_generator_gives_tokens_and_says_so(settings):
+    generator = tiny_generator("lstm", 263)
+    generator.output_weight.data.fill_(math.nan)
+    trajectories = sample(generator, 4, 6, eos_id=None, rng=rng(), **settings)
+    assert ((trajectories.tokens >= 0) & (trajectories.tokens < 263)).all()
+    assert trajectories.log_probs.isnan().all()
 
 
 def test_rows_are_independent_of_the_chunks(monkeypatch):

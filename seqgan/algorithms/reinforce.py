@@ -23,7 +23,7 @@ class ReinforceConfig(ComponentConfig):
     """REINFORCE with Monte-Carlo rollouts."""
 
     kind: str = "reinforce"
-    """Which algorithm."""
+    """Which algorithm: reinforce, or an import path package.module:name."""
     batch_size: Annotated[int, Range(minimum=1)] = 64
     """Sequences per policy step."""
     learning_rate: Annotated[float, Range(minimum=0)] = 1e-3

@@ -23,7 +23,7 @@ MEANINGS = {
 }
 
 
-def table(columns: Mapping[str, Mapping[str, float]]) -> str:
+def table(columns: Mapping[str, Mapping[str, Any]]) -> str:
     """Metrics as rows and generators as columns, in Markdown."""
     names = [name for name in MEANINGS if any(name in values for values in columns.values())]
     label_width = max(map(len, MEANINGS.values()))

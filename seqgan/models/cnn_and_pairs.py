@@ -17,7 +17,7 @@ class CNNAndPairsDiscriminatorConfig(ComponentConfig):
     """Settings of the sum of the CNN and the pairs discriminator."""
 
     kind: str = "cnn+pairs"
-    """Which discriminator: a built-in name, or an import path ``package.module:name``."""
+    """Which discriminator: cnn, pairs, cnn+pairs, or an import path package.module:name."""
     cnn: CNNDiscriminatorConfig = field(default_factory=CNNDiscriminatorConfig)
     """The convolutional part."""
     pairs: PairsDiscriminatorConfig = field(default_factory=PairsDiscriminatorConfig)

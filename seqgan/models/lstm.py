@@ -15,10 +15,10 @@ from seqgan.models.generator import Generator, State
 
 @dataclass(frozen=True, kw_only=True)
 class LSTMConfig(ComponentConfig):
-    """Settings of :class:`LSTMGenerator`; the sizes are the paper's."""
+    """Settings of the LSTM generator; the sizes are the paper's."""
 
     kind: str = "lstm"
-    """The LSTM generator."""
+    """Which generator: lstm, transformer, or an import path package.module:name."""
     embedding_size: Annotated[int, Range(minimum=1)] = 32
     """Numbers per token vector; at least 1."""
     hidden_size: Annotated[int, Range(minimum=1)] = 32

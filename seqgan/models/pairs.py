@@ -20,7 +20,7 @@ class PairsDiscriminatorConfig(ComponentConfig):
     """Settings of the pairs discriminator."""
 
     kind: str = "pairs"
-    """Which discriminator: a built-in name, or an import path ``package.module:name``."""
+    """Which discriminator: cnn, pairs, cnn+pairs, or an import path package.module:name."""
     rank: Annotated[int, Range(minimum=1)] = 64
     """Rank of the matrix of pair scores: numbers per token and side."""
     distances: Annotated[tuple[int, ...], Range(minimum=1)] = (1,)

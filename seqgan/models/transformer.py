@@ -16,10 +16,10 @@ from seqgan.models.generator import Generator, State
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig(ComponentConfig):
-    """Settings of :class:`TransformerGenerator`."""
+    """Settings of the transformer generator."""
 
     kind: str = "transformer"
-    """The transformer generator."""
+    """Which generator: lstm, transformer, or an import path package.module:name."""
     model_size: Annotated[int, Range(minimum=1)] = 32
     """Numbers per token vector and per hidden vector; a multiple of num_heads."""
     num_layers: Annotated[int, Range(minimum=1)] = 2
@@ -107,7 +107,8 @@ class TransformerGenerator(Generator):
         super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
         if config.model_size % config.num_heads:
             raise ValueError(
-                f"num_heads: {config.num_heads} does not divide model_size {config.model_size}; it must"
+                f"--generator.num-heads: {config.num_heads} does not divide "
+                f"--generator.model-size {config.model_size}; it must"
             )
         self.config = config
         self.embedding = nn.Embedding(vocabulary_size, config.model_size)
@@ -155,8 +156,8 @@ class TransformerGenerator(Generator):
         stop = start + tokens.shape[1]
         if stop > self.config.max_length:
             raise ValueError(
-                f"max_length: {self.config.max_length} is too small for a sequence of {stop} tokens; "
-                "it must be at least as long as the longest sequence"
+                f"--generator.max-length: {self.config.max_length} is too small for a sequence of {stop} "
+                "tokens; it must be at least as long as the longest sequence"
             )
         return self._drop(self.embedding(tokens) + self.positions.weight[start:stop])
 

@@ -36,12 +36,12 @@ class DenseReward(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorRewardConfig(ComponentConfig):
-    """Settings of :class:`DiscriminatorReward`."""
+    """Settings of the discriminator's reward."""
 
     kind: str = "discriminator"
-    """The discriminator's opinion."""
+    """Which reward: discriminator, or an import path package.module:name."""
     transform: Literal["probability", "logit"] = "probability"
-    """What is made of its logit: the probability of being real (0 to 1), or the logit itself."""
+    """What is made of the discriminator's logit: the probability of being real (0 to 1), or itself."""
 
 
 class DiscriminatorReward:

@@ -17,7 +17,7 @@ from seqgan.config import Range
 from seqgan.masking import mask_from_tokens
 from seqgan.models.generator import Generator
 from seqgan.rewards.reward import Reward
-from seqgan.sampling import Precision, TokenSampler, inference
+from seqgan.sampling import Precision, TokenSampler, inference, may_look
 
 SCORED_ROWS = 2**16  # completions held and handed to the reward at once
 
@@ -96,11 +96,11 @@ def _complete(
 ) -> Int[Tensor, "B S N T"]:
     """N completions of each of the S = T - 1 prefixes; behind their EOS they mean nothing.
 
-    On a CPU branches of ended prefixes never start and ended branches leave the batch. Elsewhere,
-    where asking would wait for the device, all go on to the end.
+    On a CPU branches of ended prefixes never start and ended branches leave the batch. Elsewhere
+    all go on to the end, so that shapes do not depend on values.
     """
     (num_sequences, num_steps), num_rollouts = tokens.shape, uniforms.shape[2]
-    compact = tokens.device.type == "cpu"
+    compact = may_look(tokens)
     positions = torch.arange(num_steps, device=tokens.device)
     kept = positions <= positions[:-1, None, None]  # [prefix, rollout, position]
     completions = torch.where(kept, tokens[:, None, None], pad_id).repeat(1, 1, num_rollouts, 1)
@@ -139,7 +139,7 @@ def _mean_rewards(
     pad_id: int,
 ) -> Float[Tensor, "B S"]:
     """The mean reward of each prefix's completions; means nothing where the prefix had ended."""
-    if goes_on.device.type == "cpu":  # only those that are asked for
+    if may_look(goes_on):  # only those that are asked for
         wanted = completions[goes_on]
         means = torch.zeros(goes_on.shape)
         means[goes_on] = _rewards(reward, wanted.flatten(0, 1), eos_id, pad_id).view(wanted.shape[:2]).mean(1)

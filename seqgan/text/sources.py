@@ -40,6 +40,7 @@ class FileCorpusConfig(TextCorpusConfig):
     """Settings of a corpus in UTF-8 text files, one sequence a line, plain or gzip."""
 
     kind: str = "file"
+    """Which corpus: file, docstrings, coco, oracle, or an import path package.module:name."""
     path: Path | None = None
     """Training lines; the other parts are drawn from it unless they have a file."""
     validation_path: Path | None = None
@@ -55,6 +56,7 @@ class DocstringsCorpusConfig(TextCorpusConfig):
     """Settings of the corpus of docstring sentences of this Python's standard library."""
 
     kind: str = "docstrings"
+    """Which corpus: file, docstrings, coco, oracle, or an import path package.module:name."""
     test_size: Annotated[float, Range(minimum=0, open=True)] = 0.1
     """Test part: a share below 1, or a number of sentences."""
 
@@ -64,6 +66,7 @@ class CocoCorpusConfig(TextCorpusConfig):
     """Settings of the Image COCO captions of the Texygen benchmark."""
 
     kind: str = "coco"
+    """Which corpus: file, docstrings, coco, oracle, or an import path package.module:name."""
     path: Path | None = None
     """Folder that holds train.txt and test.txt (scripts/download_coco.sh fetches them)."""
     lower_case: bool = True

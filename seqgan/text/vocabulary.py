@@ -177,7 +177,8 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
+        place = "" if path.is_absolute() else f" (from the folder {Path.cwd()})"
+        raise ValueError(f"{path}: cannot be read{place}: {error.strerror or error}") from error
 
 
 def parse_json(text: str | bytes, source: str) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 # Sourced by the other scripts: makes .venv once, installs the package into it, and activates it.
-# Usage: . scripts/setup.sh [EXTRA], for example: . scripts/setup.sh test
+# A script that needs more sets extra=test before. (A sourced file sees the arguments of the script
+# that sources it, which are none of its own.) Relative paths in flags start from the project's folder.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
-extra=${1:-}
+extra=${extra:-}
 
-if [ ! -x .venv/bin/python ]; then
+if [ ! -e .venv/bin/activate ]; then # the last file of an environment: one half made is made again
     python=${PYTHON:-python3}
     if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         echo "scripts/setup.sh: $python is no Python 3.11 or newer; set PYTHON to one" >&2

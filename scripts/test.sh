@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole check: format, lint, types, layers, tests. Arguments go to pytest.
 set -euo pipefail
-. "$(dirname "$0")/setup.sh" test
+extra=test
+. "$(dirname "$0")/setup.sh"
 ruff format --check .
 ruff check .
 mypy

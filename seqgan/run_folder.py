@@ -21,6 +21,7 @@ from seqgan.checkpoint import FORMAT
 from seqgan.config import Settings, read_toml, to_toml
 from seqgan.files import write_atomically
 
+END = "# end of settings\n"  # half a TOML file is often a whole one, with other meaning
 GENERATORS = ("mle-best", "mle-last", "adversarial-best", "adversarial-last")
 
 
@@ -65,7 +66,7 @@ class RunFolder:
         """The run's settings.
 
         Raises:
-            ValueError: There is no such run, or another version made it; names the file.
+            ValueError: There is no such run, it is damaged, or another version made it; names the file.
         """
         if not self.exists():
             raise ValueError(f"--run: {self.path} is no run folder (it has no config.toml)")
@@ -73,11 +74,13 @@ class RunFolder:
         found = settings.pop("format", None)
         if found != FORMAT:
             raise ValueError(f"{self.config}: run of format {found}; this version reads format {FORMAT}")
+        if not self.config.read_text(encoding="utf-8").endswith(END):
+            raise ValueError(f"{self.config}: is damaged: its end is missing")
         return settings
 
     def write_settings(self, settings: Settings) -> None:
         """Write the resolved settings."""
-        text = to_toml({"format": FORMAT, **settings})
+        text = to_toml({"format": FORMAT, **settings}) + END
         write_atomically(self.config, lambda file: file.write(text.encode()))
 
     @contextmanager
@@ -101,6 +104,8 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise ValueError(f"--run: another process is working on {self.path}") from error
+            for left in (self.path / "checkpoints").glob(".*"):  # by a process that was killed while writing
+                left.unlink()
             try:
                 yield
             finally:

@@ -1,0 +1,144 @@
+"""The shell scripts, in a copy of the tree where Python is a stand-in that writes down its arguments."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from seqgan.cli import COMMANDS
+from tests.tiny_run import ROOT
+
+STEPS = ("prepare", "pretrain", "train", "generate", "evaluate")
+SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
+FLAGS = ["--prefix", "two words", "--mle.epochs=3", "", "$HOME", "*"]
+STAND_IN = r"""#!/usr/bin/env bash
+log=$(dirname "$0")/calls
+printf '%s\n' "$(basename "$0")" "$@" ----- >> "$log"
+case "$1 $2" in
+    "-c "*) exit "${OLD_PYTHON:-0}" ;;
+    "-m venv")
+        mkdir -p "$3/bin"
+        cp "$0" "$3/bin/python"
+        echo "PATH='$PWD/$3/bin':\$PATH" > "$3/bin/activate"
+        ;;
+    "-m pip") exit "${PIP_STATUS:-0}" ;;
+    "-m seqgan") exit "${STATUS:-0}" ;;
+esac
+"""
+
+
+@pytest.fixture(name="tree")
+def copied_tree(tmp_path):
+    tree = tmp_path / "a project"
+    shutil.copytree(ROOT / "scripts", tree / "scripts")
+    for name in ("setup.cfg", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tree)
+    (tmp_path / "bin").mkdir()
+    for name in ("python3", "tensorboard"):
+        (tmp_path / "bin" / name).write_text(STAND_IN)
+        (tmp_path / "bin" / name).chmod(0o755)
+    return tree
+
+
+def run(tree, script, *arguments, **environment):
+    """Run a script from another folder; gives what happened and the calls it made, in their order."""
+    for log in calls_of(tree):
+        log.unlink()
+    path = f"{tree.parent / 'bin'}:/usr/bin:/bin"
+    result = subprocess.run(
+        [str(tree / "scripts" / script), *arguments],
+        cwd=tree.parent,
+        env={"PATH": path, "HOME": str(tree)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    text = "".join(log.read_text() for log in calls_of(tree))
+    return result, [call.split("\n") for call in text.split("\n-----\n") if call]
+
+
+def calls_of(tree):
+    return [log for log in (tree.parent / "bin" / "calls", tree / ".venv" / "bin" / "calls") if log.exists()]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_every_script_is_sound_and_can_be_run(script):
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    lines = script.read_text().splitlines()
+    if script.name == "setup.sh":
+        return
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert lines[1].startswith("# ")  # what it is for
+    assert "set -euo pipefail" in lines
+    assert os.access(script, os.X_OK)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_calls_its_command_with_every_flag_as_it_is(tree, step):
+    result, calls = run(tree, f"{step}.sh", *FLAGS)
+    assert result.returncode == 0
+    assert calls[-1] == ["python", "-m", "seqgan", step, *FLAGS]
+    assert step in COMMANDS
+    assert run(tree, f"{step}.sh", "--help")[1] == [["python", "-m", "seqgan", step, "--help"]]
+    assert run(tree, f"{step}.sh", STATUS="130")[0].returncode == 130
+
+
+def test_no_script_holds_a_hyper_parameter():
+    for step in STEPS:
+        (line,) = (
+            line for line in (ROOT / "scripts" / f"{step}.sh").read_text().splitlines() if "-m seqgan" in line
+        )
+        assert line == f'exec python -m seqgan {step} "$@"'
+
+
+def test_tensorboard_watches_all_runs_or_the_one_named(tree):
+    assert ["tensorboard", "--logdir", "runs"] in run(tree, "tensorboard.sh")[1]
+    (call,) = run(tree, "tensorboard.sh", "--logdir", "runs/one")[1]
+    assert call == ["tensorboard", "--logdir", "runs", "--logdir", "runs/one"]
+
+
+def test_the_environment_is_made_once_and_again_when_requirements_change(tree):
+    result, calls = run(tree, "train.sh", "--quiet")
+    assert [call[1:3] for call in calls] == [
+        ["-c", calls[0][2]],
+        ["-m", "venv"],
+        ["-m", "pip"],
+        ["-m", "seqgan"],
+    ]
+    assert calls[2][-4:] == ["--constraint", "constraints.txt", "--editable", "."]
+    assert result.stderr == "Installing into .venv (once) ...\n"
+    result, calls = run(tree, "train.sh", "--quiet")
+    assert [call[1:3] for call in calls] == [["-m", "seqgan"]]
+    assert result.stderr == ""
+    with (tree / "constraints.txt").open("a") as file:
+        file.write("extra==1.0\n")
+    calls = run(tree, "generate.sh")[1]
+    assert [call[1:3] for call in calls] == [["-m", "pip"], ["-m", "seqgan"]]
+
+
+def test_the_check_installs_the_test_extra(tree):
+    calls = run(tree, "test.sh")[1]
+    assert calls[2][-2:] == ["--editable", ".[test]"]
+
+
+def test_a_failed_installation_is_tried_again(tree):
+    result, calls = run(tree, "train.sh", PIP_STATUS="1")
+    assert result.returncode == 2
+    assert calls[-1][1:3] == ["-m", "pip"]
+    assert [call[1:3] for call in run(tree, "train.sh")[1]] == [["-m", "pip"], ["-m", "seqgan"]]
+
+
+def test_an_environment_half_made_is_made_again(tree):
+    (tree / ".venv" / "bin").mkdir(parents=True)
+    (tree / ".venv" / "bin" / "python").write_text("")
+    assert ["-m", "venv"] in [call[1:3] for call in run(tree, "train.sh")[1]]
+
+
+def test_a_python_that_is_too_old_is_named(tree):
+    result, _ = run(tree, "train.sh", OLD_PYTHON="1")
+    assert result.returncode == 2
+    assert result.stderr == "scripts/setup.sh: python3 is no Python 3.11 or newer; set PYTHON to one\n"
+    assert not (tree / ".venv").exists()
+    result, _ = run(tree, "train.sh", PYTHON="no-such-python")
+    assert "no-such-python is no Python 3.11 or newer" in result.stderr

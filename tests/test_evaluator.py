@@ -87,7 +87,8 @@ def test_the_oracle_task_has_both_sides_and_its_temperature():
         "entropy",
     } <= warm.score.values.keys()
     assert cool.score.values["entropy"] < warm.score.values["entropy"]
-    assert "temperature:0.5" in str(cool.score.signature)
+    assert "temperature:0.5|version" in str(cool.score.signature)
+    assert "temperature:1|top_k:2|version" in str(evaluator(generator, top_k=2).score.signature)
     assert warm.loss == warm.score.values["nll_validation"]
     assert warm.metrics["evaluation/jeffreys"] == warm.score.values["jeffreys"]
 

@@ -110,6 +110,8 @@ def test_early_stopping_keeps_the_best_and_hands_it_on():
         weights.append(phase.trainer.generator.output_bias.detach().clone())
     assert len(weights) == 5
     assert best == ["mle", "mle"]
+    phase.start()
+    assert best == ["mle", "mle", "mle"]
     phase.finish()
     assert torch.equal(phase.trainer.generator.output_bias, weights[1])
     assert not torch.equal(weights[4], weights[1])

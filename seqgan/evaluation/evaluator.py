@@ -124,6 +124,8 @@ class Evaluator:
             case=self.signature.case,
             smoothing="method1",
             temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
         )
         likelihoods = Score.from_estimates(estimates, signature)
         score = Score({**values, **likelihoods.values}, signature, likelihoods.standard_errors)

@@ -30,6 +30,10 @@ class Signature:
     """What takes the place of a zero n-gram precision."""
     temperature: float | None = None
     """Softmax temperature at which the generator was sampled and scored."""
+    top_k: int | None = None
+    """Likeliest tokens that it was sampled among."""
+    top_p: float | None = None
+    """Share of the probability that it was sampled among."""
     version: str = seqgan.__version__
     """Of this package."""
 

@@ -139,7 +139,8 @@ class MLEPhase:
         return self.step >= self.num_steps or (0 < patience <= self.failures)
 
     def start(self) -> None:
-        """Nothing to prepare."""
+        """The generator that it starts from is the best so far."""
+        self.on_best(self.name)
 
     def advance(self) -> StepResult:
         """One gradient step, and a validation at the end of every so many epochs."""

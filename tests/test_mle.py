@@ -117,6 +117,16 @@ def test_early_stopping_keeps_the_best_and_hands_it_on():
     assert not torch.equal(weights[4], weights[1])
 
 
+def test_the_last_goes_on_where_that_is_wanted():
+    phase = make_phase(MLEConfig(epochs=3, batch_size=5, keep_best=False), nll=lambda g: float(phase.step))
+    while not phase.done:
+        phase.advance()
+    last = phase.trainer.generator.output_bias.detach().clone()
+    phase.finish()
+    assert torch.equal(phase.trainer.generator.output_bias, last)
+    assert not torch.equal(phase.best["output_bias"], last)
+
+
 def test_evaluation_comes_with_the_last_step():
     phase = make_phase(MLEConfig(epochs=2, batch_size=2, warmup_steps=0))
     results = []

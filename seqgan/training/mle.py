@@ -39,6 +39,8 @@ class MLEConfig:
     """Validations without a better NLL after which training stops; 0 never stops."""
     validation_interval: Annotated[int, Range(minimum=1)] = 1
     """Epochs between two validations."""
+    keep_best: bool = True
+    """Hand on the weights with the best validation NLL rather than the last."""
 
 
 def mle_loss(generator: Generator, tokens: Int[Tensor, "B T"], rows: Int[Tensor, "R"]) -> Float[Tensor, ""]:
@@ -169,8 +171,9 @@ class MLEPhase:
             self.failures += 1
 
     def finish(self) -> None:
-        """The best generator goes on."""
-        self.trainer.generator.load_state_dict(self.best)
+        """The best generator goes on, or the last."""
+        if self.trainer.config.keep_best:
+            self.trainer.generator.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:
         """Position, the best so far and its weights."""

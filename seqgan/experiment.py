@@ -21,6 +21,7 @@ from seqgan.evaluation.likelihood import nll, sequence_nll
 from seqgan.evaluation.signature import Signature
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
+from seqgan.models.oracle import restore_oracle
 from seqgan.oracle_corpus import OracleCorpusConfig, build_oracle
 from seqgan.rewards.reward import Reward
 from seqgan.rewards.rollout import action_values
@@ -123,7 +124,7 @@ class Experiment:
         self.corpus.save(self.run.corpus)
         if isinstance(self.config.corpus, OracleCorpusConfig):
             oracle = build_oracle(self.config.corpus)
-            checkpoint.save(self.run.corpus / "oracle.pt", {"oracle": oracle.state_dict()})
+            checkpoint.save(self.run.generator("oracle"), {"generator": oracle.state_dict()})
         self.run.write_settings(to_settings(self.config))
 
     def build_generator(self) -> Generator:
@@ -153,10 +154,7 @@ class Experiment:
             return None
         if self.run is None:
             return build_oracle(self.config.corpus).to(self.device)
-        config = dataclasses.replace(self.config.corpus, path=None, vocabulary_size=self.vocabulary.size)
-        oracle = build_oracle(config)
-        oracle.load_state_dict(checkpoint.load(self.run.corpus / "oracle.pt")["oracle"])
-        return oracle.to(self.device)
+        return restore_oracle(checkpoint.load(self.run.generator("oracle"))["generator"]).to(self.device)
 
     def split(self, part: str) -> Batch:
         """All sequences of ``train``, ``validation`` or ``test``, padded, on the device."""
@@ -325,10 +323,12 @@ class Experiment:
         names = self.run.find_generators()
         chosen = name or next((n for n in ("adversarial-last", "mle-best", "mle-last") if n in names), None)
         if chosen not in names:
-            there = ", ".join(names) or "none yet; pretrain first"
+            there = ", ".join(n for n in names if n != "oracle" or name) or "none yet; pretrain first"
             raise ValueError(
                 f"--checkpoint: {self.run.path} has no {chosen or 'generator'}; there is {there}"
             )
+        if chosen == "oracle" and self.oracle is not None:
+            return self.oracle
         path = self.run.generator(chosen)
         payload = checkpoint.load(path)
         if payload.get("corpus") != self.corpus.digest:

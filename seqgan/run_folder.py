@@ -3,7 +3,7 @@
 ::
 
     config.toml      the resolved settings, with the format of the folder
-    corpus/          the prepared corpus and its vocabulary
+    corpus/          the prepared corpus and its vocabulary, and the oracle that drew it
     checkpoints/     state.pt to resume from; PHASE-best.pt and PHASE-last.pt, generators only
     evaluation/      scores and sentences of generators after training, one JSON file each
     metrics.jsonl    one row per logged step
@@ -22,7 +22,7 @@ from seqgan.config import Settings, read_toml, to_toml
 from seqgan.files import write_atomically
 
 END = "# end of settings\n"  # half a TOML file is often a whole one, with other meaning
-GENERATORS = ("mle-best", "mle-last", "adversarial-best", "adversarial-last")
+GENERATORS = ("mle-best", "mle-last", "adversarial-best", "adversarial-last", "oracle")
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class RunFolder:
         return self.path / "checkpoints" / "state.pt"
 
     def generator(self, name: str) -> Path:
-        """The checkpoint of one generator."""
-        return self.path / "checkpoints" / f"{name}.pt"
+        """The checkpoint of one generator; the oracle belongs to the corpus that it drew."""
+        folder = self.corpus if name == "oracle" else self.path / "checkpoints"
+        return folder / f"{name}.pt"
 
     def evaluation(self, name: str) -> Path:
         """The scores of one generator."""

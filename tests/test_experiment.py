@@ -6,6 +6,7 @@ from typing import get_args, get_type_hints
 import pytest
 import torch
 
+from seqgan.cli import main
 from seqgan.config import flatten, to_settings
 from seqgan.experiment import Experiment
 from seqgan.oracle_corpus import OracleCorpusConfig
@@ -199,3 +200,25 @@ def test_every_metric_is_documented_by_its_group(tmp_path):
     groups = {name.split("/")[0] for name in names if "/" in name}
     assert groups == {"mle", "discriminator", "policy", "reward", "evaluation", "alarm"}
     assert {"policy/entropy", "policy/gradient_norm", "discriminator/auc_held_out", "reward/step_01"} <= names
+
+
+def test_the_oracle_is_the_floor_in_the_table(tmp_path, capsys):
+    small = {"num_train": 40, "num_validation": 20, "num_test": 40, "vocabulary_size": 30, "max_length": 5}
+    run = tmp_path / "run"
+    settings = {
+        **{f"corpus.{name.replace('_', '-')}": value for name, value in small.items()},
+        **{"mle.epochs": 1, "discriminator-training.refreshes": 1, "adversarial.rounds": 1},
+        **{"algorithm.batch-size": 4, "evaluation.num-samples": 50, "evaluation.num-samples-in-training": 20},
+    }
+    flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    assert main(["train", "--preset", "oracle", "--run", str(run), "--data", str(tmp_path), *flags]) == 0
+    printed = capsys.readouterr().out
+    rows = {
+        row.split("|")[1].split(",")[0].strip(): row.split("|")[2:-1]
+        for row in printed.splitlines()
+        if "|" in row
+    }
+    assert [title.strip() for title in rows["metric"]] == ["MLE", "adversarial", "oracle"]
+    mle, _, floor = map(float, rows["Jeffreys divergence"])
+    assert floor == pytest.approx(0, abs=1e-4)
+    assert mle > 0.1

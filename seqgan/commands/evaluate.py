@@ -29,7 +29,7 @@ class EvaluateArguments:
     run: Path | None = None
     """Run folder, whose generators are measured against its test text."""
     checkpoint: tuple[str, ...] = ()
-    """With --run: any of mle-best, mle-last, adversarial-best, adversarial-last; by default all there are."""
+    """With --run: any of mle-best, mle-last, adversarial-best, adversarial-last, oracle; by default all."""
     temperature: Annotated[float, Range(minimum=0, open=True)] = 1.0
     """With --run: softmax temperature at which it is sampled and scored; more than 0."""
     top_k: Annotated[int | None, Range(minimum=1)] = None

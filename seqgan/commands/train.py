@@ -12,7 +12,7 @@ from seqgan.experiment import Experiment
 from seqgan.run_folder import RunFolder
 from seqgan.settings import ExperimentConfig, preset_names
 
-COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial"}
+COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial", "oracle": "oracle"}
 NUM_SENTENCES = 10
 
 
@@ -85,7 +85,8 @@ def train(arguments: ExperimentArguments) -> None:
     if arguments.quiet:
         return
     for name, content in results.items():
-        print_sentences(f"{COMPARED[name]} ({name}):", content["sentences"][:NUM_SENTENCES])
+        if name != "oracle":
+            print_sentences(f"{COMPARED[name]} ({name}):", content["sentences"][:NUM_SENTENCES])
     titled = {COMPARED[name]: content for name, content in results.items()}
     print(f"\n{table(titled)}\n\n{signatures(titled)}")
     print(f"{run.path}: all is done{' already' if done else ''}")

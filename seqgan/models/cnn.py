@@ -137,14 +137,14 @@ class CNNDiscriminator(Discriminator):
             columns, self.config.widths, self.filters, self.filter_biases, strict=True
         ):
             weight, bias = (parameter.to(dtype) for parameter in convolution)
-            table = tap_table(embedding, weight) if self._table_pays(tokens, width, weight) else None
+            table = tap_table(embedding, weight, bias) if self._table_pays(tokens, width, weight) else None
             for rows, num_steps in blocks:
                 block = tokens[rows, :num_steps]
                 if table is None:
                     embedded = functional.embedding(block, embedding)
                     column[rows] = final_maxima(embedded, mask[rows, :num_steps], weight, bias)
                 else:
-                    column[rows] = tabled_maxima(block, lengths[rows], table, bias, width)
+                    column[rows] = tabled_maxima(block, lengths[rows], table, width)
             del table  # before the next one is built
         return maxima
 

@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+_ONEDNN_LAYOUT = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
 
 
 def fast_linear(
@@ -20,6 +21,8 @@ def fast_linear(
     what oneDNN does there, forward and backward. So that case goes to oneDNN's linear operator,
     where this torch has it. Everything else goes to torch's own.
     """
+    if weight.is_mkldnn:
+        return _onednn_linear(inputs, weight, bias)
     tensors = (inputs, weight) if bias is None else (inputs, weight, bias)
     float32_on_cpu = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
     if _ONEDNN_LINEAR is None or not float32_on_cpu or inputs.numel() == 0:
@@ -28,6 +31,11 @@ def fast_linear(
         product: Tensor = _OneDNNLinear.apply(inputs, weight, bias)  # type: ignore[no-untyped-call]
         return product
     return _onednn_linear(inputs, weight, bias)
+
+
+def laid_out(weight: Tensor, num_rows: int) -> Tensor:
+    """A copy"""
+    return _ONEDNN_LAYOUT(weight, num_rows)
 
 
 def _onednn_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

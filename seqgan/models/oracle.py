@@ -1,6 +1,7 @@
 """The oracle: an LSTM whose known weights stand for the true distribution (Yu et al. 2017, section 4)."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,18 @@ def random_oracle(
     """An oracle with every parameter drawn from N(0, 1), start token 0, nothing forbidden."""
     config = LSTMConfig(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=1.0)
     return _frozen(LSTMGenerator(config, vocabulary_size=vocabulary_size, bos_id=0, rng=rng))
+
+
+def restore_oracle(state: Mapping[str, Tensor]) -> LSTMGenerator:
+    """An oracle of any size from its ``state_dict``."""
+    (vocabulary_size, embedding_size), hidden_size = (
+        state["embedding.weight"].shape,
+        state["output_weight"].shape[1],
+    )
+    config = LSTMConfig(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=0.0)
+    oracle = LSTMGenerator(config, vocabulary_size=vocabulary_size, bos_id=0)
+    oracle.load_state_dict(dict(state))
+    return _frozen(oracle)
 
 
 def _frozen(oracle: LSTMGenerator) -> LSTMGenerator:

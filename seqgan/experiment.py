@@ -19,6 +19,7 @@ from seqgan.config import (
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
 from seqgan.evaluation.likelihood import nll, sequence_nll
 from seqgan.evaluation.signature import Signature
+from seqgan.files import first_line
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.models.oracle import restore_oracle
@@ -154,7 +155,11 @@ class Experiment:
             return None
         if self.run is None:
             return build_oracle(self.config.corpus).to(self.device)
-        return restore_oracle(checkpoint.load(self.run.generator("oracle"))["generator"]).to(self.device)
+        path = self.run.generator("oracle")
+        try:
+            return restore_oracle(checkpoint.load(path)["generator"]).to(self.device)
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"{path}: holds no oracle: {first_line(error)}") from error
 
     def split(self, part: str) -> Batch:
         """All sequences of ``train``, ``validation`` or ``test``, padded, on the device."""
@@ -337,9 +342,7 @@ class Experiment:
         try:
             generator.load_state_dict(payload["generator"])
         except (KeyError, RuntimeError) as error:
-            raise ValueError(
-                f"{path}: does not fit the run's settings: {str(error).splitlines()[0]}"
-            ) from error
+            raise ValueError(f"{path}: does not fit the run's settings: {first_line(error)}") from error
         return generator
 
     # Using a generator.

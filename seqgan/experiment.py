@@ -280,6 +280,7 @@ class Experiment:
             self.config.algorithm,
             policy=self.policy,
             action_values=self.action_values,
+            reward=self.reward,
             max_length=self.corpus.max_length,
             eos_id=self.vocabulary.eos_id,
             rng=self.rng,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqgan.masking import mask_from_tokens
-from seqgan.models.fast_linear import fast_linear
+from seqgan.models.fast_linear import fast_linear, laid_out
 from seqgan.models.generator import Generator
 
 Precision = Literal["float32", "bfloat16"]
@@ -92,23 +92,31 @@ def search_cumulative(
     return found.clamp(max=masses.shape[-1] - 1), cumulative  # NaN is sorted behind the last
 
 
-def draw_from_masses(
-    masses: Float[Tensor, "R G S"], uniforms: Float[Tensor, "R N"]
-) -> tuple[Int[Tensor, "R N"], Float[Tensor, "R N"]]:
-    """N draws from each row's G·S unnormalised masses, and their log-probabilities in nats.
+def find_block(masses: Float[Tensor, "R G S"], uniforms: Float[Tensor, "R N"]) -> tuple[Tensor, ...]:
+    """The first half of N draws from each row's G·S unnormalised masses: a block, by the blocks' sums.
 
-    Two levels: a block by the blocks' sums, then a token inside that block.
+    Gives the block (R, N), its masses (R, N, S), how far into it the draw lies (R, N), and each
+    row's total mass (R, 1).
     """
-    blocks = masses.sum(-1)
-    total = blocks.sum(-1, keepdim=True)
+    sums = masses.sum(-1)
+    total = sums.sum(-1, keepdim=True)
     targets = uniforms * total
-    block, cumulative = search_cumulative(blocks, targets)
-    before = cumulative.gather(-1, block) - blocks.gather(-1, block)
+    block, cumulative = search_cumulative(sums, targets)
+    before = cumulative.gather(-1, block) - sums.gather(-1, block)
     rows = torch.arange(len(masses), device=masses.device)[:, None]
-    inside = masses[rows, block]
-    place, _ = search_cumulative(inside, (targets - before).clamp(min=0)[..., None])
+    return block, masses[rows, block], (targets - before).clamp(min=0), total
+
+
+def find_token(
+    block: Int[Tensor, "R N"],
+    inside: Float[Tensor, "R N S"],
+    targets: Float[Tensor, "R N"],
+    total: Float[Tensor, "R 1"],
+) -> tuple[Int[Tensor, "R N"], Float[Tensor, "R N"]]:
+    """The second half of :func:`find_block`: tokens inside the blocks, and log-probabilities in nats."""
+    place, _ = search_cumulative(inside, targets[..., None])
     mass = inside.gather(-1, place).squeeze(-1)
-    return block * masses.shape[2] + place.squeeze(-1), (mass / total).log2() / BITS_PER_NAT
+    return block * inside.shape[-1] + place.squeeze(-1), (mass / total).log2() / BITS_PER_NAT
 
 
 class TokenSampler:
@@ -152,11 +160,11 @@ class TokenSampler:
         self.block_size = math.ceil(len(bias) / self.num_blocks)
         padding = self.num_blocks * self.block_size - len(bias)
         dtype = getattr(torch, precision)
-        self.weight = functional.pad(weight, (0, 0, 0, padding)).to(dtype)
         bias = bias + generator.forbidden_logits * max(scale, 1.0)
         self.bias = functional.pad(bias, (0, padding), value=-math.inf).to(dtype)
         elements = CACHE_ELEMENTS if bias.device.type == "cpu" else DEVICE_ELEMENTS
         self.max_rows = max(1, elements // len(self.bias))
+        self.weight = laid_out(functional.pad(weight, (0, 0, 0, padding)).to(dtype), self.max_rows)
 
     def draw(
         self, hidden: Float[Tensor, "R H"], uniforms: Float[Tensor, "R N"]
@@ -164,8 +172,8 @@ class TokenSampler:
         """For each hidden vector N tokens, one per uniform number in [0, 1), and their log-probabilities."""
         shift = self._may_overflow(hidden)
         chunks = zip(*(torch.split(tensor, self.max_rows) for tensor in (hidden, uniforms)), strict=True)
-        drawn = [draw_from_masses(self._masses(h, shift), u) for h, u in chunks]
-        tokens, log_probs = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        found = [find_block(self._masses(h, shift), u) for h, u in chunks]
+        tokens, log_probs = find_token(*(torch.cat(parts) for parts in zip(*found, strict=True)))
         return tokens.clamp(max=self.vocabulary_size - 1), log_probs
 
     def _may_overflow(self, hidden: Tensor) -> bool:

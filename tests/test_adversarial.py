@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 
+import pytest
 import torch
 
 from seqgan.training.adversarial import AdversarialConfig, AdversarialPhase
@@ -13,11 +14,13 @@ from tests.tiny_run import tiny_experiment
 class RecordedAlgorithm:
     def __init__(self, calls):
         self.calls = calls
+        self.factors = []
 
     def start(self):
         self.calls.append("algorithm start")
 
-    def policy_step(self):
+    def policy_step(self, factor):
+        self.factors.append(factor)
         self.calls.append("policy")
         return {"policy/loss": torch.tensor(1.0)}, {}
 
@@ -85,6 +88,17 @@ def test_the_schedule_is_followed_to_the_letter():
         *["policy", "policy", ("mle", 0, 1.0), *discriminator, "evaluate", "best adversarial"],
         *["policy", "policy", ("mle", 1, 1.0), *discriminator, "evaluate"],
     ]
+
+
+def test_the_step_size_falls_along_a_cosine_over_all_rounds_or_stays():
+    for cosine_decay, expected in ((True, [1.0, 0.85355, 0.5, 0.14645]), (False, [1.0] * 4)):
+        config = AdversarialConfig(
+            rounds=2, policy_steps=2, discriminator_refreshes=0, cosine_decay=cosine_decay
+        )
+        phase, _ = make_phase(config)
+        while not phase.done:
+            phase.advance()
+        assert phase.algorithm.factors == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_frozen_discriminator_and_rare_evaluations():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from seqgan.algorithms.baselines import Baseline, advantages, leave_one_out_step_mean
+from seqgan.algorithms.baselines import Baseline, advantages, leave_one_out_mean, leave_one_out_step_mean
 
 CPU = torch.device("cpu")
 
@@ -22,6 +22,11 @@ def test_a_baseline_does_not_depend_on_the_own_value():
     ours, theirs = leave_one_out_step_mean(values, mask), leave_one_out_step_mean(changed, mask)
     torch.testing.assert_close(ours[2], theirs[2])
     torch.testing.assert_close(theirs[1], ours[1] + 2)
+
+
+def test_alternatives_are_measured_by_the_mean_of_the_others():
+    values = torch.tensor([[[1.0, 2.0, 6.0]], [[0.0, 4.0, 8.0]]])
+    assert leave_one_out_mean(values).tolist() == [[[4.0, 3.5, 1.5]], [[6.0, 4.0, 2.0]]]
 
 
 def test_ewma_follows_the_mean_without_a_bias_towards_its_start():

@@ -10,6 +10,7 @@ from seqgan.config import validate
 from seqgan.masking import mask_from_lengths
 from seqgan.models import cnn as module
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
+from seqgan.models.window_maxima import final_maxima, tabled_maxima, tap_table
 
 CONFIG = CNNDiscriminatorConfig(embedding_size=5, widths=(3, 1, 8, 2), num_filters=(4, 3, 2, 6))
 
@@ -148,6 +149,21 @@ def test_bfloat16_is_close(table_megabytes: int) -> None:
     assert rounded.dtype == torch.float32
     assert not rounded.equal(exact)
     assert (rounded - exact).abs().max() < 0.05 * exact.std()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_maxima_by_table_are_those_of_the_windows_whatever_their_signs(dtype: torch.dtype) -> None:
+    rng = torch.Generator().manual_seed(0)
+    embedding, weight = (torch.randn(size, generator=rng).to(dtype) for size in ((13, 4), (40, 12)))
+    bias = torch.linspace(-15, 5, 40).to(dtype)  # from filters that never fire to those that always do
+    tokens, lengths = random_tokens(50, 7), torch.arange(50) % 8
+    mask = mask_from_lengths(lengths, 7)
+    expected = final_maxima(embedding[tokens], mask, weight, bias)
+    by_table = tabled_maxima(tokens, lengths, tap_table(embedding, weight, bias), 3)
+    precision = {"rtol": 0.02, "atol": 0.1} if dtype == torch.bfloat16 else {"rtol": 1e-4, "atol": 1e-4}
+    torch.testing.assert_close(by_table, expected, **precision)
+    assert (expected == 0).any() and (expected == 0)[lengths == 2].all()
+    assert ((by_table > 0) & (expected == 0)).sum() <= 1
 
 
 def test_dropout_works_on_the_features_in_training_alone() -> None:

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqgan.models import fast_linear as module
-from seqgan.models.fast_linear import fast_linear
+from seqgan.models.fast_linear import fast_linear, laid_out
 
 SHAPES = [(1, 5), (64, 172), (3, 7, 32), (0, 8), (300, 1), (6,)]
 
@@ -62,3 +62,25 @@ def test_works_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, weight, bias = operands(8, 16)
     monkeypatch.setattr(module, "_ONEDNN_LINEAR", None)
     assert fast_linear(inputs, weight, bias).equal(functional.linear(inputs, weight, bias))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("num_rows", [1, 64, 300])
+def test_a_weight_laid_out_gives_the_same_with_any_number_of_rows(num_rows: int, dtype: torch.dtype) -> None:
+    inputs, weight, bias = (tensor.to(dtype) for tensor in operands(64, 172))
+    ready = laid_out(weight.requires_grad_(), num_rows)
+    assert ready.shape == weight.shape and ready.dtype == dtype
+    for rows in (inputs, inputs[:5]):
+        expected = functional.linear(rows.float(), weight.float(), bias.float())
+        precision = {"rtol": 0.02, "atol": 0.1} if dtype == torch.bfloat16 else {"rtol": 1e-4, "atol": 1e-4}
+        torch.testing.assert_close(fast_linear(rows, ready, bias).float(), expected, **precision)
+
+
+def test_a_weight_stays_itself_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ONEDNN_LAYOUT", None)
+    _, weight, _ = operands(8, 16)
+    assert laid_out(weight, 8) is weight
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "_ONEDNN_HAS_BFLOAT16", lambda: False)
+    rounded = weight.bfloat16()
+    assert laid_out(rounded, 8) is rounded

@@ -5,7 +5,9 @@ import copy
 import pytest
 import torch
 
-from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig, reinforce_loss
+from seqgan.algorithms.objective import ROWS_PER_CHUNK, differentiate, reinforce_loss
+from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
+from seqgan.rewards.alternatives import alternative_values
 from seqgan.rewards.rollout import action_values
 from seqgan.sampling import sample
 from tests.tiny_models import (
@@ -54,6 +56,35 @@ def test_the_expected_estimator_is_the_exact_gradient(kind, eos_id):
     torch.testing.assert_close(flat(ours), flat(exact_gradient(policy, eos_id)), atol=2e-5, rtol=1e-3)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_in_chunks_is_that_of_the_whole(kind, reduction, monkeypatch):
+    """Against one backward pass through the whole (B, T, V) tensor, at variable lengths, with all terms."""
+    monkeypatch.setitem(ROWS_PER_CHUNK, "cpu", 4)
+    policy, reference = tiny_generator(kind, 5), tiny_generator(kind, 5, seed=2)
+    tokens = torch.randint(0, 5, (6, 4), generator=rng(3))
+    mask = torch.arange(4) < torch.tensor([4, 1, 3, 2, 4, 3])[:, None]
+    actions = torch.randint(0, 5, (6, 4, 3), generator=rng(4))
+    advantages = torch.randn(6, 4, 3, generator=rng(5))
+    weights = {"temperature": 0.7, "entropy_weight": 0.3, "kl_weight": 0.6}
+    parts = differentiate(
+        policy, reference, tokens, mask, actions, advantages, reduction=reduction, **weights
+    )
+    ours = [parameter.grad for parameter in policy.parameters()]
+
+    whole = torch.log_softmax(policy(tokens) / 0.7, -1)
+    taken = -(whole.gather(-1, actions) * advantages).mean(-1)[mask]
+    loss = taken.mean() if reduction == "mean" else taken.sum()
+    entropy = torch.distributions.Categorical(logits=whole).entropy()[mask].mean()
+    others = torch.distributions.Categorical(logits=reference(tokens).detach() / 0.7)
+    kl = torch.distributions.kl_divergence(torch.distributions.Categorical(logits=whole), others)[mask].mean()
+    objective = loss - 0.3 * entropy + 0.6 * kl
+    theirs = torch.autograd.grad(objective, list(policy.parameters()), allow_unused=True)
+    torch.testing.assert_close(flat(ours), flat(theirs), atol=1e-5, rtol=1e-4)
+    figures = [parts[f"policy/{name}"] for name in ("loss", "entropy", "kl")]
+    torch.testing.assert_close(figures, [loss.detach(), entropy.detach(), kl.detach()])
+
+
 def make_algorithm(policy, eos_id=None, config=None, reward=reward, num_rollouts=2, seed=0):
     random = rng(seed)
 
@@ -75,6 +106,7 @@ def make_algorithm(policy, eos_id=None, config=None, reward=reward, num_rollouts
         max_length=3,
         eos_id=eos_id,
         rng=random,
+        reward=reward,
     )
 
 
@@ -210,4 +242,71 @@ def test_reward_per_step_is_the_mean_action_value_of_those_that_reach_it():
         )
     final = reward(seen["t"].tokens, mask).mean()
     torch.testing.assert_close(metrics["reward/mean"], final)
-    assert torch.equal(values["reward/action_values"], seen["q"])
+    assert torch.equal(values["reward/action_values"][..., 0], seen["q"])
+
+
+def prefix_reward(tokens, mask):
+    """Defined for prefixes of any length, and not a sum."""
+    places = torch.arange(tokens.shape[1])
+    scores = torch.where(mask, WEIGHTS[places, tokens], 0.0)
+    return scores.sum(1) + scores[:, 0] * scores[:, -1] * mask[:, -1]
+
+
+@pytest.mark.parametrize("eos_id", [None, 2])
+def test_alternatives_follow_the_exact_expectation_over_all_actions(eos_id):
+    """grad sum_Y p(Y) sum_t sum_a G(a | y_<t) R(y_<t, a), the distribution of states held fixed."""
+    policy = tiny_generator("lstm")
+    tokens, mask = all_sequences(3, 3, eos_id)
+    probabilities = sequence_probabilities(policy, tokens, mask).float()
+    distribution = policy(tokens).softmax(-1)
+    value = torch.zeros(())
+    for step in range(3):
+        for action in range(3):
+            prefix = tokens[:, : step + 1].clone()
+            prefix[:, step] = action
+            rewards = prefix_reward(prefix, mask[:, : step + 1])
+            value = value + (probabilities * mask[:, step] * distribution[:, step, action] * rewards).sum()
+    exact = flat(torch.autograd.grad(value, list(policy.parameters()), allow_unused=True))
+    config = ReinforceConfig(
+        batch_size=4000,
+        alternatives=6,
+        learning_rate=0.0,
+        gradient_clip=1e9,
+        whiten=False,
+        reduction="sum",
+    )
+    make_algorithm(policy, eos_id, config, prefix_reward).policy_step()
+    estimated = -flat([p.grad for p in policy.parameters()]) / 4000
+    assert torch.cosine_similarity(estimated, exact, dim=0) > 0.995
+    torch.testing.assert_close(estimated.norm(), exact.norm(), atol=0, rtol=0.1)
+
+
+def test_alternatives_are_judged_as_the_last_token_of_their_prefix():
+    tokens = torch.tensor([[1, 2, 0], [2, 0, 0]])
+    mask = torch.tensor([[True, True, True], [True, False, False]])
+    alternatives = torch.tensor([[[0, 1], [2, 1], [1, 2]], [[2, 0], [1, 1], [0, 0]]])
+    seen = []
+
+    def ends(tokens, mask):
+        seen.append(tokens[mask.all(1)].tolist())
+        return tokens[:, -1] + 10.0 * tokens.shape[1]
+
+    values = alternative_values(tokens, mask, alternatives, ends)
+    assert seen == [[[0], [1], [2], [0]], [[1, 2], [1, 1]], [[1, 2, 1], [1, 2, 2]]]
+    assert values.tolist() == [[[10, 11], [22, 21], [31, 32]], [[12, 10], [0, 0], [0, 0]]]
+
+
+def test_a_smaller_factor_makes_a_smaller_step():
+    def moved(factor):
+        policy = tiny_generator("lstm")
+        before = policy.output_bias.detach().clone()
+        make_algorithm(policy, config=ReinforceConfig(batch_size=8, learning_rate=0.1)).policy_step(factor)
+        return (policy.output_bias.detach() - before).abs().max()
+
+    torch.testing.assert_close(moved(0.25), 0.25 * moved(1.0), atol=1e-5, rtol=1e-3)
+    assert moved(0.0) == 0
+
+
+def test_one_alternative_is_refused():
+    with pytest.raises(ValueError, match="--algorithm.alternatives"):
+        make_algorithm(tiny_generator("lstm"), config=ReinforceConfig(alternatives=1))

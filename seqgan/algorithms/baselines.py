@@ -27,6 +27,11 @@ def leave_one_out_step_mean(
     return torch.where(others_count > 0, others_sum / others_count.clamp(min=1), fallback)
 
 
+def leave_one_out_mean(values: Float[Tensor, "B T K"]) -> Float[Tensor, "B T K"]:
+    """The mean of the other K − 1 values of the same step of the same sequence."""
+    return (values.sum(-1, keepdim=True) - values) / (values.shape[-1] - 1)
+
+
 class Baseline:
     """A baseline with the little memory that it needs.
 

@@ -3,17 +3,20 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqgan.algorithms.baselines import Baseline, BaselineKind, advantages
+from seqgan.algorithms.baselines import Baseline, BaselineKind, advantages, leave_one_out_mean
+from seqgan.algorithms.objective import Reduction, differentiate
 from seqgan.config import ComponentConfig, Range
 from seqgan.masking import masked_mean
 from seqgan.models.generator import Generator
-from seqgan.sampling import Trajectories, sample
+from seqgan.rewards.alternatives import alternative_values
+from seqgan.rewards.reward import Reward
+from seqgan.sampling import TokenSampler, Trajectories, inference, sample
 
 ActionValues = Callable[[Generator, Trajectories], Float[Tensor, "B T"]]
 
@@ -26,6 +29,8 @@ class ReinforceConfig(ComponentConfig):
     """Which algorithm: reinforce, or an import path package.module:name."""
     batch_size: Annotated[int, Range(minimum=1)] = 64
     """Sequences per policy step."""
+    alternatives: Annotated[int, Range(minimum=0)] = 0
+    """Next tokens drawn at each step and judged as they stand, without rollouts; 0 takes rollouts."""
     learning_rate: Annotated[float, Range(minimum=0)] = 1e-3
     """Adam step size."""
     gradient_clip: Annotated[float, Range(minimum=0, open=True)] = 5.0
@@ -46,23 +51,17 @@ class ReinforceConfig(ComponentConfig):
     """Weight of KL(policy || MLE policy) (nats per token), which is lowered."""
     lag: Annotated[float, Range(minimum=0, maximum=1)] = 0.0
     """Share of the old weights that the rollout policy keeps at each step; 0 rolls out the current policy."""
-    reduction: Literal["mean", "sum"] = "mean"
+    reduction: Reduction = "mean"
     """Loss per token, or its sum over the batch as in the official code."""
 
 
-def reinforce_loss(
-    log_probs: Float[Tensor, "B T"],
-    advantages: Float[Tensor, "B T"],
-    mask: Bool[Tensor, "B T"],
-    reduction: Literal["mean", "sum"] = "mean",
-) -> Float[Tensor, ""]:
-    """−Σ log G(y_t | y_<t) · A_t over real tokens, or its mean per token; advantages carry no gradient."""
-    terms = torch.where(mask, -log_probs * advantages.detach(), 0.0)
-    return terms.sum() if reduction == "sum" else terms.sum() / mask.sum().clamp(min=1)
-
-
 class Reinforce:
-    """Samples from the policy, asks for action values and takes one step along the policy gradient."""
+    """Samples from the policy, judges its actions and takes one step along the policy gradient.
+
+    The actions are the sampled tokens, judged by rollouts; or, with ``alternatives``, several tokens drawn
+    at each step of the sampled sequences, judged against each other by ``reward`` as they stand. The latter
+    is nearer to the expectation over all actions, which one draw from a large vocabulary says little about.
+    """
 
     def __init__(
         self,
@@ -73,12 +72,18 @@ class Reinforce:
         max_length: int,
         eos_id: int | None,
         rng: torch.Generator,
+        reward: Reward | None = None,
     ) -> None:
+        if config.alternatives == 1:
+            raise ValueError(
+                "--algorithm.alternatives: 1 has nothing to compare with; choose 0 or at least 2"
+            )
         self.config = config
         self.policy = policy
         self.reference = copy.deepcopy(policy).requires_grad_(False)
         self.rollout_policy = copy.deepcopy(policy).requires_grad_(False) if config.lag else policy
         self.action_values = action_values
+        self.reward = reward
         self.max_length = max_length
         self.eos_id = eos_id
         self.rng = rng
@@ -91,8 +96,8 @@ class Reinforce:
         if self.config.lag:
             self.rollout_policy.load_state_dict(self.policy.state_dict())
 
-    def policy_step(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """One policy-gradient step; gives scalars, and values per token for histograms."""
+    def policy_step(self, factor: float = 1.0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """One step at ``factor`` of the step size; gives scalars, and values per action for histograms."""
         config = self.config
         self.policy.eval()  # log-probabilities belong to the distribution that was sampled: no dropout
 
@@ -108,28 +113,32 @@ class Reinforce:
         tokens, mask = trajectories.tokens, trajectories.mask
 
         # 2. Judge.
-        action_values = self.action_values(self.rollout_policy, trajectories)
+        actions, action_values, baseline = self._judge(trajectories)
+        judged = mask[..., None].expand_as(actions)
         advantage = advantages(
-            action_values,
-            self.baseline(action_values, mask),
-            mask,
+            action_values.flatten(1),
+            baseline.flatten(1),
+            judged.flatten(1),
             whiten=config.whiten,
             clip=config.advantage_clip,
-        )
+        ).view_as(action_values)
 
         # 3. Learn.
-        distribution = torch.log_softmax(self.policy(tokens) / config.temperature, -1)
-        log_probs = distribution.gather(-1, tokens[..., None]).squeeze(-1)
-        entropy = masked_mean(-(distribution.exp() * distribution).sum(-1), mask)
-        loss = reinforce_loss(log_probs, advantage, mask, config.reduction)
-        objective = loss - config.entropy_weight * entropy
-        metrics = {"policy/loss": loss.detach(), "policy/entropy": entropy.detach()}
-        if config.kl_weight:
-            kl = self._divergence_from_reference(distribution, tokens, mask)
-            objective = objective + config.kl_weight * kl
-            metrics["policy/kl"] = kl.detach()
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * factor
         self.optimizer.zero_grad()
-        objective.backward()  # type: ignore[no-untyped-call]
+        metrics = differentiate(
+            self.policy,
+            self.reference,
+            tokens,
+            mask,
+            actions,
+            advantage,
+            temperature=config.temperature,
+            entropy_weight=config.entropy_weight,
+            kl_weight=config.kl_weight,
+            reduction=config.reduction,
+        )
         gradient_norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.gradient_clip)
         self.optimizer.step()
 
@@ -140,26 +149,33 @@ class Reinforce:
                 for lagging, current in pairs:
                     lagging.lerp_(current, 1 - config.lag)
 
+        values = torch.where(mask, action_values.mean(-1), 0.0)
+        per_step = values.sum(0) / mask.sum(0).clamp(min=1)
         metrics |= {
             "policy/gradient_norm": gradient_norm,
             "policy/advantage_std": masked_mean(
-                (advantage - masked_mean(advantage, mask)).square(), mask
+                (advantage - masked_mean(advantage, judged)).square(), judged
             ).sqrt(),
             "policy/length": mask.sum(1).float().mean(),
-            "reward/mean": action_values.gather(1, mask.sum(1, keepdim=True) - 1).mean(),
+            "reward/mean": values.gather(1, mask.sum(1, keepdim=True) - 1).mean(),
+            **{f"reward/step_{t + 1:02d}": value for t, value in enumerate(per_step.unbind())},
         }
-        reached = mask.sum(0)
-        per_step = torch.where(mask, action_values, 0.0).sum(0) / reached.clamp(min=1)
-        metrics |= {f"reward/step_{t + 1:02d}": value for t, value in enumerate(per_step.unbind())}
         return metrics, {"policy/advantages": advantage, "reward/action_values": action_values}
 
-    def _divergence_from_reference(
-        self, distribution: Float[Tensor, "B T V"], tokens: Tensor, mask: Tensor
-    ) -> Float[Tensor, ""]:
-        self.reference.eval()
-        with torch.no_grad():
-            reference = torch.log_softmax(self.reference(tokens) / self.config.temperature, -1)
-        return masked_mean((distribution.exp() * (distribution - reference)).sum(-1), mask)
+    def _judge(self, trajectories: Trajectories) -> tuple[Tensor, Tensor, Tensor]:
+        """Actions, their values and the baselines, all (B, T, K); without alternatives K is 1."""
+        tokens, mask = trajectories.tokens, trajectories.mask
+        if not self.config.alternatives:
+            values = self.action_values(self.rollout_policy, trajectories)
+            return tokens[..., None], values[..., None], self.baseline(values, mask)[..., None]
+        assert self.reward is not None
+        shape = (*tokens.shape, self.config.alternatives)
+        with inference(self.policy):
+            uniforms = torch.rand(shape, generator=self.rng, device=tokens.device)
+            sampler = TokenSampler(self.policy, temperature=self.config.temperature)
+            drawn, _ = sampler.draw(self.policy.hidden(tokens).flatten(0, 1), uniforms.flatten(0, 1))
+            values = alternative_values(tokens, mask, drawn.view(shape), self.reward)
+        return drawn.view(shape), values, leave_one_out_mean(values)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that later steps depend on, apart from the policy and the random states."""

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from seqgan.config import ComponentConfig, Range
 from seqgan.models.discriminator import Discriminator
-from seqgan.models.fast_linear import fast_linear
+from seqgan.models.fast_linear import fast_linear, laid_out
 from seqgan.models.window_maxima import final_maxima, running_maxima, tabled_maxima, tap_table
 
 
@@ -114,39 +114,39 @@ class CNNDiscriminator(Discriminator):
         kept = functional.dropout(features, self.config.dropout, self.training)
         return fast_linear(kept, self.output_weight, self.output_bias).squeeze(-1)
 
-    def scoring_logits(
-        self,
-        tokens: Int[Tensor, "B T"],
-        mask: Bool[Tensor, "B T"],
-        prefix_lengths: Int[Tensor, "P"] | None = None,
-    ) -> Float[Tensor, "B"]:
-        """:meth:`forward` on sequences sorted by prefix and length, in blocks that fit a cache."""
+    def scoring_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
+        """:meth:`forward` on sequences sorted by length, in blocks that fit a cache."""
         dtype = torch.bfloat16 if self.config.scoring_precision == "bfloat16" else self.embedding.dtype
-        if prefix_lengths is None:
-            prefix_lengths = tokens.new_zeros(len(tokens))
-        groups = _Groups(tokens, mask, prefix_lengths)
-        maxima = self._scoring_maxima(groups, dtype)
-        weight, bias = self.highway_weight.to(dtype), self.highway_bias.to(dtype)
-        blocks = torch.split(maxima, _block_rows(maxima.device))
+        order = mask.sum(1).argsort()
+        maxima = self._scoring_maxima(tokens[order], mask[order], dtype)
+        block_rows = _block_rows(maxima.device)
+        weight, bias = laid_out(self.highway_weight.to(dtype), block_rows), self.highway_bias.to(dtype)
+        blocks = torch.split(maxima, block_rows)
         features = (_highway(block, weight, bias).to(self.embedding.dtype) for block in blocks)
         logits = torch.cat([self._output(block) for block in features])
-        return torch.empty_like(logits).scatter_(0, groups.order, logits)
+        return torch.empty_like(logits).scatter_(0, order, logits)
 
-    def _scoring_maxima(self, groups: "_Groups", dtype: torch.dtype) -> Float[Tensor, "B F"]:
-        """The maxima of sorted sequences, width by width, by a token table where it pays."""
-        embedding, (num_rows, num_steps) = self.embedding.to(dtype), groups.tokens.shape
-        maxima = embedding.new_empty(num_rows, len(self.output_weight[0]))
+    def _scoring_maxima(
+        self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], dtype: torch.dtype
+    ) -> Float[Tensor, "B F"]:
+        """The maxima of sequences sorted by length, width by width, by a token table where it pays."""
+        embedding, lengths = self.embedding.to(dtype), mask.sum(1)
+        maxima = torch.empty(len(tokens), len(self.output_weight[0]), dtype=dtype, device=tokens.device)
         columns = torch.split(maxima, list(self.config.num_filters), 1)
+        blocks = list(_blocks(lengths, tokens.shape[1]))
         for column, width, *convolution in zip(
             columns, self.config.widths, self.filters, self.filter_biases, strict=True
         ):
             weight, bias = (parameter.to(dtype) for parameter in convolution)
-            if self._table_pays(groups.tokens, width, weight):
-                groups.write_maxima(column, tap_table(embedding, weight, bias), width)
-            else:
-                for rows in _slices(num_rows, _block_rows(maxima.device)):
-                    embedded = functional.embedding(groups.tokens[rows], embedding)
-                    column[rows] = final_maxima(embedded, groups.mask[rows], weight, bias)
+            table = tap_table(embedding, weight, bias) if self._table_pays(tokens, width, weight) else None
+            for rows, num_steps in blocks:
+                block = tokens[rows, :num_steps]
+                if table is None:
+                    embedded = functional.embedding(block, embedding)
+                    column[rows] = final_maxima(embedded, mask[rows, :num_steps], weight, bias)
+                else:
+                    column[rows] = tabled_maxima(block, lengths[rows], table, width)
+            del table  # before the next one is built
         return maxima
 
     def _table_pays(self, tokens: Int[Tensor, "B T"], width: int, weight: Float[Tensor, "n kE"]) -> bool:

@@ -35,38 +35,18 @@ class Discriminator(nn.Module, ABC):
     def penalty(self) -> Float[Tensor, ""]:
         """What regularisation adds to the loss of a step, with gradient."""
 
-    def scoring_logits(
-        self,
-        tokens: Int[Tensor, "B T"],
-        mask: Bool[Tensor, "B T"],
-        prefix_lengths: Int[Tensor, "P"] | None = None,
-    ) -> Float[Tensor, "B"]:
+    def scoring_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
         """:meth:`forward` for :meth:`score`: evaluation mode, no gradient, at most ``SCORING_ROWS`` rows."""
         logits: Tensor = self(tokens, mask)
         return logits
 
-    def score(
-        self,
-        tokens: Int[Tensor, "B T"],
-        mask: Bool[Tensor, "B T"],
-        prefix_lengths: Int[Tensor, "P"] | None = None,
-    ) -> Float[Tensor, "B"]:
-        """The logits that judge: no dropout, no gradient, any number of rows in bounded memory.
-
-        ``prefix_lengths`` says that the rows are P groups, one after another and equally large, in
-        each of which the first ``prefix_lengths[p]`` tokens are real and the same. That changes
-        nothing but the work that has to be done.
-        """
-        if not len(tokens):
-            return tokens.new_zeros(0, dtype=torch.float)
-        group_size = 1 if prefix_lengths is None else len(tokens) // len(prefix_lengths)
-        num_groups = max(1, self.SCORING_ROWS // group_size)
-        chunks = [torch.split(part, num_groups * group_size) for part in (tokens, mask)]
-        hints = [None] * len(chunks[0]) if prefix_lengths is None else prefix_lengths.split(num_groups)
+    def score(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
+        """The logits that judge: no dropout, no gradient, any number of rows in bounded memory."""
         was_training = self.training
         self.eval()
         try:
             with torch.no_grad():
-                return torch.cat([self.scoring_logits(*chunk) for chunk in zip(*chunks, hints, strict=True)])
+                chunks = zip(*(torch.split(part, self.SCORING_ROWS) for part in (tokens, mask)), strict=True)
+                return torch.cat([self.scoring_logits(*chunk) for chunk in chunks])
         finally:
             self.train(was_training)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 _ONEDNN_LAYOUT = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
+_ONEDNN_HAS_BFLOAT16 = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
 
 
 def fast_linear(
@@ -33,9 +34,17 @@ def fast_linear(
     return _onednn_linear(inputs, weight, bias)
 
 
-def laid_out(weight: Tensor, num_rows: int) -> Tensor:
-    """A copy"""
-    return _ONEDNN_LAYOUT(weight, num_rows)
+def laid_out(weight: Float[Tensor, "O I"], num_rows: int) -> Tensor:
+    """A weight made ready for many calls of :func:`fast_linear`, each with about ``num_rows`` rows.
+
+    oneDNN otherwise brings a weight into the layout of its product in every call. The result is a
+    copy without gradient that only oneDNN can read, or the weight itself where oneDNN is of no use.
+    """
+    known = weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and _ONEDNN_HAS_BFLOAT16())
+    if _ONEDNN_LINEAR is None or _ONEDNN_LAYOUT is None or weight.device.type != "cpu" or not known:
+        return weight
+    layout: Tensor = _ONEDNN_LAYOUT(weight.detach(), num_rows)
+    return layout
 
 
 def _onednn_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

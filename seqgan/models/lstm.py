@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqgan.config import ComponentConfig, Range
+from seqgan.models.fast_linear import fast_linear
 from seqgan.models.generator import Generator, State
 
 
@@ -86,7 +87,7 @@ class LSTMGenerator(Generator):
         hiddens, cells = [], []
         for layer, parameters in enumerate(self.lstm.all_weights):
             previous = state.hidden[:, layer], state.cell[:, layer]
-            inputs, cell = torch.lstm_cell(self._drop(inputs), previous, *parameters)
+            inputs, cell = _lstm_cell(self._drop(inputs), *previous, *parameters)
             hiddens.append(inputs)
             cells.append(cell)
         return self._drop(inputs), LSTMState(torch.stack(hiddens, 1), torch.stack(cells, 1))
@@ -99,3 +100,26 @@ class LSTMGenerator(Generator):
 
     def _drop(self, vectors: Tensor) -> Tensor:
         return functional.dropout(vectors, self.config.dropout, self.training)
+
+
+def _lstm_cell(
+    inputs: Float[Tensor, "B E"],
+    hidden: Float[Tensor, "B H"],
+    cell: Float[Tensor, "B H"],
+    input_weight: Float[Tensor, "fourH E"],
+    hidden_weight: Float[Tensor, "fourH H"],
+    input_bias: Float[Tensor, "fourH"],
+    hidden_bias: Float[Tensor, "fourH"],
+) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]:
+    """:func:`torch.lstm_cell`, which takes twice as long on a CPU and one kernel on a GPU."""
+    if inputs.device.type != "cpu":
+        return torch.lstm_cell(inputs, (hidden, cell), input_weight, hidden_weight, input_bias, hidden_bias)
+    joined, weight = torch.cat([inputs, hidden], 1), torch.cat([input_weight, hidden_weight], 1)
+    enter, keep, new, leave = fast_linear(joined, weight, input_bias + hidden_bias).chunk(4, 1)
+    cell = keep.sigmoid() * cell + enter.sigmoid() * _tanh(new)
+    return leave.sigmoid() * _tanh(cell), cell
+
+
+def _tanh(x: Tensor) -> Tensor:
+    """tanh(x) = 2 sigmoid(2x) - 1: torch's sigmoid is several times faster than its tanh."""
+    return 2 * (2 * x).sigmoid() - 1

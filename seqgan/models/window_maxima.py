@@ -55,41 +55,44 @@ def running_maxima(
 def tap_table(
     embedding: Float[Tensor, "V E"], weight: Float[Tensor, "n kE"], bias: Float[Tensor, "n"]
 ) -> Float[Tensor, "Vk n"]:
-    """What each token adds to the score of a window at each tap, the first the bias too; row ``token·k + tap``."""
+    """What each token adds to the score of a window at each tap; row ``token·k + tap``.
+
+    The bias is in what the first tap adds.
+    """
     embedding_size = embedding.shape[1]
     by_tap = weight.view(len(weight), -1, embedding_size).transpose(0, 1).reshape(-1, embedding_size)
-    return fast_linear(embedding, by_tap, functional.pad(bias, (0, len(by_tap) - len(bias)))).view(-1, len(bias))
+    biases = functional.pad(bias, (0, len(by_tap) - len(bias)))
+    return fast_linear(embedding, by_tap, biases).view(-1, len(bias))
 
 
 def tabled_maxima(
-    tokens: Int[Tensor, "B T"], lengths: Int[Tensor, "B"], table: Float[Tensor, "Vk n"], width: int, known: int = 0
+    tokens: Int[Tensor, "B T"], lengths: Int[Tensor, "B"], table: Float[Tensor, "Vk n"], width: int
 ) -> Float[Tensor, "B n"]:
     """:func:`final_maxima` by gathered sums over a :func:`tap_table`: k additions in place of k·E products.
 
-    Only over the windows that end behind the first ``known`` tokens. Windows that reach behind a
-    sequence's end are replaced by its last one, which leaves the maximum as it is.
+    Windows that reach behind a sequence's end are replaced by its last one, which leaves the
+    maximum as it is.
     """
-    first = max(0, known + 1 - width)
-    num_windows = tokens.shape[1] - width + 1 - first
+    num_windows = tokens.shape[1] - width + 1
     if num_windows < 1:
         return table.new_zeros(len(tokens), table.shape[1])
     # Step-major, so that the maximum runs over the leading dimension, at the speed of memory.
-    rows = (tokens[:, first:].t() * width).unfold(0, width, 1) + torch.arange(width, device=tokens.device)
+    rows = (tokens.t() * width).unfold(0, width, 1) + torch.arange(width, device=tokens.device)
     varied = int(lengths.min()) < tokens.shape[1]
     if varied:
-        last = (lengths - width - first).clamp(min=0)
+        last = (lengths - width).clamp(min=0)
         window = torch.arange(num_windows, device=tokens.device)[:, None].minimum(last)
         rows = rows.gather(0, window[..., None].expand_as(rows))
     scores = functional.embedding_bag(rows.flatten(0, 1), table, mode="sum")
-    maxima = _maxima_from_zero(scores.view(num_windows, len(tokens), -1))
+    maxima = _maximum_and_zero(scores.view(num_windows, len(tokens), -1))
     return maxima.masked_fill_((lengths < width)[:, None], 0.0) if varied else maxima
 
 
-def _maxima_from_zero(scores: Float[Tensor, "L B n"]) -> Float[Tensor, "B n"]:
-    """The maximum of 0 and the leading dimension.
+def _maximum_and_zero(scores: Float[Tensor, "L B n"]) -> Float[Tensor, "B n"]:
+    """The maximum of the leading dimension, and at least 0.
 
-    Floats that are not negative are ordered like the integers of the same bits, whose maximum is
-    several times faster in bfloat16.
+    Numbers from 0 on are ordered like the integers of the same bits, and those below 0 are negative
+    integers. In bfloat16 the integers' maximum is found about four times faster.
     """
     integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[scores.itemsize]
     return scores.view(integers).amax(0).view(scores.dtype).relu_()

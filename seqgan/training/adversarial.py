@@ -11,7 +11,7 @@ from torch import Tensor
 from seqgan.config import Range
 from seqgan.models.generator import Generator
 from seqgan.training.discriminator import DiscriminatorTrainer
-from seqgan.training.mle import MLETrainer
+from seqgan.training.mle import MLETrainer, learning_rate_factor
 from seqgan.training.phase import Evaluate, Stateful, StepResult
 
 
@@ -23,6 +23,8 @@ class AdversarialConfig:
     """Rounds in all."""
     policy_steps: Annotated[int, Range(minimum=1)] = 1
     """Policy-gradient steps per round."""
+    cosine_decay: bool = False
+    """Lower the policy's step size to 0 over the rounds, along a cosine; otherwise it stays."""
     mle_steps: Annotated[int, Range(minimum=0)] = 0
     """Maximum-likelihood steps per round, interleaved with the policy steps."""
     mle_learning_rate: Annotated[float, Range(minimum=0)] = 1e-3
@@ -40,8 +42,8 @@ class Algorithm(Stateful, Protocol):
     def start(self) -> None:
         """Called once, when the policy is the pre-trained one."""
 
-    def policy_step(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """One step; scalars, and values whose distribution is worth seeing."""
+    def policy_step(self, factor: float = 1.0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """One step at ``factor`` of the step size; scalars, and values whose distribution is worth seeing."""
 
 
 class AdversarialPhase:
@@ -98,7 +100,11 @@ class AdversarialPhase:
         round_index, place = divmod(self.step, self.steps_per_round)
         self.step += 1
         if place < config.policy_steps:
-            metrics, values = self.algorithm.policy_step()
+            index = round_index * config.policy_steps + place
+            total = config.rounds * config.policy_steps
+            metrics, values = self.algorithm.policy_step(
+                learning_rate_factor(index, 0, total, config.cosine_decay)
+            )
             result = StepResult(metrics, always=True, values=values)
         elif place < config.policy_steps + config.mle_steps:
             index = round_index * config.mle_steps + place - config.policy_steps

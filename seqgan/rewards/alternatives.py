@@ -1,0 +1,30 @@
+"""Rewards of alternatives to each token of a sequence, judged as they stand."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from seqgan.rewards.reward import Reward
+
+
+def alternative_values(
+    tokens: Int[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
+    alternatives: Int[Tensor, "B T K"],
+    reward: Reward,
+) -> Float[Tensor, "B T K"]:
+    """The reward of y_1..y_{t-1} followed by each of K alternatives for y_t; 0 behind the mask.
+
+    Nothing is completed: the prefix is judged as if it were the whole, which says what its last token
+    is worth and leaves out what it is good for later. So K tokens are judged for the price of K rewards,
+    without the variance of rollouts.
+    """
+    num_sequences, num_steps, num_alternatives = alternatives.shape
+    values = torch.zeros(alternatives.shape, device=tokens.device)
+    for step in range(num_steps):
+        prefixes = tokens[:, None, : step + 1].repeat(1, num_alternatives, 1)
+        prefixes[:, :, step] = alternatives[:, step]
+        kept = mask[:, None, : step + 1].expand_as(prefixes)
+        rewards = reward(prefixes.flatten(0, 1), kept.flatten(0, 1))
+        values[:, step] = rewards.view(num_sequences, num_alternatives)
+    return torch.where(mask[..., None], values, 0.0)

@@ -81,7 +81,6 @@ class Experiment:
         self.vocabulary = self.corpus.vocabulary
         self.tokenizer = self.corpus.build_tokenizer()
         self.rng = make_rng(self.device, config.seed, "training")
-        torch.manual_seed(derive_seed(config.seed, "dropout"))
         self.policy = self.build_generator()
         self.discriminator = self.build_discriminator()
         self._refuse_contradictions()
@@ -260,6 +259,7 @@ class Experiment:
             quiet=self.quiet,
         )
         if not loop.resume():
+            torch.manual_seed(derive_seed(config.seed, "dropout"))
             settings = to_toml(to_settings(config))
             loop.tracker.log_text(0, "settings", settings.splitlines())
         return loop

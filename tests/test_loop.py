@@ -87,6 +87,21 @@ def test_interrupted_at_every_few_steps_a_run_ends_the_same(uninterrupted, tmp_p
     assert_same(final_state(run), final_state(tmp_path / "run"))
 
 
+def test_alternatives_are_resumed_as_well(tmp_path):
+    settings = {"algorithm": {"alternatives": 4}, "adversarial": {"cosine_decay": True}}
+    whole, cut = (tiny_experiment(tmp_path / name, settings) for name in ("whole", "cut"))
+    whole.train()
+    interrupt_at(cut, whole.loop.step - 20)
+    with pytest.raises(Interrupted):
+        cut.train()
+    assert PHASES[cut.loop.phase_index] == "adversarial"
+    again = tiny_experiment(tmp_path / "cut", settings)
+    again.train()
+    for experiment in (whole, cut, again):
+        experiment.loop.tracker.close()
+    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "cut"))
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_killed_between_two_checkpoints_a_run_ends_the_same(uninterrupted, tmp_path, phase):
     """As after SIGKILL: what was done since the last checkpoint is lost and done again."""

@@ -1,6 +1,7 @@
 """The composition root: from settings to corpus, models, trainers and phases."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -75,6 +76,7 @@ class Experiment:
         validate(config)
         self.config = config
         self.device = find_device(config.device)
+        torch.set_num_threads(config.num_threads or os.cpu_count() or 1)
         self.run = None if run is None else RunFolder(run)
         self.quiet = quiet
         self.corpus = self._load_corpus(cache)

@@ -83,7 +83,7 @@ class ExperimentConfig:
     device: str = "auto"
     """Where to work: cpu, cuda, cuda:N, or auto (cuda where there is one)."""
     num_threads: Annotated[int, Range(minimum=0)] = 1
-    """CPU threads; small models gain little from more, and the last digits depend on it. 0 takes all cores."""
+    """CPU threads; small models gain little from more, and last digits depend on it. 0 takes all cores."""
     corpus: ComponentConfig = field(default_factory=DocstringsCorpusConfig)
     generator: ComponentConfig = field(default_factory=LSTMConfig)
     mle: MLEConfig = field(default_factory=MLEConfig)

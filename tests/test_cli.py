@@ -168,8 +168,8 @@ def test_generate_keeps_the_prefix_and_detokenises_on_demand(cli, run):
     command = ("generate", "--run", run, "--prefix", "The girl, the tall boy")
     tokens, text = cli(*command, "--tokens").splitlines(), cli(*command).splitlines()
     assert len(tokens) == len(text) == 10
-    assert all(line.startswith("The girl , the tall boy ") for line in tokens)
-    assert all(line.startswith("The girl, the tall boy ") for line in text)
+    assert all(line.startswith("The girl , the tall boy") for line in tokens)
+    assert all(line.startswith("The girl, the tall boy") for line in text)
 
 
 def test_evaluate_a_run(cli, run):

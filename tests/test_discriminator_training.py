@@ -1,4 +1,5 @@
 import copy
+import math
 from functools import partial
 
 import pytest
@@ -52,6 +53,11 @@ def test_it_learns_to_tell_real_from_generated_and_says_so_for_held_out_text():
     metrics = phase.trainer.measure(phase.trainer.sample_negatives(200))
     assert float(results[0].metrics["discriminator/auc_held_out"]) == pytest.approx(0.5, abs=0.15)
     assert float(metrics["discriminator/auc_held_out"]) > 0.7
+    assert float(metrics["discriminator/accuracy_held_out"]) > 0.6
+    assert float(metrics["discriminator/loss_held_out"]) < 0.65
+    first = results[0].metrics
+    assert float(first["discriminator/loss_held_out"]) == pytest.approx(math.log(2), abs=0.1)
+    assert float(first["discriminator/accuracy_train"]) == pytest.approx(0.5, abs=0.15)
     assert float(results[-1].metrics["discriminator/accuracy"]) > 0.6
 
 

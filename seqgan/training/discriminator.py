@@ -120,13 +120,18 @@ class DiscriminatorTrainer:
         }
 
     def measure(self, negatives: Trajectories) -> dict[str, Tensor]:
-        """AUC of real text against samples never trained on: training text, and held-out text."""
+        """AUC, loss and accuracy against samples never trained on: of training text, and of held-out text."""
         size = min(len(self.held_out.tokens), len(negatives.tokens))
         fake = self.discriminator.score(negatives.tokens[:size], negatives.mask[:size])
         metrics = {}
         for name, text in (("train", self.real), ("held_out", self.held_out)):
             real = self.discriminator.score(text.tokens[:size], text.mask[:size])
+            logits = torch.cat([real, fake])
+            labels = torch.arange(len(logits), device=logits.device) < len(real)
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
             metrics[f"discriminator/auc_{name}"] = area_under_curve(real, fake)
+            metrics[f"discriminator/loss_{name}"] = loss
+            metrics[f"discriminator/accuracy_{name}"] = ((logits > 0) == labels).float().mean()
         return metrics
 
     def _orders_of(self, epoch: int) -> tuple[Tensor, Tensor]:

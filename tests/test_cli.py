@@ -403,3 +403,11 @@ def test_progress_bars_on_a_real_terminal(tmp_path):
     }
     for phase, figure in figures.items():
         assert re.search(rf"{phase}: +\d+%.*{figure}", seen.decode()), phase
+
+
+def test_generate_without_unknown_words(cli, tmp_path):
+    """Nine words in ten of the training text are unknown here, and still none is written."""
+    cli("pretrain", *TINY, "--corpus.max-vocabulary-size", "30", "--run", tmp_path / "run", "--quiet")
+    command = ("generate", "--run", tmp_path / "run", "--num-sentences", "50", "--tokens")
+    assert "<unk>" in cli(*command)
+    assert "<unk>" not in cli(*command, "--no-unknown")

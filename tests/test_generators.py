@@ -147,3 +147,15 @@ def test_the_lstm_cell_is_that_of_torch_in_value_and_gradient():
         outputs = cell(*leaves)
         gradients.append([*outputs, *torch.autograd.grad(sum(o.square().sum() for o in outputs), leaves)])
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_that_is_forbidden_leaves_its_probability_to_the_others(kind):
+    generator = tiny_generator(kind, 6).eval()
+    tokens = torch.tensor([[1, 5, 2]])
+    before = generator(tokens).softmax(-1)
+    generator.forbid(3)
+    after = generator(tokens).softmax(-1)
+    expected = before.clone()
+    expected[..., 3] = 0
+    torch.testing.assert_close(after, expected / expected.sum(-1, keepdim=True))

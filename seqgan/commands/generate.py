@@ -35,6 +35,8 @@ class GenerateArguments:
     """Sample among the fewest likeliest tokens that hold this share of the probability; up to 1."""
     prefix: str = ""
     """Text that every sentence begins with; its words must be in the run's vocabulary."""
+    unknown: bool = True
+    """Let <unk> stand for words outside the vocabulary; without it other words share its probability."""
     seed: Annotated[int, Range(minimum=0)] = 0
     """The same seed gives the same sentences."""
     output: Path | None = None
@@ -88,6 +90,8 @@ def check_prefix(experiment: Experiment, prefix: str) -> None:
 
 
 def _lines(experiment: Experiment, generator: Generator, arguments: GenerateArguments) -> Iterator[str]:
+    if not arguments.unknown and experiment.vocabulary.unk_id is not None:
+        generator.forbid(experiment.vocabulary.unk_id)
     for start in range(0, arguments.num_sentences, CHUNK):
         sentences = experiment.sample(
             min(CHUNK, arguments.num_sentences - start),

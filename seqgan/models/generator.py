@@ -89,6 +89,10 @@ class Generator(nn.Module, ABC):
         """Where the parameters live."""
         return self.output_bias.device
 
+    def forbid(self, token: int) -> None:
+        """Rule a token out from now on; the others share its probability."""
+        self.forbidden_logits[token] = IMPOSSIBLE
+
     @property
     def masked_output_bias(self) -> Float[Tensor, "V"]:
         """The output bias, with forbidden tokens ruled out."""

@@ -11,11 +11,12 @@ from tqdm import tqdm
 
 from seqgan.commands.report import save_result, signatures, table
 from seqgan.config import Range, flag_name, validate
-from seqgan.evaluation.evaluator import ORDERS, EvaluationResult
+from seqgan.evaluation.evaluator import EvaluationResult
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.signature import Signature
 from seqgan.evaluation.text_metrics import text_metrics
 from seqgan.experiment import Experiment
+from seqgan.metrics import ORDERS
 from seqgan.text.sources import read_lines
 from seqgan.text.tokenizers import build_tokenizer
 

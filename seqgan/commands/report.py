@@ -7,19 +7,12 @@ from typing import Any
 
 from seqgan.evaluation.evaluator import EvaluationResult
 from seqgan.files import write_atomically
+from seqgan.metrics import METRICS
 
 MEANINGS = {
-    "nll_oracle": "NLL-oracle, nats per token (lower)",
-    "nll_test": "NLL-test, nats per token (lower)",
-    "entropy": "entropy of own samples, nats per token",
-    "kl_q_p": "KL(generator || data), nats per token (lower)",
-    "kl_p_q": "KL(data || generator), nats per token (lower)",
-    "jeffreys": "Jeffreys divergence, nats per token (lower)",
-    **{f"bleu_{n}": f"BLEU-{n} (higher)" for n in range(2, 6)},
-    **{f"self_bleu_{n}": f"self-BLEU-{n} (lower)" for n in range(2, 6)},
-    **{f"distinct_{n}": f"distinct-{n} (higher)" for n in range(2, 6)},
-    "unique": "unique sentences, share (higher)",
-    "mean_length": "mean length, tokens",
+    name.removeprefix("evaluation/"): meaning
+    for name, meaning in METRICS.items()
+    if name.startswith("evaluation/")
 }
 
 

@@ -14,12 +14,12 @@ from seqgan.evaluation.likelihood import nll, nll_own_samples
 from seqgan.evaluation.oracle import OracleTask
 from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.evaluation.text_metrics import text_metrics
+from seqgan.metrics import ORDERS
 from seqgan.models.generator import Generator
 from seqgan.sampling import sample
 from seqgan.seeding import make_rng
 from seqgan.text.sequences import Sequences
 
-ORDERS = (2, 3, 4, 5)
 Criterion = Literal["nll", "jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "bleu_4", "bleu_5"]
 
 

@@ -1,0 +1,46 @@
+"""Every metric by its name, ``group/name``, with what it means: the names of metrics.jsonl and TensorBoard.
+
+(lower) and (higher) say which is better. ``reward/step_NN`` stands for as many as there are steps.
+"""
+
+ORDERS = (2, 3, 4, 5)  # of the n-grams that are measured
+
+METRICS = {
+    "mle/loss": "negative log-likelihood of the training batch, nats per token (lower)",
+    "mle/gradient_norm": "norm of its gradient, penalty included, before clipping",
+    "mle/learning_rate": "step size",
+    "discriminator/loss": "cross-entropy of the training batch, nats (lower)",
+    "discriminator/penalty": "what regularisation adds to the loss",
+    "discriminator/accuracy": "share of the training batch that is told apart (higher)",
+    "discriminator/gradient_norm": "norm of the gradient before clipping",
+    "discriminator/auc_train": "AUC of training text against fresh samples (higher)",
+    "discriminator/auc_held_out": "AUC of validation text against fresh samples (higher)",
+    "discriminator/loss_train": "cross-entropy on training text and fresh samples, nats (lower)",
+    "discriminator/loss_held_out": "cross-entropy on validation text and fresh samples, nats (lower)",
+    "discriminator/accuracy_train": "accuracy on training text and fresh samples (higher)",
+    "discriminator/accuracy_held_out": "accuracy on validation text and fresh samples (higher)",
+    "policy/loss": "policy-gradient loss",
+    "policy/entropy": "entropy of the policy, nats per token",
+    "policy/kl": "KL(policy || MLE policy), nats per token",
+    "policy/gradient_norm": "norm of the gradient before clipping",
+    "policy/advantage_std": "standard deviation of the advantages",
+    "policy/length": "mean length of the sampled sequences, tokens",
+    "reward/mean": "mean reward at the last token",
+    "reward/step_NN": "mean action value at step NN, over the sequences that reach it",
+    "evaluation/nll_oracle": "NLL-oracle, nats per token (lower)",
+    "evaluation/nll_validation": "NLL-validation, nats per token (lower)",
+    "evaluation/nll_test": "NLL-test, nats per token (lower)",
+    "evaluation/entropy": "entropy of own samples, nats per token",
+    "evaluation/kl_q_p": "KL(generator || data), nats per token (lower)",
+    "evaluation/kl_p_q": "KL(data || generator), nats per token (lower)",
+    "evaluation/jeffreys": "Jeffreys divergence, nats per token (lower)",
+    **{f"evaluation/bleu_{n}": f"BLEU-{n} (higher)" for n in ORDERS},
+    **{f"evaluation/self_bleu_{n}": f"self-BLEU-{n} (lower)" for n in ORDERS},
+    **{f"evaluation/distinct_{n}": f"distinct-{n} (higher)" for n in ORDERS},
+    "evaluation/unique": "unique sentences, share (higher)",
+    "evaluation/mean_length": "mean length, tokens",
+    "alarm/entropy_collapse": "1 while the policy's entropy is below half of its first value",
+    "alarm/duplicates": "1 while the unique share is below 0.8 of its first value",
+    "alarm/discriminator_perfect": "1 while the accuracy has been at 1 for many rows",
+    "alarm/discriminator_guessing": "1 while the accuracy has been at 0.5 for many rows",
+}

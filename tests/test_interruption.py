@@ -69,12 +69,22 @@ def rows_of(run, phase):
     return path.read_text().count(f'"phase": "{phase}"') if path.exists() else 0
 
 
+def saved_phase(run):
+    """The phase of the last checkpoint; None before the first."""
+    path = run / "checkpoints" / "state.pt"
+    return checkpoint.load(path)["phase_index"] if path.exists() else None
+
+
 def stop_in_every_phase(folder, number):
     """One run, stopped in each of its phases and in the evaluation, and brought to its end."""
     run, name = folder / "run", signal.Signals(number).name
     for index, phase in enumerate(PHASES):
-        said = stop_when(folder, lambda phase=phase: rows_of(run, phase) >= 5, number)
-        assert checkpoint.load(run / "checkpoints" / "state.pt")["phase_index"] == index
+        said = stop_when(
+            folder,
+            lambda phase=phase, index=index: rows_of(run, phase) >= 5 and saved_phase(run) == index,
+            number,
+        )
+        assert saved_phase(run) == index
         if number != signal.SIGKILL:
             assert said == f"seqgan: stopped by {name}; all is saved, run again to go on"
     said = stop_when(folder, (run / "evaluation" / "mle-best.json").exists, number)

@@ -18,11 +18,11 @@ from tests.tiny_run import ROOT, SETTINGS, flags
 
 LONGER = {
     **SETTINGS,
-    "mle": {"epochs": 10, "patience": 10},
-    "discriminator_training": {"refreshes": 8, "epochs": 1, "patience": 8},
-    "adversarial": {"rounds": 6, "policy_steps": 2, "mle_steps": 1, "evaluation_interval": 2},
+    "mle": {"epochs": 15, "patience": 15},
+    "discriminator_training": {"refreshes": 12, "epochs": 1, "patience": 12},
+    "adversarial": {"rounds": 8, "policy_steps": 2, "mle_steps": 1, "evaluation_interval": 2},
     "evaluation": {"num_samples": 1000, "num_samples_in_training": 20},
-    "tracking": {"log_interval": 1, "checkpoint_interval": 0.1},
+    "tracking": {"log_interval": 1, "checkpoint_interval": 0.02},
 }
 TRAIN = ["train", "--preset", "tiny", *flags(LONGER)]
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}

@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 
-from seqgan.algorithms.objective import ROWS_PER_CHUNK, differentiate, reinforce_loss
+from seqgan.algorithms.objective import differentiate, reinforce_loss
 from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
+from seqgan.models.cross_entropy import ROWS_PER_CHUNK
 from seqgan.rewards.alternatives import alternative_values
 from seqgan.rewards.rollout import action_values
 from seqgan.sampling import sample

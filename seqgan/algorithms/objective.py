@@ -6,12 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from seqgan.models.cross_entropy import ROWS_PER_CHUNK
 from seqgan.models.generator import Generator
 from seqgan.sampling import inference, may_look
 
 Reduction = Literal["mean", "sum"]
-
-ROWS_PER_CHUNK = {"cpu": 128, "cuda": 8192}  # rows of logits that are differentiated together
 
 
 def reinforce_loss(

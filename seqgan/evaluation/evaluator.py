@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqgan.config import Range
 from seqgan.evaluation.bleu import References
-from seqgan.evaluation.likelihood import nll, nll_own_samples
+from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.oracle import OracleTask
 from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.evaluation.text_metrics import text_metrics
@@ -144,7 +144,7 @@ class Evaluator:
             f"nll_{self.split}": nll(
                 generator, self.tokens, self.mask, batch_size=size, temperature=temperature
             ),
-            "entropy": nll_own_samples(generator, samples, mask, batch_size=size, temperature=temperature),
+            "entropy": nll(generator, samples, mask, batch_size=size, temperature=temperature),
         }
 
     def _loss(self, score: Score) -> float:

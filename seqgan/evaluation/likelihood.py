@@ -23,26 +23,13 @@ def nll(
 ) -> Estimate:
     """Negative log-likelihood in nats per token of ``tokens`` where ``mask`` is True (EOS included).
 
+    Of the generator's own samples, drawn at ``temperature``, it is an estimate of its entropy.
+
     Raises:
         ValueError: The mask holds no token.
     """
     sums = sequence_nll(generator, tokens, mask, batch_size=batch_size, temperature=temperature)
     return per_token(sums, mask)
-
-
-def nll_own_samples(
-    generator: Generator,
-    samples: Int[Tensor, "N T"],
-    mask: Bool[Tensor, "N T"],
-    *,
-    batch_size: int = 256,
-    temperature: float = 1.0,
-) -> Estimate:
-    """The generator's entropy in nats per token, estimated from ``samples`` drawn from it at ``temperature``.
-
-    Low values mean a generator that is sure of itself, not one that is right.
-    """
-    return nll(generator, samples, mask, batch_size=batch_size, temperature=temperature)
 
 
 def sequence_nll(

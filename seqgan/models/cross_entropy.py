@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-ROWS_PER_CHUNK = {"cpu": 128, "cuda": 8192}
+ROWS_PER_CHUNK = {"cpu": 128, "cuda": 8192}  # rows of logits that exist at once
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

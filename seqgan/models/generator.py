@@ -17,7 +17,7 @@ StateT = TypeVar("StateT", bound="State")  # not typing.Self, which run-time che
 
 @dataclass(frozen=True)
 class State:
-    """What a generator remembers of a prefix: batch-first tensors, or tuples of them, and nothing else.
+    """What a generator remembers of a prefix: batch-first tensors, tuples of them, or other such states.
 
     Only the generator that made it looks inside. Everybody may repeat, select and join it.
     """
@@ -42,6 +42,8 @@ class State:
         """A state of which each tensor is made from those of ``states`` in the same place."""
 
         def combine(parts: Sequence[Any]) -> Any:
+            if isinstance(parts[0], State):
+                return type(parts[0])._combine(parts, function)
             if isinstance(parts[0], tuple):
                 return tuple(map(combine, zip(*parts, strict=True)))
             return function(parts)

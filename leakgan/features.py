@@ -92,6 +92,19 @@ class LeakedFeatures:
         maxima = torch.maximum(state.maxima, scores)
         return self._highway(maxima, weights), FeatureState(recent, count, maxima)
 
+    def of_alternatives(
+        self, tokens: Int[Tensor, "B T"], alternatives: Int[Tensor, "B T K"]
+    ) -> Iterator[Float[Tensor, "B K F"]]:
+        """For each step the features of y_1..y_{t-1} followed by each of K alternatives for y_t."""
+        num_alternatives = alternatives.shape[2]
+        last, state = tokens[:, 0], self.initial_state(len(tokens))
+        for step in range(tokens.shape[1]):
+            _, state = self.advance(last, state)
+            branches = state.repeat(num_alternatives)
+            features, _ = self.advance(alternatives[:, step].flatten(), branches)
+            yield features.view(len(tokens), num_alternatives, -1)
+            last = tokens[:, step]
+
     @contextmanager
     def prepared(self, precision: str) -> Iterator[None]:
         """Lay the weights out once for many calls of :meth:`advance`, which then do not see later changes.

@@ -57,17 +57,15 @@ class LeakGANState(State):
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What the two levels make of whole sequences, teacher-forced."""
+class Plan:
+    """What the manager sees and wants along whole sequences."""
 
     features: Float[Tensor, "B T1 F"]
     """f_0..f_T, without gradient."""
     goals: Float[Tensor, "B T F"]
     """g_0..g_{T-1} of length 1, with the manager's gradient."""
-    goal_norms: Float[Tensor, "B T"]
-    """Lengths before they were made 1."""
-    hidden: Float[Tensor, "B T J"]
-    """What the worker's output layer reads; J is (H + 1)·K. With the worker's gradient alone."""
+    norms: Float[Tensor, "B T"]
+    """Lengths of the goals before they were made 1."""
 
 
 class LeakGANGenerator(Generator):
@@ -163,28 +161,25 @@ class LeakGANGenerator(Generator):
     ) -> tuple[Float[Tensor, "B J"], LeakGANState]:
         features, feature_state = self.features.advance(tokens, state.features)
         raw_goals, manager_state = self.manager.advance(features, state.manager)
-        goal = self._embed(nn.functional.normalize(raw_goals, dim=-1))
+        goal = self._embed(_normalise(raw_goals))
         goals = torch.cat([state.goals[:, 1:], goal[:, None]], 1)
         hidden, worker_state = self.worker.advance(tokens, state.worker)
         return _outer(hidden, goals.sum(1)), LeakGANState(worker_state, manager_state, goals, feature_state)
 
     # All steps at once.
 
-    def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T J"]:
-        """Read whole sequences, BOS and then tokens, at once."""
-        goals = nn.functional.normalize(self.manager(self.features.of_prefixes(inputs[:, 1:])), dim=-1)
-        return self._hidden(inputs, goals)
-
-    def read(self, tokens: Int[Tensor, "B T"]) -> Reading:
-        """All that the losses of the two levels need, in one pass."""
+    def plan(self, tokens: Int[Tensor, "B T"]) -> Plan:
+        """Features and goals along sequences, BOS not among their tokens."""
         features = self.features.of_prefixes(tokens)
         raw_goals = self.manager(features[:, :-1])
-        norms = raw_goals.norm(dim=-1)
-        goals = nn.functional.normalize(raw_goals, dim=-1)
-        bos = tokens.new_full((len(tokens), 1), self.bos_id)
-        return Reading(features, goals, norms, self._hidden(torch.cat([bos, tokens[:, :-1]], 1), goals))
+        return Plan(features, _normalise(raw_goals), raw_goals.norm(dim=-1))
 
-    def _hidden(self, inputs: Int[Tensor, "B T"], goals: Float[Tensor, "B T F"]) -> Float[Tensor, "B T J"]:
+    def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T J"]:
+        """Read whole sequences, BOS and then tokens, at once."""
+        return self.follow(inputs, _normalise(self.manager(self.features.of_prefixes(inputs[:, 1:]))))
+
+    def follow(self, inputs: Int[Tensor, "B T"], goals: Float[Tensor, "B T F"]) -> Float[Tensor, "B T J"]:
+        """The worker's part of :meth:`encode`, under given goals; their gradient ends here."""
         embedded = self._embed(goals.detach())
         before = self._embed(self.initial_goal).expand(len(goals), self.config.horizon - 1, -1)
         last = torch.cat([before, embedded], 1).unfold(1, self.config.horizon, 1).sum(-1)
@@ -192,6 +187,10 @@ class LeakGANGenerator(Generator):
 
     def _embed(self, goals: Float[Tensor, "*N F"]) -> Float[Tensor, "*N K"]:
         return nn.functional.linear(goals, self.goal_embedding)
+
+
+def _normalise(goals: Float[Tensor, "*N F"]) -> Float[Tensor, "*N F"]:
+    return nn.functional.normalize(goals, dim=-1)
 
 
 def _outer(hidden: Float[Tensor, "*N H"], goals: Float[Tensor, "*N K"]) -> Float[Tensor, "*N J"]:

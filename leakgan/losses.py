@@ -50,23 +50,33 @@ def values_of_transitions(action_values: Float[Tensor, "B T"], horizon: int) -> 
     return functional.pad(action_values[:, horizon - 1 :], (0, min(horizon - 1, action_values.shape[1])))
 
 
+def progress(
+    reached: Float[Tensor, "B K F"],
+    features: Float[Tensor, "B T1 F"],
+    goals: Float[Tensor, "B T F"],
+    step: int,
+    horizon: int,
+) -> Float[Tensor, "B K"]:
+    """The worker's reward for K ways to take step t = 1..T, each of which has reached an f_t.
+
+    The mean over i = 1..C of cos(f_t − f_{t−i}, g_{t−i}), in [−1, 1]. The first tokens have fewer goals
+    behind them, and take the mean over those.
+    """
+    first = max(0, step - horizon)
+    moved = reached[:, :, None] - features[:, None, first:step]
+    return functional.cosine_similarity(moved, goals[:, None, first:step], dim=-1).mean(-1)
+
+
 def intrinsic_rewards(
     features: Float[Tensor, "B T1 F"],
     goals: Float[Tensor, "B T F"],
     mask: Bool[Tensor, "B T"],
     horizon: int,
 ) -> Float[Tensor, "B T"]:
-    """How far each token moved the features along its goals, in [−1, 1]; 0 behind the mask.
-
-    The worker's reward for y_t: the mean over i = 1..C of cos(f_t − f_{t−i}, g_{t−i}). The first
-    tokens have fewer goals behind them, and take the mean over those.
-    """
-    total = torch.zeros_like(mask, dtype=features.dtype)
-    for i in range(1, min(horizon, mask.shape[1]) + 1):
-        moved = features[:, i:] - features[:, :-i]
-        total[:, i - 1 :] += functional.cosine_similarity(moved, goals[:, : moved.shape[1]], dim=-1)
-    count = torch.arange(1, mask.shape[1] + 1, device=mask.device).clamp(max=horizon)
-    return torch.where(mask, total / count, 0.0)
+    """How far each token moved the features along its goals (:func:`progress`); 0 behind the mask."""
+    steps = range(1, mask.shape[1] + 1)
+    rewards = [progress(features[:, t, None], features, goals, t, horizon) for t in steps]
+    return torch.where(mask, torch.cat(rewards, 1), 0.0)
 
 
 def rescale(rewards: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"], delta: float) -> Float[Tensor, "B T"]:

@@ -106,8 +106,12 @@ class Generator(nn.Module, ABC):
 
     def hidden(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         """Teacher-forced hidden vectors: position t has read BOS and ``tokens[:, :t]``."""
+        return self.encode(self.inputs(tokens))
+
+    def inputs(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+        """What is read where ``tokens`` are predicted: BOS, then all of them but the last."""
         bos = tokens.new_full((len(tokens), 1), self.bos_id)
-        return self.encode(torch.cat([bos, tokens[:, :-1]], 1))
+        return torch.cat([bos, tokens[:, :-1]], 1)
 
     def step(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         """Read one token per row and give the logits of the next (the first token read is BOS)."""

@@ -23,12 +23,13 @@ from torch import nn
 from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
 from seqgan.evaluation import bleu, ngrams
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
+from seqgan.models.fast_linear import Precision
 from seqgan.models.generator import Generator
 from seqgan.models.lstm import LSTMConfig, LSTMGenerator
 from seqgan.models.transformer import TransformerConfig, TransformerGenerator
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
 from seqgan.rewards.rollout import action_values
-from seqgan.sampling import Precision, Trajectories, sample
+from seqgan.sampling import Trajectories, sample
 from seqgan.text.batching import Batch, Batches
 from seqgan.text.sequences import Sequences
 from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingConfig

@@ -202,6 +202,7 @@ class Experiment:
             trajectories.mask,
             self.reward,
             num_rollouts=config.num_rollouts,
+            interval=config.interval,
             temperature=config.temperature,
             max_rows=config.max_rows,
             precision=config.precision,

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,10 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqgan.masking import mask_from_tokens
-from seqgan.models.fast_linear import fast_linear, laid_out
+from seqgan.models.fast_linear import Precision, fast_linear, laid_out
 from seqgan.models.generator import Generator
-
-Precision = Literal["float32", "bfloat16"]
 
 BITS_PER_NAT = 1 / math.log(2)
 BELOW_ONE = 1 - 2**-23  # a float32 times this is a smaller one
@@ -217,7 +214,7 @@ def sample(
     if len(start) > max_length:
         raise ValueError(f"prefix: {len(start)} tokens are too many; there may be at most {max_length}")
     uniforms = torch.rand(num_sequences, max_length, generator=rng, device=generator.device)
-    with inference(generator):
+    with inference(generator), generator.prepared(precision):
         sampler = TokenSampler(
             generator, temperature=temperature, top_k=top_k, top_p=top_p, precision=precision
         )

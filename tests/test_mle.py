@@ -88,6 +88,28 @@ def test_the_penalty_is_a_gaussian_prior_on_all_parameters():
     assert float(gaussian_penalty(module, 4.0, 7).detach()) == pytest.approx(0.5 * 4 / 7 * 14)
 
 
+def test_a_subclass_may_minimise_more_and_step_otherwise():
+    class WithBias(MLETrainer):
+        def objective(self, tokens, rows):
+            loss, metrics = super().objective(tokens, rows)
+            return loss + 100.0 * self.generator.output_bias.sum(), metrics | {"mle/more": loss.detach()}
+
+        def update(self, objective, factor):
+            seen.append(factor)
+            return super().update(objective, factor)
+
+    seen: list[float] = []
+    generator = tiny_generator("lstm", 5)
+    bias = generator.output_bias.detach().clone()
+    sequences = Sequences.from_lists([[3, 4, EOS], [4, EOS]])
+    batches = Batches(sequences, batch_size=2, pad_id=0, seed=0)
+    trainer = WithBias(generator, batches, MLEConfig(batch_size=2, learning_rate=0.1), len(sequences.ids))
+    metrics = trainer.train_step(0, 0.5)
+    assert list(metrics) == ["mle/loss", "mle/more", "mle/gradient_norm"]
+    assert seen == [0.5]
+    torch.testing.assert_close(generator.output_bias.detach(), bias - 0.05)  # Adam's first step
+
+
 def test_the_prior_makes_weights_smaller():
     def norm(precision):
         phase = make_phase(MLEConfig(epochs=150, batch_size=5, patience=0, prior_precision=precision))

@@ -308,6 +308,27 @@ def test_a_smaller_factor_makes_a_smaller_step():
     assert moved(0.0) == 0
 
 
+def test_only_the_given_parameters_are_clipped_and_moved():
+    policy = tiny_generator("lstm")
+    before = {name: p.detach().clone() for name, p in policy.named_parameters()}
+    algorithm = make_algorithm(policy, config=ReinforceConfig(batch_size=8, learning_rate=0.1))
+    given = Reinforce(
+        ReinforceConfig(batch_size=8, learning_rate=0.1, gradient_clip=1e-3, reduction="sum"),
+        policy=policy,
+        action_values=algorithm.action_values,
+        max_length=3,
+        eos_id=None,
+        rng=rng(),
+        parameters=[policy.output_bias],
+    )
+    metrics, _ = given.policy_step()
+    moved = [name for name, p in policy.named_parameters() if not torch.equal(p, before[name])]
+    assert moved == ["output_bias"]
+    torch.testing.assert_close(policy.output_bias.grad.norm(), torch.tensor(1e-3), rtol=1e-2, atol=0)
+    assert policy.output_weight.grad.norm() > 0.1  # neither clipped nor part of the norm
+    assert metrics["policy/gradient_norm"] > 1e-2
+
+
 def test_one_alternative_is_refused():
     with pytest.raises(ValueError, match="--algorithm.alternatives"):
         make_algorithm(tiny_generator("lstm"), config=ReinforceConfig(alternatives=1))

@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import pytest
 import torch
 
@@ -5,7 +7,14 @@ from seqgan.masking import mask_from_tokens
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
 from seqgan.rewards.rollout import action_values
 from seqgan.sampling import sample
-from tests.tiny_models import KINDS, all_sequences, exact_action_values, rng, tiny_generator
+from tests.tiny_models import (
+    KINDS,
+    all_sequences,
+    exact_action_values,
+    rng,
+    sequence_probabilities,
+    tiny_generator,
+)
 
 
 def arbitrary_reward(tokens, mask):
@@ -34,9 +43,32 @@ def test_action_values_are_those_of_enumeration(kind, eos_id):
     ).abs().max() > 5 * bound  # the bound is narrow enough
 
 
+@pytest.mark.parametrize("interval", [2, 3])
+@pytest.mark.parametrize("eos_id", [None, 2])
+@pytest.mark.parametrize("num_steps", [3, 4])
+def test_action_values_at_an_interval_are_unbiased(num_steps, eos_id, interval):
+    """Averaged over all sequences that begin alike, they are the value of that beginning."""
+    policy = tiny_generator("lstm", 3).eval()
+    tokens, mask = all_sequences(3, num_steps, eos_id)
+    weights = sequence_probabilities(policy, tokens, mask)
+    exact = exact_action_values(policy, tokens, mask, arbitrary_reward, eos_id)
+    estimate = action_values(
+        policy, tokens, mask, arbitrary_reward, num_rollouts=2500, interval=interval, eos_id=eos_id, rng=rng()
+    )
+    means = torch.zeros_like(exact)
+    for b, t in mask.nonzero().tolist():
+        same = (tokens[:, : t + 1] == tokens[b, : t + 1]).all(1) & mask[:, t]
+        means[b, t] = (weights * estimate[:, t])[same].sum() / weights[same].sum()
+    bound = 5 * 0.8 / 2500**0.5
+    torch.testing.assert_close(means, exact, atol=bound, rtol=0)
+    assert (estimate - exact).abs().max() > 2 * bound  # one by one they are not
+    assert (estimate[~mask] == 0).all()
+
+
+@pytest.mark.parametrize("interval", [1, 2, 3, 7, 20])
 @pytest.mark.parametrize("eos_id", [None, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_deterministic_policy_has_exact_action_values(kind, eos_id):
+def test_a_deterministic_policy_has_exact_action_values(kind, eos_id, interval):
     policy = tiny_generator(kind, 6).eval()
     given = sample(policy, 12, 7, eos_id=eos_id, rng=rng(3))
     values = action_values(
@@ -45,6 +77,7 @@ def test_a_deterministic_policy_has_exact_action_values(kind, eos_id):
         given.mask,
         arbitrary_reward,
         num_rollouts=2,
+        interval=interval,
         temperature=0.0,
         eos_id=eos_id,
         rng=rng(),
@@ -53,13 +86,27 @@ def test_a_deterministic_policy_has_exact_action_values(kind, eos_id):
     for b in range(12):
         for t in range(int(given.mask[b].sum())):
             completed = given.tokens[b : b + 1].clone()
-            if t + 1 < given.mask[b].sum():
-                for step in range(t + 1, 7):
+            visited = next(n for n in range(t + 1, 99) if n % interval == 0)
+            if visited < given.mask[b].sum():
+                for step in range(visited, 7):
                     completed[:, step] = policy(completed)[:, step].argmax(-1)
             mask = mask_from_tokens(completed, eos_id)
             naive[b, t] = arbitrary_reward(completed, mask)
     torch.testing.assert_close(values, naive)
-    assert len(naive[given.mask].unique()) > 8
+    assert len(naive[given.mask].unique()) > 5
+
+
+def test_an_interval_beyond_the_end_needs_no_rollouts():
+    policy = tiny_generator("lstm", 8)
+    given = sample(policy, 10, 6, eos_id=5, rng=rng(2))
+    final = torch.where(given.mask, arbitrary_reward(given.tokens, given.mask)[:, None], 0.0)
+    for interval in (6, 7, 100):
+        reward = PrefixReward(arbitrary_reward)
+        values = action_values(
+            policy, given.tokens, given.mask, reward, interval=interval, eos_id=5, rng=rng()
+        )
+        assert torch.equal(values, final)
+        assert len(reward.calls) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,19 +129,21 @@ def test_action_values_agree_with_one_prefix_at_a_time(kind):
 class PrefixReward:
     """Keeps all that it is given; rewards a sequence by its first token, which names its row of the batch."""
 
-    def __init__(self):
+    def __init__(self, reward=lambda tokens, mask: tokens[:, 0].float()):
+        self.reward = reward
         self.calls = []
 
     def __call__(self, tokens, mask):
         assert not torch.is_grad_enabled()
         self.calls.append((tokens, mask))
-        return tokens[:, 0].float()
+        return self.reward(tokens, mask)
 
 
+@pytest.mark.parametrize("interval", [1, 2, 3])
 @pytest.mark.parametrize("max_rows", [1, 10, 10_000])
 @pytest.mark.parametrize("eos_id", [None, 7])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_completion_keeps_its_prefix_exactly(kind, eos_id, max_rows):
+def test_every_completion_keeps_its_prefix_exactly(kind, eos_id, max_rows, interval):
     policy = tiny_generator(kind, 8)
     tokens = torch.randint(1, 7, (5, 6), generator=rng())
     tokens[:, 0] = torch.arange(1, 6)
@@ -102,8 +151,9 @@ def test_every_completion_keeps_its_prefix_exactly(kind, eos_id, max_rows):
     mask = mask_from_tokens(tokens, eos_id)
     reward = PrefixReward()
     values = action_values(
-        policy, tokens, mask, reward, num_rollouts=3, eos_id=eos_id, pad_id=6, max_rows=max_rows, rng=rng()
-    )
+        policy, tokens, mask, reward, num_rollouts=3, interval=interval, eos_id=eos_id, pad_id=6,
+        max_rows=max_rows, rng=rng(),
+    )  # fmt: skip
     expected = torch.where(
         mask, tokens[:, :1].float(), 0.0
     )  # each row its own, at every step: nothing is scrambled
@@ -111,7 +161,8 @@ def test_every_completion_keeps_its_prefix_exactly(kind, eos_id, max_rows):
     (whole, whole_mask), (completions, completion_masks) = reward.calls
     assert torch.equal(whole, torch.where(mask, tokens, 6))
     assert torch.equal(whole_mask, mask)
-    prefixes = [tokens[b, : t + 1] for b in range(5) for t in range(5) if mask[b, t + 1]]
+    lengths = range(interval, 6, interval)
+    prefixes = [tokens[b, :length] for b in range(5) for length in lengths if mask[b, length]]
     assert len(completions) == 3 * len(prefixes)
     for number, (completion, completion_mask) in enumerate(zip(completions, completion_masks, strict=True)):
         prefix = prefixes[number // 3]
@@ -119,16 +170,18 @@ def test_every_completion_keeps_its_prefix_exactly(kind, eos_id, max_rows):
         assert completion_mask[: len(prefix) + 1].all()
     assert torch.equal(completion_masks, mask_from_tokens(completions, eos_id))
     assert (completions[~completion_masks] == 6).all()
-    drawn = completions[torch.tensor([len(p) for p in prefixes]).repeat_interleave(3) == 1, 1:]
-    assert len(drawn.unique(dim=0)) > 6  # and all go on in their own way
+    shortest = torch.tensor([len(p) for p in prefixes]).repeat_interleave(3) == interval
+    drawn = completions[shortest, interval:]
+    assert len(drawn.unique(dim=0)) > 5  # and all go on in their own way
 
 
+@pytest.mark.parametrize("interval", [1, 2, 4])
 @pytest.mark.parametrize("eos_id", [None, 1])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_chunk_setting_changes_nothing(kind, eos_id, monkeypatch):
+def test_the_chunk_setting_changes_nothing(kind, eos_id, interval, monkeypatch):
     policy = tiny_generator(kind, 20)
     given = sample(policy, 9, 6, eos_id=eos_id, rng=rng(5))
-    arguments = {"num_rollouts": 4, "eos_id": eos_id}
+    arguments = {"num_rollouts": 4, "interval": interval, "eos_id": eos_id}
     whole = action_values(policy, given.tokens, given.mask, arbitrary_reward, rng=rng(), **arguments)
     for max_rows in (1, 7, 50):
         monkeypatch.setattr("seqgan.rewards.rollout.SCORED_ROWS", max_rows)
@@ -214,6 +267,9 @@ def test_branches_of_ended_prefixes_never_start(monkeypatch):
     mask = mask_from_tokens(tokens, 4)
     action_values(policy, tokens, mask, arbitrary_reward, num_rollouts=2, eos_id=4, rng=rng())
     assert rows == [3, 3, 7, 9, 11]
+    rows.clear()
+    action_values(policy, tokens, mask, arbitrary_reward, num_rollouts=2, interval=2, eos_id=4, rng=rng())
+    assert rows == [3, 3, 3, 5, 5]  # the prefix of two tokens of the second alone
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -238,6 +294,32 @@ def test_static_shapes_give_the_same_values(kind, monkeypatch):
     )
     assert rows == [10, *range(10, 160, 30)]
     torch.testing.assert_close(static, compact)
+
+
+def test_the_generator_is_prepared_for_as_long_as_it_is_read(monkeypatch):
+    policy = tiny_generator("lstm", 8)
+    prepared, read = [], []
+
+    @contextmanager
+    def prepare(precision):
+        assert not torch.is_grad_enabled()
+        prepared.append(precision)
+        yield
+        prepared.append("over")
+
+    advance = policy.advance
+    monkeypatch.setattr(policy, "prepared", prepare)
+    monkeypatch.setattr(policy, "advance", lambda *given: read.append(tuple(prepared)) or advance(*given))
+    given = sample(policy, 5, 4, eos_id=None, batch_size=2, precision="bfloat16", rng=rng())
+    assert set(read) == {("bfloat16",)}
+    assert prepared == ["bfloat16", "over"]
+    prepared.clear()
+    read.clear()
+    action_values(
+        policy, given.tokens, given.mask, arbitrary_reward, num_rollouts=2, max_rows=4, eos_id=None, rng=rng()
+    )
+    assert set(read) == {("float32",)}
+    assert prepared == ["float32", "over"]
 
 
 def test_bfloat16_changes_the_values_little():

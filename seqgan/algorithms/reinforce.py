@@ -1,12 +1,12 @@
 """REINFORCE with Monte-Carlo action values (SeqGAN, arXiv 1609.05473)."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqgan.algorithms.baselines import Baseline, BaselineKind, advantages, leave_one_out_mean
@@ -61,6 +61,8 @@ class Reinforce:
     The actions are the sampled tokens, judged by rollouts; or, with ``alternatives``, several tokens drawn
     at each step of the sampled sequences, judged against each other by ``reward`` as they stand. The latter
     is nearer to the expectation over all actions, which one draw from a large vocabulary says little about.
+
+    ``parameters`` are those that the optimizer moves and the clipping measures, by default the policy's.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Reinforce:
         eos_id: int | None,
         rng: torch.Generator,
         reward: Reward | None = None,
+        parameters: Iterable[nn.Parameter] | None = None,
     ) -> None:
         if config.alternatives == 1:
             raise ValueError(
@@ -87,7 +90,8 @@ class Reinforce:
         self.max_length = max_length
         self.eos_id = eos_id
         self.rng = rng
-        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, fused=True)
+        self.parameters = list(policy.parameters() if parameters is None else parameters)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
         self.baseline = Baseline(config.baseline, config.baseline_decay, policy.device)
 
     def start(self) -> None:
@@ -98,69 +102,29 @@ class Reinforce:
 
     def policy_step(self, factor: float = 1.0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One step at ``factor`` of the step size; gives scalars, and values per action for histograms."""
-        config = self.config
-        self.policy.eval()  # log-probabilities belong to the distribution that was sampled: no dropout
-
         # 1. Act.
-        trajectories = sample(
-            self.policy,
-            config.batch_size,
-            self.max_length,
-            eos_id=self.eos_id,
-            rng=self.rng,
-            temperature=config.temperature,
-        )
-        tokens, mask = trajectories.tokens, trajectories.mask
+        trajectories = self._act()
 
         # 2. Judge.
         actions, action_values, baseline = self._judge(trajectories)
-        judged = mask[..., None].expand_as(actions)
-        advantage = advantages(
-            action_values.flatten(1),
-            baseline.flatten(1),
-            judged.flatten(1),
-            whiten=config.whiten,
-            clip=config.advantage_clip,
-        ).view_as(action_values)
 
         # 3. Learn.
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * factor
-        self.optimizer.zero_grad()
-        metrics = differentiate(
-            self.policy,
-            self.reference,
-            tokens,
-            mask,
-            actions,
-            advantage,
-            temperature=config.temperature,
-            entropy_weight=config.entropy_weight,
-            kl_weight=config.kl_weight,
-            reduction=config.reduction,
-        )
-        gradient_norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.gradient_clip)
-        self.optimizer.step()
+        results = self._learn(trajectories, actions, action_values, baseline, factor)
 
         # 4. Let the rollout policy follow.
-        if config.lag:
-            with torch.no_grad():
-                pairs = zip(self.rollout_policy.parameters(), self.policy.parameters(), strict=True)
-                for lagging, current in pairs:
-                    lagging.lerp_(current, 1 - config.lag)
+        self._follow()
+        return results
 
-        values = torch.where(mask, action_values.mean(-1), 0.0)
-        per_step = values.sum(0) / mask.sum(0).clamp(min=1)
-        metrics |= {
-            "policy/gradient_norm": gradient_norm,
-            "policy/advantage_std": masked_mean(
-                (advantage - masked_mean(advantage, judged)).square(), judged
-            ).sqrt(),
-            "policy/length": mask.sum(1).float().mean(),
-            "reward/mean": values.gather(1, mask.sum(1, keepdim=True) - 1).mean(),
-            **{f"reward/step_{t + 1:02d}": value for t, value in enumerate(per_step.unbind())},
-        }
-        return metrics, {"policy/advantages": advantage, "reward/action_values": action_values}
+    def _act(self) -> Trajectories:
+        """Sequences drawn from the policy."""
+        return sample(
+            self.policy,
+            self.config.batch_size,
+            self.max_length,
+            eos_id=self.eos_id,
+            rng=self.rng,
+            temperature=self.config.temperature,
+        )
 
     def _judge(self, trajectories: Trajectories) -> tuple[Tensor, Tensor, Tensor]:
         """Actions, their values and the baselines, all (B, T, K); without alternatives K is 1."""
@@ -176,6 +140,65 @@ class Reinforce:
             drawn, _ = sampler.draw(self.policy.hidden(tokens).flatten(0, 1), uniforms.flatten(0, 1))
             values = alternative_values(tokens, mask, drawn.view(shape), self.reward)
         return drawn.view(shape), values, leave_one_out_mean(values)
+
+    def _learn(
+        self,
+        trajectories: Trajectories,
+        actions: Int[Tensor, "B T K"],
+        action_values: Float[Tensor, "B T K"],
+        baseline: Float[Tensor, "B T K"],
+        factor: float,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """One step of the optimizer along the policy gradient of the advantages; gives what is logged."""
+        config, tokens, mask = self.config, trajectories.tokens, trajectories.mask
+        self.policy.eval()  # log-probabilities belong to the distribution that was sampled: no dropout
+        judged = mask[..., None].expand_as(actions)
+        advantage = advantages(
+            action_values.flatten(1),
+            baseline.flatten(1),
+            judged.flatten(1),
+            whiten=config.whiten,
+            clip=config.advantage_clip,
+        ).view_as(action_values)
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * factor
+        self.optimizer.zero_grad()
+        metrics = differentiate(
+            self.policy,
+            self.reference,
+            tokens,
+            mask,
+            actions,
+            advantage,
+            temperature=config.temperature,
+            entropy_weight=config.entropy_weight,
+            kl_weight=config.kl_weight,
+            reduction=config.reduction,
+        )
+        gradient_norm = nn.utils.clip_grad_norm_(self.parameters, config.gradient_clip)
+        self.optimizer.step()
+
+        values = torch.where(mask, action_values.mean(-1), 0.0)
+        per_step = values.sum(0) / mask.sum(0).clamp(min=1)
+        metrics |= {
+            "policy/gradient_norm": gradient_norm,
+            "policy/advantage_std": masked_mean(
+                (advantage - masked_mean(advantage, judged)).square(), judged
+            ).sqrt(),
+            "policy/length": mask.sum(1).float().mean(),
+            "reward/mean": values.gather(1, mask.sum(1, keepdim=True) - 1).mean(),
+            **{f"reward/step_{t + 1:02d}": value for t, value in enumerate(per_step.unbind())},
+        }
+        return metrics, {"policy/advantages": advantage, "reward/action_values": action_values}
+
+    def _follow(self) -> None:
+        """Move the rollout policy towards the policy, where it lags behind."""
+        if not self.config.lag:
+            return
+        with torch.no_grad():
+            pairs = zip(self.rollout_policy.parameters(), self.policy.parameters(), strict=True)
+            for lagging, current in pairs:
+                lagging.lerp_(current, 1 - self.config.lag)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that later steps depend on, apart from the policy and the random states."""

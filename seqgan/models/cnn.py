@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from seqgan.config import ComponentConfig, Range
 from seqgan.models.discriminator import Discriminator
-from seqgan.models.fast_linear import fast_linear, laid_out
+from seqgan.models.fast_linear import Precision, fast_linear, laid_out
 from seqgan.models.window_maxima import final_maxima, running_maxima, tabled_maxima, tap_table
 
 
@@ -34,7 +34,7 @@ class CNNDiscriminatorConfig(ComponentConfig):
     """Probability that a feature is dropped before the output layer, in training."""
     l2: Annotated[float, Range(minimum=0.0)] = 0.2
     """Penalty on the output layer alone: this times half the sum of squares of its weights and bias."""
-    scoring_precision: Literal["float32", "bfloat16"] = "float32"
+    scoring_precision: Precision = "float32"
     """Number format of the large products while scoring, not while training."""
     table_megabytes: Annotated[int, Range(minimum=0)] = 256
     """Largest token table that scoring on a CPU may build for a width, in MB; 0 builds none."""

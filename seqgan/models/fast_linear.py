@@ -1,12 +1,14 @@
 """A linear layer by the fastest matrix product that the machine has."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+Precision = Literal["float32", "bfloat16"]
 
 _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 _ONEDNN_LAYOUT = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)

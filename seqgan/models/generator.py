@@ -2,13 +2,16 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from seqgan.models.fast_linear import Precision
 
 IMPOSSIBLE = -1e4  # a logit whose probability is exactly 0 in float32 and whose p·log p is 0, not NaN
 
@@ -85,6 +88,11 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         """Read whole sequences at once, from the initial state; equal to T calls of :meth:`advance`."""
+
+    @contextmanager
+    def prepared(self, precision: Precision) -> Iterator[None]:
+        """Around many calls of :meth:`advance` with weights that stay: a place to lay them out once."""
+        yield
 
     @property
     def device(self) -> torch.device:

@@ -3,6 +3,10 @@
 A branch is one completion of one prefix. The state of every prefix is met while the sequence itself
 is read once; there its branches start, and from then on all branches go forward together. So T steps
 are enough, and nothing is ever encoded twice.
+
+With an interval c only the prefixes of c, 2c, ... tokens are completed. An action in between takes the
+value of the next of them, which is unbiased: the mean value of a longer prefix, given a shorter
+one, is the value of the shorter one.
 """
 
 from collections.abc import Iterator
@@ -15,9 +19,10 @@ from torch import Tensor
 
 from seqgan.config import Range
 from seqgan.masking import mask_from_tokens
+from seqgan.models.fast_linear import Precision
 from seqgan.models.generator import Generator
 from seqgan.rewards.reward import Reward
-from seqgan.sampling import Precision, TokenSampler, inference, may_look
+from seqgan.sampling import TokenSampler, inference, may_look
 
 SCORED_ROWS = 2**16  # completions held and handed to the reward at once
 
@@ -28,6 +33,8 @@ class RolloutConfig:
 
     num_rollouts: Annotated[int, Range(minimum=1)] = 16
     """Completions per prefix; at least 1, the paper's 16."""
+    interval: Annotated[int, Range(minimum=1)] = 1
+    """Steps between two prefixes that are completed; the actions between take the value of the next one."""
     temperature: Annotated[float, Range(minimum=0)] = 1.0
     """Temperature at which completions are sampled; 0 takes the likeliest token."""
     max_rows: Annotated[int, Range(minimum=1)] = 4096
@@ -43,6 +50,7 @@ def action_values(
     reward: Reward,
     *,
     num_rollouts: int = 16,
+    interval: int = 1,
     temperature: float = 1.0,
     max_rows: int = 4096,
     precision: Precision = "float32",
@@ -52,31 +60,35 @@ def action_values(
 ) -> Float[Tensor, "B T"]:
     """Q(y_1..y_{t-1}, y_t): the mean reward of ``num_rollouts`` completions of y_1..y_t by the policy.
 
-    At the last real token it is the reward of the sequence itself, and 0 behind the mask. The policy
-    is in evaluation mode and without gradient. The random numbers do not depend on ``max_rows``.
+    With an ``interval`` t is rounded up to a multiple of it. Where that reaches the last real token it is
+    the reward of the sequence itself, and 0 behind the mask. The policy is in evaluation mode and
+    without gradient. The random numbers do not depend on ``max_rows``.
     """
     num_sequences, num_steps = tokens.shape
-    num_prefixes = num_steps - 1
+    num_prefixes = (num_steps - 1) // interval
     branches = num_prefixes * num_rollouts  # of one sequence
-    shape = (num_prefixes, num_rollouts, num_prefixes)
-    with inference(policy):
+    shape = (num_prefixes, num_rollouts, num_steps - 1)
+    with inference(policy), policy.prepared(precision):
         sampler = TokenSampler(policy, temperature=temperature, precision=precision)
         tokens = torch.where(mask, tokens, pad_id)
         final = reward(tokens, mask)
-        values = final.new_zeros(num_sequences, num_steps)
+        values = final[:, None].repeat(1, num_steps)
         groups = _slices(num_sequences, max(SCORED_ROWS, max_rows) // branches) if branches else ()
         for group in groups:
-            read, goes_on = tokens[group], mask[group, 1:]  # goes_on: prefixes that are not yet the whole
+            read = tokens[group]
+            goes_on = mask[group, interval::interval]  # prefixes that are not yet the whole
             uniforms = torch.stack([torch.rand(shape, generator=rng, device=tokens.device) for _ in read])
             completions = tokens.new_empty(len(read), num_prefixes, num_rollouts, num_steps)
             for rows in _slices(len(read), max_rows // branches):
                 for some in _slices(num_rollouts, max_rows // num_prefixes):
+                    numbers = uniforms[rows, :, some]
                     completions[rows, :, some] = _complete(
-                        policy, sampler, read[rows], goes_on[rows], uniforms[rows, :, some], eos_id, pad_id
+                        policy, sampler, read[rows], goes_on[rows], numbers, interval, eos_id, pad_id
                     )
-            values[group, :-1] = _mean_rewards(reward, completions, goes_on, eos_id, pad_id)
-    last = mask.sum(1, keepdim=True).sub(1).clamp(min=0)
-    return torch.where(mask, values.scatter(1, last, final[:, None]), 0.0)
+            means = _mean_rewards(reward, completions, goes_on, eos_id, pad_id)
+            means = torch.where(goes_on, means, final[group, None])
+            values[group, : num_prefixes * interval] = means.repeat_interleave(interval, 1)
+    return torch.where(mask, values, 0.0)
 
 
 def _slices(total: int, size: int) -> Iterator[slice]:
@@ -89,12 +101,13 @@ def _complete(
     policy: Generator,
     sampler: TokenSampler,
     tokens: Int[Tensor, "B T"],
-    goes_on: Bool[Tensor, "B S"],
-    uniforms: Float[Tensor, "B S N S"],
+    goes_on: Bool[Tensor, "B P"],
+    uniforms: Float[Tensor, "B P N S"],
+    interval: int,
     eos_id: int | None,
     pad_id: int,
-) -> Int[Tensor, "B S N T"]:
-    """N completions of each of the S = T - 1 prefixes; behind their EOS they mean nothing.
+) -> Int[Tensor, "B P N T"]:
+    """N completions of each of the P prefixes, by S = T - 1 numbers each; behind EOS they mean nothing.
 
     On a CPU branches of ended prefixes never start and ended branches leave the batch. Elsewhere
     all go on to the end, so that shapes do not depend on values.
@@ -102,7 +115,7 @@ def _complete(
     (num_sequences, num_steps), num_rollouts = tokens.shape, uniforms.shape[2]
     compact = may_look(tokens)
     positions = torch.arange(num_steps, device=tokens.device)
-    kept = positions <= positions[:-1, None, None]  # [prefix, rollout, position]
+    kept = positions <= positions[interval - 1 : -1 : interval, None, None]  # [prefix, rollout, position]
     completions = torch.where(kept, tokens[:, None, None], pad_id).repeat(1, 1, num_rollouts, 1)
     all_completions, all_uniforms = completions.view(-1, num_steps), uniforms.reshape(-1, num_steps - 1)
     numbers = torch.arange(len(all_completions), device=tokens.device).view(completions.shape[:3])
@@ -115,12 +128,15 @@ def _complete(
     _, state = policy.advance(bos, policy.initial_state(num_sequences))
     for step in range(1, num_steps):
         hidden, state = policy.advance(torch.cat([tokens[:, step - 1], last]), state)
-        opening = sequences[goes_on[:, step - 1]] if compact else sequences
-        opened, _ = sampler.draw(hidden[opening], uniforms[opening, step - 1, :, step - 1])
+        prefix = step // interval - 1
+        opening = sequences[goes_on[:, prefix]] if compact else sequences
+        if step % interval:
+            opening = sequences[:0]
+        opened, _ = sampler.draw(hidden[opening], uniforms[opening, prefix, :, step - 1])
         drawn, _ = sampler.draw(hidden[num_sequences:], all_uniforms[branch, step - 1, None])
         rows = torch.arange(num_sequences, len(hidden), device=tokens.device)
         rows = torch.cat([rows, opening.repeat_interleave(num_rollouts)])
-        branch = torch.cat([branch, numbers[opening, step - 1].flatten()])
+        branch = torch.cat([branch, numbers[opening, prefix].flatten()])
         last = torch.cat([drawn.flatten(), opened.flatten()])
         all_completions[branch, step] = last
         if compact and eos_id is not None:
@@ -133,11 +149,11 @@ def _complete(
 
 def _mean_rewards(
     reward: Reward,
-    completions: Int[Tensor, "B S N T"],
-    goes_on: Bool[Tensor, "B S"],
+    completions: Int[Tensor, "B P N T"],
+    goes_on: Bool[Tensor, "B P"],
     eos_id: int | None,
     pad_id: int,
-) -> Float[Tensor, "B S"]:
+) -> Float[Tensor, "B P"]:
     """The mean reward of each prefix's completions; means nothing where the prefix had ended."""
     if may_look(goes_on):  # only those that are asked for
         wanted = completions[goes_on]

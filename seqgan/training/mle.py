@@ -85,18 +85,29 @@ class MLETrainer:
         """Step on batch number ``index`` (counted over all epochs), at ``factor`` of the step size."""
         batch = self.batches.batch_at(*divmod(index, self.batches.num_batches))
         rows, device = real_token_rows(batch.mask), self.generator.device
+        self.generator.train()
+        objective, metrics = self.objective(batch.tokens.to(device), rows.to(device))
+        if self.config.prior_precision:
+            penalty = gaussian_penalty(self.generator, self.config.prior_precision, self.num_tokens)
+            objective = objective + penalty
+        return metrics | self.update(objective, factor)
+
+    def objective(
+        self, tokens: Int[Tensor, "B T"], rows: Int[Tensor, "R"]
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """What a batch minimises besides the prior, and what to log; for ``rows`` see :func:`mle_loss`."""
+        loss = mle_loss(self.generator, tokens, rows)
+        return loss, {"mle/loss": loss.detach()}
+
+    def update(self, objective: Float[Tensor, ""], factor: float) -> dict[str, Tensor]:
+        """One optimizer step down the objective's gradient, and what to log of it."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * factor
-        self.generator.train()
-        loss = mle_loss(self.generator, batch.tokens.to(device), rows.to(device))
-        objective = loss
-        if self.config.prior_precision:
-            objective = loss + gaussian_penalty(self.generator, self.config.prior_precision, self.num_tokens)
         self.optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         gradient_norm = nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.gradient_clip)
         self.optimizer.step()
-        return {"mle/loss": loss.detach(), "mle/gradient_norm": gradient_norm}
+        return {"mle/gradient_norm": gradient_norm}
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state."""

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from seqgan.models.lstm import LSTMConfig, LSTMGenerator, _lstm_cell
+from seqgan.models.lstm import LSTMConfig, LSTMGenerator, lstm_cell
 from seqgan.models.transformer import TransformerConfig, TransformerGenerator
 from tests.tiny_models import KINDS, rng, tiny_generator
 
@@ -138,11 +138,11 @@ def test_transformer_knows_positions():
     assert (logits[0, 3] - logits[1, 3]).abs().amax() > 1e-3
 
 
-def test_the_lstm_cell_is_that_of_torch_in_value_and_gradient():
+def test_thelstm_cell_is_that_of_torch_in_value_and_gradient():
     shapes = (5, 3), (5, 4), (5, 4), (16, 3), (16, 4), (16,), (16,)
     tensors = [torch.randn(shape, generator=rng(number)) * 2 for number, shape in enumerate(shapes)]
     gradients = []
-    for cell in (_lstm_cell, lambda inputs, h, c, *weights: torch.lstm_cell(inputs, (h, c), *weights)):
+    for cell in (lstm_cell, lambda inputs, h, c, *weights: torch.lstm_cell(inputs, (h, c), *weights)):
         leaves = [tensor.clone().requires_grad_() for tensor in tensors]
         outputs = cell(*leaves)
         gradients.append([*outputs, *torch.autograd.grad(sum(o.square().sum() for o in outputs), leaves)])

@@ -85,7 +85,7 @@ def test_the_penalty_is_a_gaussian_prior_on_all_parameters():
     with torch.no_grad():
         module.weight.copy_(torch.tensor([[1.0, 2.0]]))
         module.bias.fill_(3.0)
-    assert float(gaussian_penalty(module, 4.0, 7).detach()) == pytest.approx(0.5 * 4 / 7 * 14)
+    assert float(gaussian_penalty(module.parameters(), 4.0, 7).detach()) == pytest.approx(0.5 * 4 / 7 * 14)
 
 
 def test_a_subclass_may_minimise_more_and_step_otherwise():

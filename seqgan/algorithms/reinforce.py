@@ -14,6 +14,7 @@ from seqgan.algorithms.objective import Reduction, differentiate
 from seqgan.config import ComponentConfig, Range
 from seqgan.masking import masked_mean
 from seqgan.models.generator import Generator
+from seqgan.optimization import clipped_step
 from seqgan.rewards.alternatives import alternative_values
 from seqgan.rewards.reward import Reward
 from seqgan.sampling import TokenSampler, Trajectories, inference, sample
@@ -90,8 +91,8 @@ class Reinforce:
         self.max_length = max_length
         self.eos_id = eos_id
         self.rng = rng
-        self.parameters = list(policy.parameters() if parameters is None else parameters)
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
+        parameters = policy.parameters() if parameters is None else parameters
+        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
         self.baseline = Baseline(config.baseline, config.baseline_decay, policy.device)
 
     def start(self) -> None:
@@ -133,13 +134,18 @@ class Reinforce:
             values = self.action_values(self.rollout_policy, trajectories)
             return tokens[..., None], values[..., None], self.baseline(values, mask)[..., None]
         assert self.reward is not None
+        actions = self._draw_alternatives(tokens)
+        values = alternative_values(tokens, mask, actions, self.reward)
+        return actions, values, leave_one_out_mean(values)
+
+    def _draw_alternatives(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T K"]:
+        """K draws from the policy at each step of the sequences."""
         shape = (*tokens.shape, self.config.alternatives)
         with inference(self.policy):
             uniforms = torch.rand(shape, generator=self.rng, device=tokens.device)
             sampler = TokenSampler(self.policy, temperature=self.config.temperature)
             drawn, _ = sampler.draw(self.policy.hidden(tokens).flatten(0, 1), uniforms.flatten(0, 1))
-            values = alternative_values(tokens, mask, drawn.view(shape), self.reward)
-        return drawn.view(shape), values, leave_one_out_mean(values)
+        return drawn.view(shape)
 
     def _learn(
         self,
@@ -160,8 +166,6 @@ class Reinforce:
             whiten=config.whiten,
             clip=config.advantage_clip,
         ).view_as(action_values)
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * factor
         self.optimizer.zero_grad()
         metrics = differentiate(
             self.policy,
@@ -175,8 +179,11 @@ class Reinforce:
             kl_weight=config.kl_weight,
             reduction=config.reduction,
         )
-        gradient_norm = nn.utils.clip_grad_norm_(self.parameters, config.gradient_clip)
-        self.optimizer.step()
+        gradient_norm = clipped_step(
+            self.optimizer,
+            learning_rate=config.learning_rate * factor,
+            gradient_clip=config.gradient_clip,
+        )
 
         values = torch.where(mask, action_values.mean(-1), 0.0)
         per_step = values.sum(0) / mask.sum(0).clamp(min=1)

@@ -93,7 +93,7 @@ class CNNDiscriminator(Discriminator):
         embedded = functional.embedding(tokens, self.embedding)
         convolutions = zip(self.filters, self.filter_biases, strict=True)
         maxima = torch.cat([final_maxima(embedded, mask, *convolution) for convolution in convolutions], 1)
-        return self._output(_highway(maxima, self.highway_weight, self.highway_bias))
+        return self._output(highway(maxima, self.highway_weight, self.highway_bias))
 
     def prefix_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         """The logit of every prefix alone; behind the mask it means nothing."""
@@ -104,7 +104,7 @@ class CNNDiscriminator(Discriminator):
         embedded = functional.embedding(tokens, self.embedding)
         convolutions = zip(self.filters, self.filter_biases, strict=True)
         maxima = torch.cat([running_maxima(embedded, *convolution) for convolution in convolutions], 2)
-        return _highway(maxima, self.highway_weight, self.highway_bias)
+        return highway(maxima, self.highway_weight, self.highway_bias)
 
     def penalty(self) -> Float[Tensor, ""]:
         """``l2`` times half the sum of squares of the output layer's weights and bias."""
@@ -122,7 +122,7 @@ class CNNDiscriminator(Discriminator):
         block_rows = _block_rows(maxima.device)
         weight, bias = laid_out(self.highway_weight.to(dtype), block_rows), self.highway_bias.to(dtype)
         blocks = torch.split(maxima, block_rows)
-        features = (_highway(block, weight, bias).to(self.embedding.dtype) for block in blocks)
+        features = (highway(block, weight, bias).to(self.embedding.dtype) for block in blocks)
         logits = torch.cat([self._output(block) for block in features])
         return torch.empty_like(logits).scatter_(0, order, logits)
 
@@ -158,7 +158,7 @@ class CNNDiscriminator(Discriminator):
         return tokens.device.type == "cpu" and fits and num_windows >= 2 * vocabulary_size
 
 
-def _highway(
+def highway(
     inputs: Float[Tensor, "*N F"], weight: Float[Tensor, "twoF F"], bias: Float[Tensor, "twoF"]
 ) -> Float[Tensor, "*N F"]:
     """The gate's share of a transformed input, and the input itself for the rest."""

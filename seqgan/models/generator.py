@@ -20,7 +20,7 @@ StateT = TypeVar("StateT", bound="State")  # not typing.Self, which run-time che
 
 @dataclass(frozen=True)
 class State:
-    """What a generator remembers of a prefix: batch-first tensors, or tuples of them, and nothing else.
+    """What a generator remembers of a prefix: batch-first tensors, tuples of them, or other such states.
 
     Only the generator that made it looks inside. Everybody may repeat, select and join it.
     """
@@ -45,6 +45,8 @@ class State:
         """A state of which each tensor is made from those of ``states`` in the same place."""
 
         def combine(parts: Sequence[Any]) -> Any:
+            if isinstance(parts[0], State):
+                return type(parts[0])._combine(parts, function)
             if isinstance(parts[0], tuple):
                 return tuple(map(combine, zip(*parts, strict=True)))
             return function(parts)
@@ -112,8 +114,12 @@ class Generator(nn.Module, ABC):
 
     def hidden(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         """Teacher-forced hidden vectors: position t has read BOS and ``tokens[:, :t]``."""
+        return self.encode(self.inputs(tokens))
+
+    def inputs(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+        """What is read where ``tokens`` are predicted: BOS, then all of them but the last."""
         bos = tokens.new_full((len(tokens), 1), self.bos_id)
-        return self.encode(torch.cat([bos, tokens[:, :-1]], 1))
+        return torch.cat([bos, tokens[:, :-1]], 1)
 
     def step(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
         """Read one token per row and give the logits of the next (the first token read is BOS)."""

@@ -44,6 +44,7 @@ class LSTMGenerator(Generator):
     """Embedding, LSTM layers and an output layer; every weight and bias drawn from N(0, initial_scale).
 
     torch keeps two bias vectors per layer that only ever act as their sum; the second starts at 0.
+    ``output_inputs`` is what the output layer reads where that is more than a hidden vector.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class LSTMGenerator(Generator):
         bos_id: int,
         forbidden: Sequence[int] = (),
         rng: torch.Generator | None = None,
+        output_inputs: int | None = None,
     ) -> None:
         super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
         self.config = config
@@ -66,7 +68,7 @@ class LSTMGenerator(Generator):
             dropout=between_layers,
             batch_first=True,
         )
-        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.hidden_size))
+        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or config.hidden_size))
         self.output_bias = nn.Parameter(torch.empty(vocabulary_size))
         with torch.no_grad():
             for name, parameter in self.named_parameters():
@@ -87,7 +89,7 @@ class LSTMGenerator(Generator):
         hiddens, cells = [], []
         for layer, parameters in enumerate(self.lstm.all_weights):
             previous = state.hidden[:, layer], state.cell[:, layer]
-            inputs, cell = _lstm_cell(self._drop(inputs), *previous, *parameters)
+            inputs, cell = lstm_cell(self._drop(inputs), *previous, *parameters)
             hiddens.append(inputs)
             cells.append(cell)
         return self._drop(inputs), LSTMState(torch.stack(hiddens, 1), torch.stack(cells, 1))
@@ -102,7 +104,7 @@ class LSTMGenerator(Generator):
         return functional.dropout(vectors, self.config.dropout, self.training)
 
 
-def _lstm_cell(
+def lstm_cell(
     inputs: Float[Tensor, "B E"],
     hidden: Float[Tensor, "B H"],
     cell: Float[Tensor, "B H"],

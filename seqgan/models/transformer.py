@@ -90,6 +90,8 @@ class Block(nn.Module):
 class TransformerGenerator(Generator):
     """Learned positions, pre-norm blocks, a last layer norm, and an output layer of its own.
 
+    ``output_inputs`` is what the output layer reads where that is more than a hidden vector.
+
     Raises:
         ValueError: ``num_heads`` does not divide ``model_size``; or, later, a sequence is longer
             than ``max_length``.
@@ -103,6 +105,7 @@ class TransformerGenerator(Generator):
         bos_id: int,
         forbidden: Sequence[int] = (),
         rng: torch.Generator | None = None,
+        output_inputs: int | None = None,
     ) -> None:
         super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
         if config.model_size % config.num_heads:
@@ -115,7 +118,7 @@ class TransformerGenerator(Generator):
         self.positions = nn.Embedding(config.max_length, config.model_size)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.model_size)
-        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.model_size))
+        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or config.model_size))
         self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
         with torch.no_grad():
             for name, parameter in self.named_parameters():

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from seqgan.config import Range
 from seqgan.evaluation.auc import area_under_curve
 from seqgan.models.discriminator import Discriminator
+from seqgan.optimization import clipped_step
 from seqgan.sampling import Trajectories
 from seqgan.seeding import make_rng
 from seqgan.text.batching import Batch
@@ -110,8 +111,11 @@ class DiscriminatorTrainer:
         self.optimizer.zero_grad()
         objective: Tensor = loss + penalty
         objective.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.discriminator.parameters(), self.config.gradient_clip)
-        self.optimizer.step()
+        norm = clipped_step(
+            self.optimizer,
+            learning_rate=self.config.learning_rate,
+            gradient_clip=self.config.gradient_clip,
+        )
         return {
             "discriminator/loss": loss.detach(),
             "discriminator/penalty": penalty.detach(),

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from seqgan.config import Range
 from seqgan.models.cross_entropy import linear_cross_entropy
 from seqgan.models.generator import Generator
+from seqgan.optimization import clipped_step
 from seqgan.text.batching import Batches
 from seqgan.training.phase import Evaluate, StepResult
 
@@ -55,9 +56,11 @@ def real_token_rows(mask: Bool[Tensor, "B T"]) -> Int[Tensor, "R"]:
     return mask.flatten().nonzero().squeeze(1)
 
 
-def gaussian_penalty(module: nn.Module, precision: float, num_tokens: int) -> Float[Tensor, ""]:
+def gaussian_penalty(
+    parameters: Iterable[nn.Parameter], precision: float, num_tokens: int
+) -> Float[Tensor, ""]:
     """½·precision·‖θ‖² / num_tokens: the negative log-prior's share of a per-token loss."""
-    squares = torch.stack([parameter.square().sum() for parameter in module.parameters()])
+    squares = torch.stack([parameter.square().sum() for parameter in parameters])
     return 0.5 * precision / num_tokens * squares.sum()
 
 
@@ -72,14 +75,25 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int, cosine_
 
 
 class MLETrainer:
-    """One gradient step at a time on one generator; shared by pre-training and interleaved steps."""
+    """One gradient step at a time on one generator; shared by pre-training and interleaved steps.
 
-    def __init__(self, generator: Generator, batches: Batches, config: MLEConfig, num_tokens: int) -> None:
+    ``parameters`` are those that the likelihood trains, by default the generator's.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        batches: Batches,
+        config: MLEConfig,
+        num_tokens: int,
+        parameters: Iterable[nn.Parameter] | None = None,
+    ) -> None:
         self.generator = generator
         self.batches = batches
         self.config = config
         self.num_tokens = num_tokens
-        self.optimizer = torch.optim.Adam(generator.parameters(), lr=config.learning_rate, fused=True)
+        self.parameters = list(generator.parameters() if parameters is None else parameters)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
 
     def train_step(self, index: int, factor: float) -> dict[str, Tensor]:
         """Step on batch number ``index`` (counted over all epochs), at ``factor`` of the step size."""
@@ -88,7 +102,7 @@ class MLETrainer:
         self.generator.train()
         objective, metrics = self.objective(batch.tokens.to(device), rows.to(device))
         if self.config.prior_precision:
-            penalty = gaussian_penalty(self.generator, self.config.prior_precision, self.num_tokens)
+            penalty = gaussian_penalty(self.parameters, self.config.prior_precision, self.num_tokens)
             objective = objective + penalty
         return metrics | self.update(objective, factor)
 
@@ -101,12 +115,13 @@ class MLETrainer:
 
     def update(self, objective: Float[Tensor, ""], factor: float) -> dict[str, Tensor]:
         """One optimizer step down the objective's gradient, and what to log of it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * factor
         self.optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
-        gradient_norm = nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.gradient_clip)
-        self.optimizer.step()
+        gradient_norm = clipped_step(
+            self.optimizer,
+            learning_rate=self.config.learning_rate * factor,
+            gradient_clip=self.config.gradient_clip,
+        )
         return {"mle/gradient_norm": gradient_norm}
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,0 +1,199 @@
+"""The hierarchical generator of LeakGAN (Guo et al. 2018, arXiv 1709.08624, section 3)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from leakgan.features import BLOCK_ROWS, FeatureState, LeakedFeatures
+from leakgan.manager import Manager, ManagerState
+from seqgan.config import Range
+from seqgan.models.generator import Generator, State
+from seqgan.models.lstm import LSTMConfig, LSTMGenerator
+from seqgan.models.transformer import TransformerConfig, TransformerGenerator
+from seqgan.sampling import may_look
+
+
+@dataclass(frozen=True, kw_only=True)
+class HierarchyConfig:
+    """Settings of the manager and of the goals that it sets, whatever the worker is."""
+
+    manager_size: Annotated[int, Range(minimum=1)] = 32
+    """Units of the manager's LSTM."""
+    goal_size: Annotated[int, Range(minimum=1)] = 16
+    """Numbers of a goal embedding (K); the worker's output layer has as many weights per unit and word."""
+    horizon: Annotated[int, Range(minimum=1)] = 4
+    """Steps that a goal is for, and goals that a step sums up (C)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakGANConfig(HierarchyConfig, LSTMConfig):
+    """Settings of a manager over an LSTM worker; the sizes are the paper's."""
+
+    kind: str = "leakgan"
+    """Which generator: leakgan, leakgan-transformer, or an import path package.module:name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakGANTransformerConfig(HierarchyConfig, TransformerConfig):
+    """Settings of a manager over a transformer worker."""
+
+    kind: str = "leakgan-transformer"
+    """Which generator: leakgan, leakgan-transformer, or an import path package.module:name."""
+
+
+@dataclass(frozen=True)
+class LeakGANState(State):
+    """All that a branch needs: the worker, the manager, the last C goals embedded, the features."""
+
+    worker: State
+    manager: ManagerState
+    goals: Float[Tensor, "B C K"]
+    features: FeatureState
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the manager sees and wants along whole sequences."""
+
+    features: Float[Tensor, "B T1 F"]
+    """f_0..f_T, without gradient."""
+    goals: Float[Tensor, "B T F"]
+    """g_0..g_{T-1} of length 1, with the manager's gradient."""
+    norms: Float[Tensor, "B T"]
+    """Lengths of the goals before they were made 1."""
+
+
+class LeakGANGenerator(Generator):
+    """A manager that sets goals from leaked features, and a worker that words them.
+
+    With h_t the worker's hidden vector and w_t = W_psi · (g_t + g_{t-1} + ... + g_{t-C+1}), K numbers, the
+    published logits O_t · w_t of the (V, K) matrix O_t = W_o h_t + b_o are one linear layer on the outer
+    product of (h_t, 1) and w_t. That is the vector that the contract calls hidden; the layer's (V,) bias,
+    which the paper does not have, gives the worker the words' frequencies.
+
+    Before the first goal stands a learned one, g_init in R^F. Goals reach the worker without
+    gradient: the manager learns from its own loss alone, and the worker's losses train W_psi and g_init.
+
+    The published code sums the goals since the last multiple of C, reads its features off by one step,
+    and has an initial goal for each row of its batch; here it is as in the paper.
+    """
+
+    def __init__(
+        self,
+        config: LeakGANConfig | LeakGANTransformerConfig,
+        *,
+        vocabulary_size: int,
+        bos_id: int,
+        features: LeakedFeatures,
+        forbidden: Sequence[int] = (),
+        rng: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
+        self.config = config
+        self.features = features
+        worker = LSTMGenerator if isinstance(config, LSTMConfig) else TransformerGenerator
+        size = config.hidden_size if isinstance(config, LSTMConfig) else config.model_size
+        self.worker: Generator = worker(
+            config,  # type: ignore[arg-type]
+            vocabulary_size=vocabulary_size,
+            bos_id=bos_id,
+            rng=rng,
+            output_inputs=(size + 1) * config.goal_size,
+        )
+        self.manager = Manager(features.size, config.manager_size, rng)
+        self.initial_goal = nn.Parameter(torch.empty(features.size))
+        self.goal_embedding = nn.Parameter(torch.empty(config.goal_size, features.size))
+        with torch.no_grad():
+            self.initial_goal.normal_(generator=rng).div_(self.initial_goal.norm())
+            self.goal_embedding.normal_(generator=rng)
+
+    @property
+    def output_weight(self) -> nn.Parameter:  # type: ignore[override]
+        """The worker's output layer (V, (H + 1)·K)."""
+        return self.worker.output_weight
+
+    @property
+    def output_bias(self) -> nn.Parameter:  # type: ignore[override]
+        """The worker's output bias (V,)."""
+        return self.worker.output_bias
+
+    def manager_parameters(self) -> list[nn.Parameter]:
+        """What the manager's loss trains."""
+        return list(self.manager.parameters())
+
+    def worker_parameters(self) -> list[nn.Parameter]:
+        """What the worker's losses train, the initial goal and the goal embedding among them."""
+        return [*self.worker.parameters(), self.initial_goal, self.goal_embedding]
+
+    @contextmanager
+    def prepared(self, precision: str) -> Iterator[None]:
+        """Lay out the weights of the feature extractor, the largest there are."""
+        with self.features.prepared(precision):
+            yield
+
+    # Step by step.
+
+    def initial_state(self, batch_size: int) -> LeakGANState:
+        """Every goal of the past is the initial one."""
+        goals = self._embed(self.initial_goal).expand(batch_size, self.config.horizon, -1)
+        return LeakGANState(
+            self.worker.initial_state(batch_size),
+            self.manager.initial_state(batch_size),
+            goals,
+            self.features.initial_state(batch_size),
+        )
+
+    def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B J"], LeakGANState]:
+        """Read one token per row; the outer product of hidden vector and goals predicts the next."""
+        assert isinstance(state, LeakGANState)
+        size = BLOCK_ROWS if may_look(tokens) else max(1, len(tokens))
+        rows = [slice(start, start + size) for start in range(0, max(1, len(tokens)), size)]
+        hidden, states = zip(*(self._advance(tokens[r], state.select(r)) for r in rows), strict=True)
+        return torch.cat(hidden), LeakGANState.concatenate(states)
+
+    def _advance(
+        self, tokens: Int[Tensor, "B"], state: LeakGANState
+    ) -> tuple[Float[Tensor, "B J"], LeakGANState]:
+        features, feature_state = self.features.advance(tokens, state.features)
+        raw_goals, manager_state = self.manager.advance(features, state.manager)
+        goal = self._embed(_normalise(raw_goals))
+        goals = torch.cat([state.goals[:, 1:], goal[:, None]], 1)
+        hidden, worker_state = self.worker.advance(tokens, state.worker)
+        return _outer(hidden, goals.sum(1)), LeakGANState(worker_state, manager_state, goals, feature_state)
+
+    # All steps at once.
+
+    def plan(self, tokens: Int[Tensor, "B T"]) -> Plan:
+        """Features and goals along sequences, BOS not among their tokens."""
+        features = self.features.of_prefixes(tokens)
+        raw_goals = self.manager(features[:, :-1])
+        return Plan(features, _normalise(raw_goals), raw_goals.norm(dim=-1))
+
+    def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T J"]:
+        """Read whole sequences, BOS and then tokens, at once."""
+        return self.follow(inputs, _normalise(self.manager(self.features.of_prefixes(inputs[:, 1:]))))
+
+    def follow(self, inputs: Int[Tensor, "B T"], goals: Float[Tensor, "B T F"]) -> Float[Tensor, "B T J"]:
+        """The worker's part of :meth:`encode`, under given goals; their gradient ends here."""
+        embedded = self._embed(goals.detach())
+        before = self._embed(self.initial_goal).expand(len(goals), self.config.horizon - 1, -1)
+        last = torch.cat([before, embedded], 1).unfold(1, self.config.horizon, 1).sum(-1)
+        return _outer(self.worker.encode(inputs), last)
+
+    def _embed(self, goals: Float[Tensor, "*N F"]) -> Float[Tensor, "*N K"]:
+        return nn.functional.linear(goals, self.goal_embedding)
+
+
+def _normalise(goals: Float[Tensor, "*N F"]) -> Float[Tensor, "*N F"]:
+    return nn.functional.normalize(goals, dim=-1)
+
+
+def _outer(hidden: Float[Tensor, "*N H"], goals: Float[Tensor, "*N K"]) -> Float[Tensor, "*N J"]:
+    """(h, 1) times each goal number, flattened: J = (H + 1)·K."""
+    with_one = nn.functional.pad(hidden, (0, 1), value=1.0)
+    return (with_one[..., :, None] * goals[..., None, :]).flatten(-2)

@@ -1,0 +1,104 @@
+"""The arithmetic of LeakGAN (Guo et al. 2018, arXiv 1709.08624), as pure functions.
+
+f_t is the feature of the prefix y_1..y_t, for t = 0..T. The goal g_t is given when that prefix is
+known; the token y_t is drawn under the last C goals before it, g_{t-1}..g_{t-C}. In tensors,
+``features[:, t]`` is f_t and ``goals[:, t]`` is g_t, while what belongs to the token y_t stands in
+column t − 1, as everywhere. No loss sends a gradient into the features.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+
+def transition_cosines(
+    features: Float[Tensor, "B T1 F"], goals: Float[Tensor, "B T F"], horizon: int
+) -> Float[Tensor, "B T"]:
+    """cos(f_{t+C} − f_t, g_t) for t = 0..T-1; 0 where t + C is beyond T.
+
+    Whether it stands for anything is said by :func:`transition_mask`. A feature that has not moved
+    gives 0.
+    """
+    num_steps = goals.shape[1]
+    reached = max(0, num_steps + 1 - horizon)
+    moved = features[:, horizon:] - features[:, :reached]
+    cosines = functional.cosine_similarity(moved.detach(), goals[:, :reached], dim=-1)
+    return functional.pad(cosines, (0, num_steps - reached))
+
+
+def transition_mask(mask: Bool[Tensor, "B T"], horizon: int) -> Bool[Tensor, "B T"]:
+    """True at t = 0..T-1 where the sequence has at least t + C tokens."""
+    return functional.pad(mask[:, horizon - 1 :], (0, min(horizon - 1, mask.shape[1])))
+
+
+def manager_loss(
+    cosines: Float[Tensor, "B T"], values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]
+) -> Float[Tensor, ""]:
+    """−Q · cos(f_{t+C} − f_t, g_t), its mean over ``mask``; 0 where that is empty.
+
+    ``values`` holds in column t the value Q of the transition, that is of the prefix y_1..y_{t+C} that
+    the goal g_t has led to (:func:`values_of_transitions`): the value of y_1..y_t, which the goal
+    cannot have changed, would say nothing about it.
+    """
+    terms = torch.where(mask, values.detach() * cosines, 0.0)
+    return -terms.sum() / mask.sum().clamp(min=1)
+
+
+def values_of_transitions(action_values: Float[Tensor, "B T"], horizon: int) -> Float[Tensor, "B T"]:
+    """For each goal g_t the action value of y_{t+C}, which is the value of the prefix y_1..y_{t+C}."""
+    return functional.pad(action_values[:, horizon - 1 :], (0, min(horizon - 1, action_values.shape[1])))
+
+
+def progress(
+    reached: Float[Tensor, "B K F"],
+    features: Float[Tensor, "B T1 F"],
+    goals: Float[Tensor, "B T F"],
+    step: int,
+    horizon: int,
+) -> Float[Tensor, "B K"]:
+    """The worker's reward for K ways to take step t = 1..T, each of which has reached an f_t.
+
+    The mean over i = 1..C of cos(f_t − f_{t−i}, g_{t−i}), in [−1, 1]. The first tokens have fewer goals
+    behind them, and take the mean over those.
+    """
+    first = max(0, step - horizon)
+    moved = reached[:, :, None] - features[:, None, first:step]
+    return functional.cosine_similarity(moved, goals[:, None, first:step], dim=-1).mean(-1)
+
+
+def intrinsic_rewards(
+    features: Float[Tensor, "B T1 F"],
+    goals: Float[Tensor, "B T F"],
+    mask: Bool[Tensor, "B T"],
+    horizon: int,
+) -> Float[Tensor, "B T"]:
+    """How far each token moved the features along its goals (:func:`progress`); 0 behind the mask."""
+    steps = range(1, mask.shape[1] + 1)
+    rewards = [progress(features[:, t, None], features, goals, t, horizon) for t in steps]
+    return torch.where(mask, torch.cat(rewards, 1), 0.0)
+
+
+def rescale(rewards: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"], delta: float) -> Float[Tensor, "B T"]:
+    """Bootstrapped rescaled activation: sigmoid(delta · (0.5 − rank / B)), per step; 0 behind the mask.
+
+    Rank 1 is the highest reward among the B sequences that reach the step, and equal rewards share the mean
+    of their ranks. The result depends on the order of the rewards alone, whatever their scale.
+    """
+    greater = (rewards[None] > rewards[:, None]) & mask[None]
+    equal = (rewards[None] == rewards[:, None]) & mask[None]
+    rank = greater.sum(1) + (equal.sum(1) + 1) / 2
+    scaled = torch.sigmoid(delta * (0.5 - rank / mask.sum(0).clamp(min=1)))
+    return torch.where(mask, scaled, 0.0)
+
+
+def goal_spread(goals: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
+    """1 − the mean cosine of unit goals of different sequences at the same step; 0 is a collapsed manager.
+
+    From |Σ g|² = B + the sum of cosines of all ordered pairs; a step that one sequence reaches takes no part.
+    """
+    count = mask.sum(0).to(goals.dtype)
+    square = torch.where(mask[..., None], goals, 0.0).sum(0).square().sum(-1)
+    pairs = count * (count - 1)
+    cosine = (square - count).sum() / pairs.sum().clamp(min=1)
+    return torch.where(pairs.sum() > 0, 1 - cosine, 0.0)

@@ -56,6 +56,8 @@ class Phase(Stateful, Protocol):
 
     name: str
     step: int
+    trains_generator: bool
+    """Whether what it has done so far is worth saving as a generator."""
 
     @property
     def num_steps(self) -> int:

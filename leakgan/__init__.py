@@ -1,0 +1,1 @@
+"""LeakGAN: hierarchical generation with leaked discriminator features."""

@@ -97,6 +97,7 @@ class InterleavedPhase:
     """
 
     name = "mle"
+    trains_generator = True
 
     def __init__(
         self, config: InterleavingConfig, mle: MLEPhase, discriminator: DiscriminatorTrainer

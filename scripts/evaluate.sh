@@ -2,4 +2,4 @@
 # Measure a run, or two text files against each other. Flags: scripts/evaluate.sh --help
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
-exec python -m seqgan evaluate "$@"
+exec python -m "$package" evaluate "$@"

@@ -2,4 +2,4 @@
 # Sample sentences from a run. Flags: scripts/generate.sh --help
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
-exec python -m seqgan generate "$@"
+exec python -m "$package" generate "$@"

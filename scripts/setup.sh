@@ -1,9 +1,17 @@
 # Sourced by the other scripts: makes .venv once, installs the package into it, and activates it.
-# A script that needs more sets extra=test before. (A sourced file sees the arguments of the script
-# that sources it, which are none of its own.) Relative paths in flags start from the project's folder.
+# A script that needs more sets extra=test before. Relative paths in flags start from the project's folder.
+# A sourced file works on the arguments of the script that sources it: a first one that names a package
+# is taken away and becomes $package.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 extra=${extra:-}
+package=seqgan
+case ${1:-} in
+    seqgan | leakgan)
+        package=$1
+        shift
+        ;;
+esac
 
 if [ ! -e .venv/bin/activate ]; then # the last file of an environment: one half made is made again
     python=${PYTHON:-python3}

@@ -3,4 +3,4 @@
 # Flags: scripts/train.sh --help
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
-exec python -m seqgan train "$@"
+exec python -m "$package" train "$@"

@@ -1,4 +1,4 @@
-"""The command line: ``seqgan {prepare,pretrain,train,generate,evaluate,config}``."""
+"""The command line of every framework: ``seqgan {prepare,pretrain,train,generate,evaluate,config}``."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import tyro
 
@@ -24,26 +24,35 @@ from seqgan.commands.evaluate import EvaluateArguments, evaluate
 from seqgan.commands.generate import GenerateArguments, generate
 from seqgan.commands.train import ConfigArguments, ExperimentArguments, prepare, pretrain, show_config, train
 from seqgan.config import Settings, flag_name, flatten, merge, read_toml, to_settings
+from seqgan.experiment import Experiment
 from seqgan.run_folder import RunFolder
-from seqgan.settings import TABLES, load_config, preset_names, preset_settings
+from seqgan.settings import Framework
 from seqgan.training.loop import Interrupted
-
-Arguments = TypeVar("Arguments")
 
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: the class of its arguments, what runs it, and one line about it."""
+    """A subcommand: the class of its arguments, what runs it, and one line about it.
+
+    What works with settings is run with the experiment's class too; the others find it in the run.
+    """
 
     arguments: type[Any]
-    run: Callable[[Any], None]
+    run: Callable[..., None]
     summary: str
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether the settings of an experiment are among its flags."""
+        return issubclass(self.arguments, ExperimentArguments)
 
 
 COMMANDS = {
     "prepare": Command(ExperimentArguments, prepare, "Prepare the corpus and report what is in it."),
     "pretrain": Command(
-        ExperimentArguments, pretrain, "Train the generator by maximum likelihood, then the discriminator."
+        ExperimentArguments,
+        pretrain,
+        "Do all phases but the last: the generator, and the discriminator against it.",
     ),
     "train": Command(
         ExperimentArguments, train, "Do all that is left of a run, then evaluate before and after."
@@ -59,8 +68,9 @@ class _Parser(ArgumentParser):
         raise ValueError(message)
 
 
-def usage(prog: str) -> str:
+def usage(framework: Framework) -> str:
     """What ``--help`` without a subcommand prints."""
+    prog = framework.name
     lines = [
         f"usage: {prog} COMMAND [FLAGS]",
         "",
@@ -72,16 +82,16 @@ def usage(prog: str) -> str:
     lines += [
         "",
         f"{prog} COMMAND --help shows the flags of a command; {prog} --version the version.",
-        f"Presets: {', '.join(preset_names())}.",
+        f"Presets: {', '.join(framework.preset_names())}.",
     ]
     return "\n".join(lines)
 
 
-def describe(command: Command) -> str:
+def describe(command: Command, framework: Framework) -> str:
     """What ``--help`` prints above the flags of a subcommand."""
-    if not issubclass(command.arguments, ExperimentArguments):
+    if not command.has_settings:
         return command.summary
-    presets = textwrap.wrap(", ".join(preset_names()), 76, break_on_hyphens=False)
+    presets = textwrap.wrap(", ".join(framework.preset_names()), 76, break_on_hyphens=False)
     lines = [
         command.summary,
         "",
@@ -93,56 +103,58 @@ def describe(command: Command) -> str:
         *(f"  {line}" for line in presets),
         "",
         "Kinds, each of which may also be an import path package.module:name:",
-        *(f"  --{section}.kind {', '.join(table)}" for section, table in TABLES.items()),
+        *(f"  --{section}.kind {', '.join(table)}" for section, table in framework.tables.items()),
     ]
     return "\n".join(lines)
 
 
-def default_arguments(argv: Sequence[str]) -> ExperimentArguments:
+def default_arguments(argv: Sequence[str], framework: Framework) -> ExperimentArguments:
     """Arguments before the flags of single settings: run, preset, file and kinds.
 
     The kinds come first because they decide which flags there are. An existing run is the default
     for what no preset or file is named for.
     """
+    sections = list(framework.tables)
     parser = _Parser(add_help=False, allow_abbrev=False, argument_default=SUPPRESS)
-    for name in ("run", "preset", "config", *(f"{section}.kind" for section in TABLES)):
+    for name in ("run", "preset", "config", *(f"{section}.kind" for section in sections)):
         parser.add_argument(f"--{name}", dest=name)
     known = vars(parser.parse_known_args(list(argv))[0])
-    kinds: Settings = {s: {"kind": known[f"{s}.kind"]} for s in TABLES if f"{s}.kind" in known}
-    preset = known.get("preset", "docstrings")
-    run = Path(known.get("run", Path("runs") / preset))
+    kinds: Settings = {s: {"kind": known[f"{s}.kind"]} for s in sections if f"{s}.kind" in known}
+    preset = known.get("preset", ExperimentArguments.preset)
+    run = Path(known.get("run", framework.default_run(preset)))
     file = Path(known["config"]) if "config" in known else None
     if RunFolder(run).exists() and "preset" not in known and file is None:
-        layers, source = [RunFolder(run).read_settings()], str(RunFolder(run).config)
+        layers, source = [RunFolder(run).read_settings(framework.name)], str(RunFolder(run).config)
     else:
-        layers = [preset_settings(preset)] + ([read_toml(file)] if file else [])
+        layers = [framework.preset_settings(preset)] + ([read_toml(file)] if file else [])
         source = str(file) if file else f"preset {preset}"
-    settings = load_config(merge(*layers), kinds, source=source)
+    settings = framework.load_config(merge(*layers), kinds, source=source)
     return ExperimentArguments(run=run, preset=preset, config=file, settings=settings)
 
 
-def parse(arguments: type[Arguments], prog: str, description: str, argv: Sequence[str]) -> Arguments:
-    """Flags as an instance of ``arguments``.
+def parse(name: str, argv: Sequence[str], framework: Framework) -> Any:
+    """The flags of a subcommand as an instance of the class of its arguments.
 
     Raises:
         ValueError: A flag does not exist or its value does not fit; one line.
     """
-    options: dict[str, Any] = {"prog": prog, "description": description, "args": list(argv)}
-    if issubclass(arguments, ExperimentArguments):
-        base = default_arguments(argv)
-        options["default"] = arguments(**{f.name: getattr(base, f.name) for f in dataclasses.fields(base)})
+    command, prog = COMMANDS[name], f"{framework.name} {name}"
+    options: dict[str, Any] = {"prog": prog, "description": describe(command, framework), "args": list(argv)}
+    if command.has_settings:
+        base = default_arguments(argv, framework)
+        fields = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
+        options["default"] = command.arguments(**fields)
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            parsed, unknown = tyro.cli(arguments, return_unknown_args=True, **options)
+            parsed, unknown = tyro.cli(command.arguments, return_unknown_args=True, **options)
     except SystemExit as stop:
         if not stop.code:
             raise
         raise ValueError(f"{_explain(errors.getvalue())} (see {prog} --help)") from None
     if unknown:
-        raise ValueError(f"{_explain_unknown(unknown[0], parsed)} (see {prog} --help)")
-    result: Arguments = parsed
-    return result
+        raise ValueError(f"{_explain_unknown(unknown[0], parsed, framework)} (see {prog} --help)")
+    return parsed
 
 
 def _explain(box: str) -> str:
@@ -159,12 +171,12 @@ def _explain(box: str) -> str:
     return " ".join(message) + "".join(taken)
 
 
-def _explain_unknown(argument: str, parsed: Any) -> str:
+def _explain_unknown(argument: str, parsed: Any, framework: Framework) -> str:
     """Why an argument is not understood, and what may have been meant."""
     if not argument.startswith("-"):
         return f"{argument!r} belongs to no flag"
     name = argument.split("=")[0]
-    for section, table in TABLES.items():
+    for section, table in framework.tables.items():
         for kind, component in table.items():
             if name in (
                 flag_name(f"{section}.{field.name}") for field in dataclasses.fields(component.config)
@@ -194,13 +206,14 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, old)
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "seqgan") -> int:
-    """Run a subcommand; bad input is one line on standard error and exit status 2."""
+def main(argv: Sequence[str] | None = None, *, experiment: type[Experiment] = Experiment) -> int:
+    """Run a subcommand of a framework; bad input is one line on standard error and exit status 2."""
+    prog = experiment.framework.name
     arguments = list(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(format=f"{prog}: %(levelname)s: %(message)s", level=logging.WARNING)
     try:
         with terminable():
-            status = run(arguments, prog)
+            status = run(arguments, experiment)
             sys.stdout.flush()
             return status
     except BrokenPipeError:  # the reader of standard output has gone: nothing more to say
@@ -219,13 +232,14 @@ def main(argv: Sequence[str] | None = None, prog: str = "seqgan") -> int:
         return _fail(f"{prog}: error: out of memory, choose smaller sizes or batches: {error}", 2)
 
 
-def run(arguments: list[str], prog: str) -> int:
+def run(arguments: list[str], experiment: type[Experiment]) -> int:
     """Run a subcommand, or show what there is; gives the exit status."""
+    framework = experiment.framework
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(usage(prog))  # noqa: T201
+        print(usage(framework))  # noqa: T201
         return 0 if arguments else 2
     if arguments[0] == "--version":
-        print(f"{prog} {seqgan.__version__}")  # noqa: T201
+        print(f"{framework.name} {seqgan.__version__}")  # noqa: T201
         return 0
     name, *flags = arguments
     if name not in COMMANDS:
@@ -234,10 +248,10 @@ def run(arguments: list[str], prog: str) -> int:
         raise ValueError(f"there is no command {name!r}; {hint}")
     command = COMMANDS[name]
     try:
-        parsed = parse(command.arguments, f"{prog} {name}", describe(command), flags)
+        parsed = parse(name, flags, framework)
     except SystemExit:  # --help has been printed
         return 0
-    command.run(parsed)
+    command.run(*([parsed, experiment] if command.has_settings else [parsed]))
     return 0
 
 

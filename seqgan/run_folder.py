@@ -2,7 +2,7 @@
 
 ::
 
-    config.toml      the resolved settings, with the format of the folder
+    config.toml      the resolved settings, with the format of the folder and the framework that made it
     corpus/          the prepared corpus and its vocabulary, and the oracle that drew it
     checkpoints/     state.pt to resume from; PHASE-best.pt and PHASE-last.pt, generators only
     evaluation/      scores and sentences of generators after training, one JSON file each
@@ -63,25 +63,46 @@ class RunFolder:
         """Whether the folder holds a run's settings."""
         return self.config.exists()
 
-    def read_settings(self) -> Settings:
-        """The run's settings.
+    def read_framework(self) -> str:
+        """The framework that made the run.
 
         Raises:
             ValueError: There is no such run, it is damaged, or another version made it; names the file.
         """
+        return str(self._read()["framework"])
+
+    def read_settings(self, framework: str) -> Settings:
+        """The settings of a run that ``framework`` made.
+
+        Raises:
+            ValueError: As of :meth:`read_framework`, or another framework made it.
+        """
+        settings = self._read()
+        del settings["format"]
+        found = settings.pop("framework")
+        if found != framework:
+            raise ValueError(
+                f"--run: {self.path} is a run of {found}, not of {framework}; "
+                f"go on with: {found} train --run {self.path}"
+            )
+        return settings
+
+    def _read(self) -> Settings:
         if not self.exists():
             raise ValueError(f"--run: {self.path} is no run folder (it has no config.toml)")
-        settings = read_toml(self.config)
-        found = settings.pop("format", None)
+        content = read_toml(self.config)
+        found = content.get("format")
         if found != FORMAT:
             raise ValueError(f"{self.config}: run of format {found}; this version reads format {FORMAT}")
         if not self.config.read_text(encoding="utf-8").endswith(END):
             raise ValueError(f"{self.config}: is damaged: its end is missing")
-        return settings
+        if not isinstance(content.get("framework"), str):
+            raise ValueError(f"{self.config}: is damaged: it names no framework")
+        return content
 
-    def write_settings(self, settings: Settings) -> None:
+    def write_settings(self, framework: str, settings: Settings) -> None:
         """Write the resolved settings."""
-        text = to_toml({"format": FORMAT, **settings}) + END
+        text = to_toml({"format": FORMAT, "framework": framework, **settings}) + END
         write_atomically(self.config, lambda file: file.write(text.encode()))
 
     @contextmanager

@@ -1,16 +1,15 @@
 """All settings of an experiment: the kinds that there are, presets, layers over each other.
 
 Built-in kinds stand in plain tables; any other is an import path ``package.module:name`` of a
-:class:`seqgan.config.Component`.
+:class:`seqgan.config.Component`. A :class:`Framework` is a name with such tables and presets.
 """
 
-import hashlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import torch
 
@@ -21,14 +20,11 @@ from seqgan.config import (
     ComponentConfig,
     Range,
     Settings,
-    find_component,
     flag_name,
     flatten,
     from_settings,
     merge,
     read_toml,
-    to_settings,
-    to_toml,
     validate,
 )
 from seqgan.evaluation.evaluator import EvaluationConfig
@@ -41,7 +37,6 @@ from seqgan.oracle_corpus import OracleCorpusConfig, draw_oracle_corpus
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
 from seqgan.rewards.rollout import RolloutConfig
 from seqgan.text import corpora
-from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sources import DocstringsCorpusConfig
 from seqgan.tracking import TrackingConfig
 from seqgan.training.adversarial import AdversarialConfig
@@ -69,7 +64,6 @@ TABLES: Mapping[str, Mapping[str, Component]] = {
     "reward": REWARDS,
     "algorithm": ALGORITHMS,
 }
-PRESETS = resources.files(seqgan) / "presets"
 ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle")
 CHANGEABLE = ("device", "tracking.")  # settings that may differ when a run is resumed
 
@@ -97,40 +91,67 @@ class ExperimentConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
-def preset_names() -> list[str]:
-    """The built-in presets."""
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in PRESETS.iterdir() if entry.name.endswith(".toml")
-    )
+@dataclass(frozen=True, kw_only=True)
+class Framework:
+    """What a package adds to the others: its kinds, its presets and, where they differ, its settings."""
+
+    name: str
+    """The package; its ``experiment`` module tells how it is trained (:mod:`seqgan.frameworks`)."""
+    tables: Mapping[str, Mapping[str, Component]]
+    """The kinds of every section that comes in several."""
+    presets: Traversable
+    """A folder of TOML files."""
+    config: type[ExperimentConfig] = ExperimentConfig
+    """The settings, with this framework's defaults."""
+    base: "Framework | None" = None
+    """The framework whose presets its own may build on."""
+
+    def preset_names(self) -> list[str]:
+        """The built-in presets."""
+        names = (entry.name for entry in self.presets.iterdir())
+        return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+    def preset_settings(self, name: str) -> Settings:
+        """The settings of a preset, over those of the preset that it extends.
+
+        That is one of its own, as in ``extends = "tiny"``, or of the base, as in ``extends = "seqgan:tiny"``.
+
+        Raises:
+            ValueError: There is none of that name.
+        """
+        if name not in self.preset_names():
+            raise ValueError(f"--preset: no {name!r}; choose {', '.join(self.preset_names())}")
+        settings = read_toml(Path(str(self.presets / f"{name}.toml")))
+        framework, _, extended = settings.pop("extends", "").rpartition(":")
+        if not extended:
+            return settings
+        frameworks = {"": self} | ({} if self.base is None else {self.base.name: self.base})
+        if framework not in frameworks:
+            raise ValueError(
+                f"preset {name}: extends {framework}:{extended}, and {framework!r} is not its base"
+            )
+        return merge(frameworks[framework].preset_settings(extended), settings)
+
+    def load_config(self, *layers: Settings, source: str = "settings") -> ExperimentConfig:
+        """Validated settings from nested dictionaries, later ones over earlier ones.
+
+        Raises:
+            ValueError: A name that does not exist, or a value of another type or out of range.
+        """
+        config = from_settings(self.config, merge(*layers), self.tables, source)
+        validate(config)
+        return config
+
+    def load_preset(self, name: str, *layers: Settings) -> ExperimentConfig:
+        """A preset, changed by nested dictionaries."""
+        return self.load_config(self.preset_settings(name), *layers, source=f"preset {name}")
+
+    def default_run(self, preset: str) -> Path:
+        """Where a run of a preset goes unless told otherwise: runs/PRESET, or runs/NAME-PRESET on a base."""
+        return Path("runs") / (preset if self.base is None else f"{self.name}-{preset}")
 
 
-def preset_settings(name: str) -> Settings:
-    """The settings of a preset, over those of the preset that it extends.
-
-    Raises:
-        ValueError: There is none of that name.
-    """
-    if name not in preset_names():
-        raise ValueError(f"--preset: no {name!r}; choose {', '.join(preset_names())}")
-    settings = read_toml(Path(str(PRESETS / f"{name}.toml")))
-    base = settings.pop("extends", None)
-    return settings if base is None else merge(preset_settings(base), settings)
-
-
-def load_config(*layers: Settings, source: str = "settings") -> ExperimentConfig:
-    """Validated settings from nested dictionaries, later ones over earlier ones.
-
-    Raises:
-        ValueError: A name that does not exist, or a value of another type or out of range.
-    """
-    config = from_settings(ExperimentConfig, merge(*layers), TABLES, source)
-    validate(config)
-    return config
-
-
-def load_preset(name: str, *layers: Settings) -> ExperimentConfig:
-    """A preset, changed by nested dictionaries."""
-    return load_config(preset_settings(name), *layers, source=f"preset {name}")
+SEQGAN = Framework(name="seqgan", tables=TABLES, presets=resources.files(seqgan) / "presets")
 
 
 def find_device(name: str) -> torch.device:
@@ -152,34 +173,6 @@ def find_device(name: str) -> torch.device:
             f"--device: {name} is not there ({torch.cuda.device_count()} CUDA devices); choose cpu"
         )
     return device
-
-
-def prepare_corpus(config: ComponentConfig, cache: Path | None = None) -> PreparedCorpus:
-    """The corpus that the settings describe, read from ``cache`` where it was prepared before.
-
-    Raises:
-        ValueError: Its text or its settings cannot be used; names the file or flag.
-    """
-    build = find_component(config.kind, CORPORA, "corpus.kind").build
-    if cache is None or config.kind not in CORPORA:
-        return cast(PreparedCorpus, build(config))
-    folder = cache / f"{config.kind}-{_corpus_key(config)}"
-    if (folder / "corpus.json").exists():
-        return PreparedCorpus.load(folder)
-    corpus = cast(PreparedCorpus, build(config))
-    corpus.save(folder)
-    return corpus
-
-
-def _corpus_key(config: ComponentConfig) -> str:
-    """Changes with the settings, the content of the files that they name, and what reads them."""
-    settings = to_settings(config)
-    digest = hashlib.sha256(f"{to_toml(settings)}{seqgan.__version__}{sys.version}".encode())
-    for path in (value for value in settings.values() if isinstance(value, Path)):
-        files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
-        for file in (file for file in files if file.is_file()):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def refuse_other_settings(new: Settings, old: Settings, run: Path) -> None:

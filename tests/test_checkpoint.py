@@ -71,7 +71,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 def test_another_format_is_named(tmp_path):
     path = tmp_path / "old.pt"
     torch.save({"format": 0}, path)
-    with pytest.raises(ValueError, match="checkpoint of format 0; this version reads format 1"):
+    with pytest.raises(ValueError, match="checkpoint of format 0; this version reads format 2"):
         checkpoint.load(path)
     torch.save([1], path)
     with pytest.raises(ValueError, match="checkpoint of format None"):

@@ -20,7 +20,7 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from seqgan.cli import COMMANDS, main
 from seqgan.config import flag_name, flatten, read_toml, to_settings, to_toml
-from seqgan.settings import load_config, load_preset, preset_names
+from seqgan.settings import SEQGAN
 from tests.tiny_run import ROOT, flags
 
 TINY = ["--preset", "tiny", *flags()]
@@ -238,13 +238,13 @@ def test_config_round_trip(cli, tmp_path):
     assert cli("config", "--config", "mine.toml") == first  # over another preset, which it leaves nothing of
     again = cli("config", "--preset", "coco-transformer", "--config", "mine.toml")
     assert again == first
-    assert load_config(tomllib.loads(first)).corpus.max_vocabulary_size == 200
-    assert cli("config", "--list").split() == preset_names()
+    assert SEQGAN.load_config(tomllib.loads(first)).corpus.max_vocabulary_size == 200
+    assert cli("config", "--list").split() == SEQGAN.preset_names()
 
 
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("preset", SEQGAN.preset_names())
 def test_config_shows_what_a_preset_means(cli, preset):
-    assert load_config(tomllib.loads(cli("config", "--preset", preset))) == load_preset(preset)
+    assert SEQGAN.load_config(tomllib.loads(cli("config", "--preset", preset))) == SEQGAN.load_preset(preset)
 
 
 def test_no_value_survives_in_a_run(cli, tmp_path):
@@ -258,15 +258,15 @@ def test_no_value_survives_in_a_run(cli, tmp_path):
     settings = read_toml(tmp_path / "new" / "config.toml")
     assert settings["algorithm"]["advantage_clip"] == settings["corpus"]["max_vocabulary_size"] == "none"
     assert cli("config", "--run", "new") == to_toml(
-        {key: value for key, value in settings.items() if key != "format"}
+        {key: value for key, value in settings.items() if key not in ("format", "framework")}
     )
 
 
 def test_flags_over_the_file_over_the_preset(cli, tmp_path):
     (tmp_path / "mine.toml").write_text("[mle]\nepochs = 3\nbatch_size = 7\n")
-    preset = load_preset("tiny")
+    preset = SEQGAN.load_preset("tiny")
     output = cli("config", "--preset", "tiny", "--config", "mine.toml", "--mle.epochs", "4")
-    config = load_config(tomllib.loads(output))
+    config = SEQGAN.load_config(tomllib.loads(output))
     assert config.mle == dataclasses.replace(preset.mle, epochs=4, batch_size=7)
     assert dataclasses.replace(config, mle=preset.mle) == preset
 
@@ -288,7 +288,7 @@ def test_kinds_decide_which_flags_there_are(cli, tmp_path):
 
 def test_a_run_goes_on_with_its_own_settings(cli, run):
     settings = read_toml(run / "config.toml")
-    del settings["format"]
+    del settings["format"], settings["framework"]
     assert tomllib.loads(cli("config", "--run", run)) == settings
     assert (
         tomllib.loads(cli("config", "--run", run, "--tracking.log-interval", "9"))["tracking"]["log_interval"]
@@ -317,17 +317,17 @@ def test_help_of_every_command_explains_every_flag(cli, command):
 def flags_of(arguments):
     own = [field.name for field in dataclasses.fields(arguments) if field.name != "settings"]
     nested = len(own) < len(dataclasses.fields(arguments))
-    settings = flatten(to_settings(load_preset("docstrings"))) if nested else {}
+    settings = flatten(to_settings(SEQGAN.load_preset("docstrings"))) if nested else {}
     return [flag_name(name) for name in (*own, *settings)]
 
 
 def test_help_names_presets_and_kinds(cli):
     output = cli("train", "--help")
-    for name in (*preset_names(), "lstm, transformer", "package.module:name", "reinforce"):
+    for name in (*SEQGAN.preset_names(), "lstm, transformer", "package.module:name", "reinforce"):
         assert name in output
     assert "``" not in output and ":class:" not in output
     assert cli("--help") == cli("-h")
-    assert all(name in cli("--help") for name in (*COMMANDS, *preset_names()))
+    assert all(name in cli("--help") for name in (*COMMANDS, *SEQGAN.preset_names()))
 
 
 # As processes.

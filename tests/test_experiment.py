@@ -12,7 +12,8 @@ from seqgan.config import flatten, to_settings
 from seqgan.experiment import Experiment
 from seqgan.metrics import METRICS
 from seqgan.oracle_corpus import OracleCorpusConfig
-from seqgan.settings import load_config, load_preset, prepare_corpus, preset_names
+from seqgan.settings import CORPORA, SEQGAN
+from seqgan.text.cache import prepare_corpus
 from tests.shared_data import shared_data
 from tests.tiny_run import ROOT, tiny_config, tiny_experiment
 
@@ -31,7 +32,7 @@ def test_ten_lines_build_train_sample_and_score():
 def test_scores_are_log_likelihoods_per_token_with_eos_whatever_the_batch():
     experiment = tiny_experiment()
     sentence, other = "The girl makes soup.", "We were happy about the long letter."
-    ids = experiment.encode(sentence)
+    ids = experiment.language.encode(sentence)
     assert ids[-1] == experiment.vocabulary.eos_id
     expected = experiment.policy.log_probs(torch.tensor([ids])).mean().detach()
     together = experiment.score([sentence, other])
@@ -56,7 +57,7 @@ def test_the_same_seed_is_the_same_run_and_another_is_not():
     assert not torch.equal(first, weights(2))
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", SEQGAN.preset_names())
 def test_every_preset_resolves_and_its_models_take_a_step(name):
     """All presets whose corpus is at hand; the steps are few, the sizes are the preset's own."""
     small = {
@@ -67,7 +68,7 @@ def test_every_preset_resolves_and_its_models_take_a_step(name):
         "rollout": {"num_rollouts": 1},
         "evaluation": {"num_samples": 4, "num_samples_in_training": 4},
     }
-    config = load_preset(name)
+    config = SEQGAN.load_preset(name)
     match config.corpus.kind:
         case "coco":
             corpus = {"path": str(shared_data("coco"))}
@@ -77,7 +78,7 @@ def test_every_preset_resolves_and_its_models_take_a_step(name):
             corpus = {"path": str(ROOT / "data" / "tiny.txt")}
         case _:
             corpus = {}
-    experiment = Experiment(load_preset(name, small, {"corpus": corpus}), cache=None)
+    experiment = Experiment(SEQGAN.load_preset(name, small, {"corpus": corpus}), cache=None)
     loop = experiment.loop
     loop.phases[0].advance()
     loop.phases[1].advance()
@@ -100,14 +101,16 @@ def test_settings_that_may_be_none_are_none_by_default():
             elif type(None) in get_args(hints[setting.name]):
                 assert setting.default is None, setting.name
 
-    for name in preset_names():
-        check(load_preset(name))
+    for name in SEQGAN.preset_names():
+        check(SEQGAN.load_preset(name))
 
 
 def test_presets_differ_from_their_transformers_in_the_generator_alone():
-    for name in preset_names():
-        if f"{name}-transformer" in preset_names():
-            plain, other = (flatten(to_settings(load_preset(n))) for n in (name, f"{name}-transformer"))
+    for name in SEQGAN.preset_names():
+        if f"{name}-transformer" in SEQGAN.preset_names():
+            plain, other = (
+                flatten(to_settings(SEQGAN.load_preset(n))) for n in (name, f"{name}-transformer")
+            )
             different = {k for k in plain.keys() | other.keys() if plain.get(k) != other.get(k)}
             assert all(key.startswith(("generator.", "mle.")) for key in different), different
 
@@ -149,8 +152,8 @@ def test_other_settings_than_the_runs_are_refused(tmp_path):
 def test_a_run_of_another_version_is_refused(tmp_path):
     tiny_experiment(tmp_path / "run")
     path = tmp_path / "run" / "config.toml"
-    path.write_text(path.read_text().replace("format = 1", "format = 99"))
-    with pytest.raises(ValueError, match=r"config.toml: run of format 99; this version reads format 1"):
+    path.write_text(path.read_text().replace("format = 2", "format = 99"))
+    with pytest.raises(ValueError, match=r"config.toml: run of format 99; this version reads format 2"):
         Experiment.open(tmp_path / "run")
     with pytest.raises(ValueError, match="is no run folder"):
         Experiment.open(tmp_path)
@@ -167,20 +170,20 @@ def test_a_prepared_corpus_is_read_from_the_cache_until_its_text_changes(tmp_pat
     text.write_bytes((ROOT / "data" / "tiny.txt").read_bytes())
     config = tiny_config({"corpus": {"path": str(text)}}).corpus
     cache = tmp_path / "cache"
-    first = prepare_corpus(config, cache)
-    assert prepare_corpus(config, cache).digest == first.digest
+    first = prepare_corpus(config, CORPORA, cache)
+    assert prepare_corpus(config, CORPORA, cache).digest == first.digest
     assert len(list(cache.iterdir())) == 1
     text.write_bytes(b"A new sentence for the corpus.\n" + text.read_bytes())
-    assert prepare_corpus(config, cache).digest != first.digest
+    assert prepare_corpus(config, CORPORA, cache).digest != first.digest
     assert len(list(cache.iterdir())) == 2
 
 
 def test_the_oracle_corpus_is_drawn_anew_the_same_and_scored_by_its_oracle(tmp_path):
     small = {"kind": "oracle", "num_train": 200, "num_validation": 50, "num_test": 50, "vocabulary_size": 30}
-    config = load_config({"corpus": small, "evaluation": {"num_samples": 50}})
+    config = SEQGAN.load_config({"corpus": small, "evaluation": {"num_samples": 50}})
     experiment = Experiment(config, tmp_path / "run")
     assert isinstance(config.corpus, OracleCorpusConfig)
-    assert prepare_corpus(config.corpus).digest == experiment.corpus.digest
+    assert prepare_corpus(config.corpus, CORPORA).digest == experiment.corpus.digest
     floor = experiment.evaluate(experiment.oracle).score.values
     assert floor["kl_q_p"] == pytest.approx(0, abs=1e-5)
     assert floor["jeffreys"] == pytest.approx(0, abs=1e-5)

@@ -144,7 +144,7 @@ def test_a_finished_run_is_done_and_stays_as_it_is(uninterrupted):
     run, steps = uninterrupted
     before = final_state(run)
     experiment = tiny_experiment(run)
-    assert experiment.loop.done("adversarial")
+    assert experiment.loop.done()
     assert experiment.loop.step == steps
     experiment.train()
     experiment.loop.tracker.close()

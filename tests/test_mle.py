@@ -33,7 +33,7 @@ def make_phase(config, generator=None, nll=lambda g: 1.0, sequences=None, **opti
     )
     batches = Batches(sequences, batch_size=config.batch_size, pad_id=0, seed=0)
     trainer = MLETrainer(generator, batches, config, len(sequences.ids))
-    return MLEPhase(trainer, evaluate=lambda g: NoEvaluation(), validation_nll=nll, **options)
+    return MLEPhase(trainer, kept=generator, evaluate=lambda g: NoEvaluation(), validation_nll=nll, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from seqgan.cli import COMMANDS, parse
+from seqgan.settings import SEQGAN
 from tests.tiny_run import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,7 +36,7 @@ def test_commands_parse(words):
     name, *flags = words
     if flags == ["--help"]:
         flags = []
-    parse(COMMANDS[name].arguments, f"seqgan {name}", COMMANDS[name].summary, flags)
+    parse(name, flags, SEQGAN)
 
 
 def test_every_subcommand_is_shown():

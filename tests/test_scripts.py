@@ -23,7 +23,7 @@ case "$1 $2" in
         echo "PATH='$PWD/$3/bin':\$PATH" > "$3/bin/activate"
         ;;
     "-m pip") exit "${PIP_STATUS:-0}" ;;
-    "-m seqgan") exit "${STATUS:-0}" ;;
+    "-m seqgan" | "-m leakgan") exit "${STATUS:-0}" ;;
 esac
 """
 
@@ -87,9 +87,11 @@ def test_a_step_calls_its_command_with_every_flag_as_it_is(tree, step):
 def test_no_script_holds_a_hyper_parameter():
     for step in STEPS:
         (line,) = (
-            line for line in (ROOT / "scripts" / f"{step}.sh").read_text().splitlines() if "-m seqgan" in line
+            line
+            for line in (ROOT / "scripts" / f"{step}.sh").read_text().splitlines()
+            if "exec python" in line
         )
-        assert line == f'exec python -m seqgan {step} "$@"'
+        assert line == f'exec python -m "$package" {step} "$@"'
 
 
 def test_tensorboard_watches_all_runs_or_the_one_named(tree):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from seqgan.experiment import Experiment
-from seqgan.settings import ExperimentConfig, load_preset
+from seqgan.settings import SEQGAN, ExperimentConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
@@ -19,7 +19,7 @@ SETTINGS = {
 
 
 def tiny_config(*layers: dict) -> ExperimentConfig:
-    return load_preset("tiny", SETTINGS, *layers)
+    return SEQGAN.load_preset("tiny", SETTINGS, *layers)
 
 
 def tiny_experiment(run: Path | None = None, *layers: dict) -> Experiment:

@@ -15,8 +15,9 @@ from seqgan.evaluation.evaluator import EvaluationResult
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.signature import Signature
 from seqgan.evaluation.text_metrics import text_metrics
-from seqgan.experiment import Experiment
+from seqgan.frameworks import open_run
 from seqgan.metrics import ORDERS
+from seqgan.temperature import Temperature
 from seqgan.text.sources import read_lines
 from seqgan.text.tokenizers import build_tokenizer
 
@@ -31,8 +32,9 @@ class EvaluateArguments:
     """Run folder, whose generators are measured against its test text."""
     checkpoint: tuple[str, ...] = ()
     """With --run: any of mle-best, mle-last, adversarial-best, adversarial-last, oracle; by default all."""
-    temperature: Annotated[float, Range(minimum=0, open=True)] = 1.0
-    """With --run: softmax temperature at which it is sampled and scored; more than 0."""
+    temperature: Annotated[Temperature | None, Range(minimum=0, open=True)] = None
+    """With --run: softmax temperature at which it is sampled and scored, more than 0; by default that of the
+    run's settings. leakgan-official is that of the official LeakGAN code, 1/1.5."""
     top_k: Annotated[int | None, Range(minimum=1)] = None
     """With --run: sample among this many likeliest tokens only; at least 1."""
     top_p: Annotated[float | None, Range(minimum=0, open=True), Range(maximum=1)] = None
@@ -90,15 +92,16 @@ def refuse_flags(arguments: EvaluateArguments, names: Sequence[str], needed: str
 
 
 def evaluate_run(arguments: EvaluateArguments, run: Path) -> dict[str, dict[str, Any]]:
-    """Measure generators of a run; at temperature 1 and untruncated the results are kept in it."""
-    experiment = Experiment.open(run, device=arguments.device)
+    """Measure generators of a run; at its own temperature and untruncated the results are kept in it."""
+    experiment = open_run(run, device=arguments.device)
     assert experiment.run is not None
     names = dict.fromkeys(arguments.checkpoint) or experiment.run.find_generators()
     if not names:
         raise ValueError(f"--run: {run} has no generator yet; pretrain first")
     generators = {name: experiment.load_generator(name) for name in names}
     options = {name: getattr(arguments, name) for name in ("temperature", "top_k", "top_p")}
-    is_plain = options == {"temperature": 1, "top_k": None, "top_p": None}
+    own_temperature = arguments.temperature in (None, experiment.config.evaluation.temperature)
+    is_plain = own_temperature and arguments.top_k is None and arguments.top_p is None
     results: dict[str, dict[str, Any]] = {}
     bar = tqdm(generators.items(), desc="evaluate", disable=arguments.quiet or None, leave=False)
     for name, generator in bar:

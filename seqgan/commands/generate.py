@@ -11,8 +11,10 @@ from tqdm import tqdm
 from seqgan.config import Range, validate
 from seqgan.experiment import Experiment
 from seqgan.files import write_atomically
+from seqgan.frameworks import open_run
 from seqgan.models.generator import Generator
 from seqgan.seeding import derive_seed
+from seqgan.temperature import Temperature
 
 CHUNK = 5_000  # sentences in memory at once
 
@@ -27,8 +29,9 @@ class GenerateArguments:
     """mle-best, mle-last, adversarial-best or adversarial-last; by default the furthest there is."""
     num_sentences: Annotated[int, Range(minimum=0)] = 10
     """How many sentences to sample."""
-    temperature: Annotated[float, Range(minimum=0)] = 1.0
-    """Softmax temperature; below 1 safer, above 1 more varied, 0 always takes the likeliest token."""
+    temperature: Annotated[Temperature, Range(minimum=0)] = 1.0
+    """Softmax temperature; below 1 safer, above 1 more varied, 0 always takes the likeliest token.
+    leakgan-official is that of the official LeakGAN code, 1/1.5."""
     top_k: Annotated[int | None, Range(minimum=1)] = None
     """Sample among this many likeliest tokens only; at least 1."""
     top_p: Annotated[float | None, Range(minimum=0, open=True), Range(maximum=1)] = None
@@ -52,7 +55,7 @@ class GenerateArguments:
 def generate(arguments: GenerateArguments) -> None:
     """Write sentences to a file or to standard output."""
     validate(arguments)
-    experiment = Experiment.open(arguments.run, device=arguments.device)
+    experiment = open_run(arguments.run, device=arguments.device)
     check_prefix(experiment, arguments.prefix)
     generator = experiment.load_generator(arguments.checkpoint)
     lines = _lines(experiment, generator, arguments)
@@ -76,7 +79,7 @@ def check_prefix(experiment: Experiment, prefix: str) -> None:
     Raises:
         ValueError: It holds an unknown word, or is longer than sentences may be.
     """
-    tokens, vocabulary = experiment.tokenizer.tokenize(prefix), experiment.vocabulary
+    tokens, vocabulary = experiment.language.tokenizer.tokenize(prefix), experiment.vocabulary
     unknown = [token for token in tokens if token not in vocabulary.ids]
     if unknown:
         known = f"any of its {len(vocabulary.ids)} tokens" if vocabulary.num_specials else "integers"
@@ -103,4 +106,4 @@ def _lines(experiment: Experiment, generator: Generator, arguments: GenerateArgu
             top_p=arguments.top_p,
         )
         for tokens in sentences:
-            yield " ".join(tokens) if arguments.tokens else experiment.tokenizer.detokenize(tokens)
+            yield " ".join(tokens) if arguments.tokens else experiment.language.tokenizer.detokenize(tokens)

@@ -10,7 +10,7 @@ from seqgan.commands.report import print_sentences, read_result, save_result, si
 from seqgan.config import WITHOUT_PREFIX, to_settings, to_toml
 from seqgan.experiment import Experiment
 from seqgan.run_folder import RunFolder
-from seqgan.settings import ExperimentConfig, preset_names
+from seqgan.settings import ExperimentConfig, Framework
 
 COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial", "oracle": "oracle"}
 NUM_SENTENCES = 10
@@ -21,9 +21,9 @@ class ExperimentArguments:
     """Where an experiment lives and where its settings come from: preset, then file, then flags."""
 
     run: Path | None = None
-    """Run folder; made if it is not there, gone on with if it is. By default runs/PRESET."""
+    """Run folder; made if it is not there, gone on with if it is; by default it is named by the preset."""
     preset: str = "docstrings"
-    """Named settings to start from; `seqgan config --list` shows them."""
+    """Named settings to start from; `config --list` shows them."""
     config: Path | None = None
     """TOML file of settings over those of the preset."""
     data: Path = Path("data")
@@ -41,45 +41,45 @@ class ConfigArguments(ExperimentArguments):
     """Print the names of the presets instead."""
 
 
-def _run_folder(arguments: ExperimentArguments) -> RunFolder:
-    return RunFolder(arguments.run or Path("runs") / arguments.preset)
+def _run_folder(arguments: ExperimentArguments, framework: Framework) -> RunFolder:
+    return RunFolder(arguments.run or framework.default_run(arguments.preset))
 
 
-def _experiment(arguments: ExperimentArguments, run: RunFolder) -> Experiment:
+def _build(arguments: ExperimentArguments, cls: type[Experiment], run: RunFolder) -> Experiment:
     cache = arguments.data / "prepared"
-    return Experiment(arguments.settings, run.path, cache=cache, quiet=arguments.quiet)
+    return cls(arguments.settings, run.path, cache=cache, quiet=arguments.quiet)
 
 
-def prepare(arguments: ExperimentArguments) -> None:
+def prepare(arguments: ExperimentArguments, cls: type[Experiment]) -> None:
     """Prepare the corpus, start the run folder, and report what is in the corpus."""
-    run = _run_folder(arguments)
+    run = _run_folder(arguments, cls.framework)
     with run.lock():
-        experiment = _experiment(arguments, run)
+        experiment = _build(arguments, cls, run)
     if arguments.quiet:
         return
     print(experiment.corpus.summary())
     for part in ("train", "validation", "test"):
-        first = experiment.decode(experiment.corpus.sequences(part)[0].tolist())
+        first = experiment.language.decode(experiment.corpus.sequences(part)[0].tolist())
         print(f"{part} begins with: {first}")
-    print(f"{run.path}: is prepared; go on with: seqgan train --run {run.path}")
+    print(f"{run.path}: is prepared; go on with: {cls.framework.name} train --run {run.path}")
 
 
-def pretrain(arguments: ExperimentArguments) -> None:
-    """Maximum likelihood, then the discriminator."""
-    run = _run_folder(arguments)
+def pretrain(arguments: ExperimentArguments, cls: type[Experiment]) -> None:
+    """All phases but the last: the generator, and the discriminator against it."""
+    run = _run_folder(arguments, cls.framework)
     with run.lock():
-        experiment = _experiment(arguments, run)
+        experiment = _build(arguments, cls, run)
         experiment.pretrain()
     if not arguments.quiet:
-        print(f"{run.path}: pre-training is done; go on with: seqgan train --run {run.path}")
+        print(f"{run.path}: pre-training is done; go on with: {cls.framework.name} train --run {run.path}")
 
 
-def train(arguments: ExperimentArguments) -> None:
+def train(arguments: ExperimentArguments, cls: type[Experiment]) -> None:
     """All phases, then the same evaluation of the generator before and after the adversarial one."""
-    run = _run_folder(arguments)
+    run = _run_folder(arguments, cls.framework)
     with run.lock():
-        experiment = _experiment(arguments, run)
-        done = experiment.loop.done("adversarial")
+        experiment = _build(arguments, cls, run)
+        done = experiment.loop.done()
         experiment.train()
         results = compare(experiment, quiet=arguments.quiet)
     if arguments.quiet:
@@ -107,9 +107,9 @@ def compare(experiment: Experiment, *, quiet: bool = False) -> dict[str, dict[st
     return results
 
 
-def show_config(arguments: ConfigArguments) -> None:
+def show_config(arguments: ConfigArguments, cls: type[Experiment]) -> None:
     """Print the resolved settings, or the names of the presets."""
     if arguments.list:
-        print("\n".join(preset_names()))
+        print("\n".join(cls.framework.preset_names()))
     else:
         print(to_toml(to_settings(arguments.settings)), end="")

@@ -18,6 +18,7 @@ from seqgan.metrics import ORDERS
 from seqgan.models.generator import Generator
 from seqgan.sampling import sample
 from seqgan.seeding import make_rng
+from seqgan.temperature import Temperature, describe_temperature, temperature_value
 from seqgan.text.sequences import Sequences
 
 Criterion = Literal["nll", "jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "bleu_4", "bleu_5"]
@@ -33,6 +34,8 @@ class EvaluationConfig:
     """Sentences sampled for each evaluation during training."""
     batch_size: Annotated[int, Range(minimum=1)] = 512
     """Sequences sampled and scored at once."""
+    temperature: Annotated[float, Range(minimum=0, open=True)] = 1.0
+    """Softmax temperature at which generators are sampled and scored, in training too; more than 0."""
     criterion: Criterion = "nll"
     """The metric, on validation text, by which the best adversarial generator is kept."""
 
@@ -99,31 +102,33 @@ class Evaluator:
         self,
         generator: Generator,
         *,
-        temperature: float = 1.0,
+        temperature: Temperature | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
     ) -> EvaluationResult:
-        """Sample, and measure quality, diversity and likelihood."""
+        """Sample, and measure quality, diversity and likelihood; by default at the settings' temperature."""
+        named = self.config.temperature if temperature is None else temperature
+        value = temperature_value(named)
         samples = sample(
             generator,
             self.num_samples,
             self.tokens.shape[1],
             eos_id=self.eos_id,
             rng=make_rng(generator.device, self.seed, "evaluation", self.split),
-            temperature=temperature,
+            temperature=value,
             top_k=top_k,
             top_p=top_p,
         )
         hypotheses = self._words(self._mark_unknown(samples.tokens), samples.mask)
         values = text_metrics(hypotheses, self.references, ORDERS)
-        estimates = self._likelihoods(generator, samples.tokens, samples.mask, temperature)
+        estimates = self._likelihoods(generator, samples.tokens, samples.mask, value)
         signature = Signature(
             hypotheses=self.num_samples,
             references=len(self.tokens),
             tokenizer=self.signature.tokenizer,
             case=self.signature.case,
             smoothing="method1",
-            temperature=temperature,
+            temperature=describe_temperature(named),
             top_k=top_k,
             top_p=top_p,
         )

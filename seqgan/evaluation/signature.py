@@ -28,8 +28,8 @@ class Signature:
     """``kept`` or ``lower``."""
     smoothing: str | None = None
     """What takes the place of a zero n-gram precision."""
-    temperature: float | None = None
-    """Softmax temperature at which the generator was sampled and scored."""
+    temperature: float | str | None = None
+    """Softmax temperature at which the generator was sampled and scored, with its name where it has one."""
     top_k: int | None = None
     """Likeliest tokens that it was sampled among."""
     top_p: float | None = None

@@ -50,6 +50,7 @@ class AdversarialPhase:
     """Rounds of policy, MLE and discriminator steps; ``step`` alone says where it stands."""
 
     name = "adversarial"
+    trains_generator = True
 
     def __init__(
         self,

@@ -170,6 +170,7 @@ class DiscriminatorPhase:
     """Pre-training against the MLE model, stopped and selected by the held-out AUC."""
 
     name = "discriminator"
+    trains_generator = False
 
     def __init__(self, trainer: DiscriminatorTrainer) -> None:
         self.trainer = trainer

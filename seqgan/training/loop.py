@@ -91,9 +91,9 @@ class TrainingLoop:
         """Steps of all phases so far."""
         return sum(phase.step for phase in self.phases)
 
-    def done(self, last_phase: str) -> bool:
-        """Whether the phase of that name, and so all before it, is finished."""
-        return self.phase_index > [phase.name for phase in self.phases].index(last_phase)
+    def done(self, num_phases: int | None = None) -> bool:
+        """Whether so many phases, by default all, are finished."""
+        return self.phase_index >= (len(self.phases) if num_phases is None else num_phases)
 
     def resume(self) -> bool:
         """Go back to the last checkpoint; False where there is none yet."""
@@ -116,15 +116,15 @@ class TrainingLoop:
         self.tracker.start(self.step, offset)
         return found
 
-    def run(self, last_phase: str) -> None:
-        """Run all phases up to and including the one of that name.
+    def run(self, num_phases: int | None = None) -> None:
+        """Run so many phases, by default all; those that are finished count.
 
         Raises:
             Interrupted: SIGINT or SIGTERM came; saved first.
             TrainingDiverged: A loss or gradient is not finite; the last checkpoint is kept.
         """
         with catch_signals() as signals:
-            while not self.done(last_phase):
+            while not self.done(num_phases):
                 self._run_phase(self.phases[self.phase_index], signals)
         self.tracker.flush()
 
@@ -149,7 +149,7 @@ class TrainingLoop:
                 if time.monotonic() - self._saved_at >= self.config.checkpoint_interval:
                     self.save()
         self._check_finite()
-        self.on_save(phase.name)
+        self._save_generator(phase)
         phase.finish()
         self.phase_index += 1
         self.started = False
@@ -209,7 +209,11 @@ class TrainingLoop:
         }
         checkpoint.save(self.checkpoint_path, payload)
         if self.started:
-            self.on_save(self.phases[self.phase_index].name)
+            self._save_generator(self.phases[self.phase_index])
+
+    def _save_generator(self, phase: Phase) -> None:
+        if phase.trains_generator:
+            self.on_save(phase.name)
 
 
 def _load_state(component: Stateful, state: Any, device: torch.device) -> None:

@@ -134,26 +134,32 @@ class MLETrainer:
 
 
 class MLEPhase:
-    """Pre-training with validation, early stopping and the best generator kept."""
+    """Pre-training with validation, early stopping and the best generator kept.
+
+    ``kept`` is the module whose best weights are handed on: the generator, and whatever else it depends on.
+    """
 
     name = "mle"
+    trains_generator = True
 
     def __init__(
         self,
         trainer: MLETrainer,
         *,
+        kept: nn.Module,
         evaluate: Evaluate,
         validation_nll: Callable[[Generator], float],
         on_best: Callable[[str], None] = lambda phase: None,
     ) -> None:
         self.trainer = trainer
+        self.kept = kept
         self.evaluate = evaluate
         self.validation_nll = validation_nll
         self.on_best = on_best
         self.step = 0
         self.best_nll = math.inf
         self.failures = 0
-        self.best = copy.deepcopy(dict(trainer.generator.state_dict()))
+        self.best = copy.deepcopy(dict(kept.state_dict()))
 
     @property
     def num_steps(self) -> int:
@@ -191,7 +197,7 @@ class MLEPhase:
     def _keep_if_best(self, nll: float) -> None:
         if nll < self.best_nll:
             self.best_nll, self.failures = nll, 0
-            self.best = copy.deepcopy(dict(self.trainer.generator.state_dict()))
+            self.best = copy.deepcopy(dict(self.kept.state_dict()))
             self.on_best(self.name)
         else:
             self.failures += 1
@@ -199,7 +205,7 @@ class MLEPhase:
     def finish(self) -> None:
         """The best generator goes on, or the last."""
         if self.trainer.config.keep_best:
-            self.trainer.generator.load_state_dict(self.best)
+            self.kept.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:
         """Position, the best so far and its weights."""

@@ -55,7 +55,12 @@ class Phase(Stateful, Protocol):
     """A part of training, from its first step to its last."""
 
     name: str
-    step: int
+    trains_generator: bool
+    """Whether what it has done so far is worth saving as a generator."""
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
 
     @property
     def num_steps(self) -> int:

@@ -1,9 +1,12 @@
 """LeakGAN as an experiment: its kinds and presets, and what it builds in another way than SeqGAN."""
 
+import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import nn
 
 import leakgan
@@ -12,13 +15,17 @@ from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANConfig, LeakGANGenerator, LeakGANTransformerConfig
 from leakgan.training import HierarchicalMLETrainer, InterleavedPhase, InterleavingConfig
 from seqgan.config import Component, ComponentConfig
+from seqgan.evaluation.evaluator import EvaluationResult
 from seqgan.experiment import Experiment
 from seqgan.models.cnn import CNNDiscriminator
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.rewards.rollout import RolloutConfig
+from seqgan.sampling import inference
+from seqgan.seeding import make_rng
 from seqgan.settings import DISCRIMINATORS, SEQGAN, TABLES, ExperimentConfig, Framework
-from seqgan.training.phase import Phase
+from seqgan.tracking import Projection
+from seqgan.training.phase import Evaluate, Evaluation, Phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +92,30 @@ class LeakGANExperiment(Experiment):
             InterleavedPhase(self.config.interleaving, self.build_mle_phase(), self.discriminator_trainer),
             self.build_adversarial_phase(),
         ]
+
+    @cached_property
+    def _evaluate(self) -> Evaluate:
+        evaluate = super()._evaluate
+
+        def with_goals(generator: Generator) -> Evaluation:
+            result = cast(EvaluationResult, evaluate(generator))
+            return dataclasses.replace(result, projections={"goals": self.project_goals(generator)})
+
+        return with_goals
+
+    def project_goals(self, generator: Generator, num_sentences: int = 30) -> Projection:
+        """The goals of a few samples, on the 16 directions in which they differ most."""
+        assert isinstance(generator, LeakGANGenerator)
+        rng = make_rng(self.device, self.config.seed, "goals")
+        samples = self.language.sample_ids(generator, num_sentences, rng=rng)
+        with inference(generator):
+            goals = generator.plan(samples.tokens).goals[samples.mask]
+        centred = goals - goals.mean(0)
+        directions = torch.linalg.svd(centred, full_matrices=False).Vh[:16]
+        sentence, step = (column.tolist() for column in samples.mask.nonzero(as_tuple=True))
+        tokens = self.vocabulary.decode(samples.tokens[samples.mask].tolist())
+        columns = {"next token": tokens, "sentence": [*map(str, sentence)], "step": [*map(str, step)]}
+        return Projection((centred @ directions.T).cpu(), columns)
 
 
 EXPERIMENT = LeakGANExperiment

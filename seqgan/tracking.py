@@ -5,16 +5,18 @@ Metrics stay tensors on the device until a row is written, then all of them cros
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from seqgan.config import Range
+from seqgan.files import write_atomically
 
 Metrics = Mapping[str, Tensor | float]
 
@@ -31,6 +33,15 @@ class TrackingConfig:
     """Sentences shown in TensorBoard at each evaluation."""
     progress: bool = True
     """Show progress bars when standard error is a terminal."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Vectors to look at in TensorBoard's projector, and what is known of each."""
+
+    vectors: Float[Tensor, "N D"]
+    columns: Mapping[str, Sequence[str]]
+    """Name of a column to its N entries, by any of which the points can be coloured."""
 
 
 def to_numbers(metrics: Metrics) -> dict[str, float]:
@@ -90,6 +101,22 @@ class Tracker:
         if self._writer is not None:
             self._writer.add_histogram(name, values.detach().float().cpu(), step)
 
+    def project(self, projections: Mapping[str, Projection]) -> None:
+        """Show vectors in TensorBoard's projector, in the place of those of the same names before."""
+        if self.folder is None or not projections:
+            return
+        folder = self.folder / "tensorboard"
+        config = []
+        for name, projection in projections.items():
+            _write_table(folder / f"{name}.tsv", projection.vectors.tolist())
+            rows = zip(*projection.columns.values(), strict=True)
+            _write_table(folder / f"{name}-labels.tsv", [projection.columns, *rows])
+            config.append(
+                f'embeddings {{ tensor_name: "{name}" tensor_path: "{name}.tsv" '
+                f'metadata_path: "{name}-labels.tsv" }}\n'
+            )
+        write_atomically(folder / "projector_config.pbtxt", lambda file: file.write("".join(config).encode()))
+
     def flush(self) -> None:
         """Everything to disk."""
         if self._writer is not None:
@@ -100,6 +127,11 @@ class Tracker:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _write_table(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    text = "".join("\t".join(map(str, row)) + "\n" for row in rows)
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """One evaluation for every generator: fresh samples against a split of the corpus, both sides, signed."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -20,6 +20,7 @@ from seqgan.sampling import sample
 from seqgan.seeding import make_rng
 from seqgan.temperature import Temperature, describe_temperature, temperature_value
 from seqgan.text.sequences import Sequences
+from seqgan.tracking import Projection
 
 Criterion = Literal["nll", "jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "bleu_4", "bleu_5"]
 
@@ -48,6 +49,7 @@ class EvaluationResult:
     metrics: dict[str, float]
     sentences: Sequence[str]
     loss: float
+    projections: Mapping[str, Projection] = field(default_factory=dict)
 
 
 class Evaluator:

@@ -123,7 +123,7 @@ class AdversarialPhase:
             self.best_loss = evaluation.loss
             self.on_best(self.name)
         metrics = {**result.metrics, **evaluation.metrics}
-        return StepResult(metrics, always=True, sentences=evaluation.sentences, values=result.values)
+        return StepResult(metrics, always=True, evaluation=evaluation, values=result.values)
 
     def finish(self) -> None:
         """The last policy stays; the best lies beside it."""

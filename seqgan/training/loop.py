@@ -165,8 +165,10 @@ class TrainingLoop:
         self._warn(self.alarms.check(row), step, phase.name, bar)
         for name, values in result.values.items():
             self.tracker.log_values(step, name, values)
-        if result.sentences:
-            self.tracker.log_text(step, "samples", result.sentences[: self.config.num_sentences])
+        if result.evaluation is not None:
+            sentences = result.evaluation.sentences[: self.config.num_sentences]
+            self.tracker.log_text(step, "samples", sentences)
+            self.tracker.project(result.evaluation.projections)
         bar.set_postfix(_headline(row))
 
     def _warn(self, alarms: dict[str, bool], step: int, phase: str, bar: "tqdm[Any]") -> None:

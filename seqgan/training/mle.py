@@ -192,7 +192,7 @@ class MLEPhase:
         if not self.done:
             return StepResult(metrics, always=True)
         evaluation = self.evaluate(self.trainer.generator)
-        return StepResult({**metrics, **evaluation.metrics}, always=True, sentences=evaluation.sentences)
+        return StepResult({**metrics, **evaluation.metrics}, always=True, evaluation=evaluation)
 
     def _keep_if_best(self, nll: float) -> None:
         if nll < self.best_nll:

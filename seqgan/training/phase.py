@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from seqgan.models.generator import Generator
+from seqgan.tracking import Projection
 
 Evaluate = Callable[[Generator], "Evaluation"]
 KeepBest = Callable[[str], None]
@@ -14,7 +15,7 @@ KeepBest = Callable[[str], None]
 
 @runtime_checkable
 class Evaluation(Protocol):
-    """What an evaluation during training gives: metrics, the one that decides, and sentences."""
+    """What an evaluation during training gives: metrics, the one that decides, and what to look at."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -23,6 +24,10 @@ class Evaluation(Protocol):
     @property
     def sentences(self) -> Sequence[str]:
         """Some samples."""
+
+    @property
+    def projections(self) -> Mapping[str, Projection]:
+        """Vectors worth looking at, by name."""
 
     @property
     def loss(self) -> float:
@@ -35,7 +40,7 @@ class StepResult:
 
     metrics: Mapping[str, Tensor | float]
     always: bool = False
-    sentences: Sequence[str] = ()
+    evaluation: "Evaluation | None" = None
     values: Mapping[str, Tensor] = field(default_factory=dict)
 
 

@@ -113,8 +113,8 @@ class LeakGANExperiment(Experiment):
         centred = goals - goals.mean(0)
         directions = torch.linalg.svd(centred, full_matrices=False).Vh[:16]
         sentence, step = (column.tolist() for column in samples.mask.nonzero(as_tuple=True))
-        tokens = self.vocabulary.decode(samples.tokens[samples.mask].tolist())
-        columns = {"next token": tokens, "sentence": [*map(str, sentence)], "step": [*map(str, step)]}
+        tokens = [self.vocabulary.tokens[token] for token in samples.tokens[samples.mask].tolist()]
+        columns = {"next token": tokens, "sentence": sentence, "step": step}
         return Projection((centred @ directions.T).cpu(), columns)
 
 

@@ -40,7 +40,7 @@ class Projection:
     """Vectors to look at in TensorBoard's projector, and what is known of each."""
 
     vectors: Float[Tensor, "N D"]
-    columns: Mapping[str, Sequence[str]]
+    columns: Mapping[str, Sequence[object]]
     """Name of a column to its N entries, by any of which the points can be coloured."""
 
 

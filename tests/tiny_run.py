@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from seqgan.experiment import Experiment
-from seqgan.settings import SEQGAN, ExperimentConfig
+from seqgan.settings import SEQGAN, ExperimentConfig, Framework
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
@@ -18,12 +18,14 @@ SETTINGS = {
 }
 
 
-def tiny_config(*layers: dict) -> ExperimentConfig:
-    return SEQGAN.load_preset("tiny", SETTINGS, *layers)
+def tiny_config(*layers: dict, framework: Framework = SEQGAN) -> ExperimentConfig:
+    return framework.load_preset("tiny", SETTINGS, *layers)
 
 
-def tiny_experiment(run: Path | None = None, *layers: dict) -> Experiment:
-    return Experiment(tiny_config(*layers), run)
+def tiny_experiment(
+    run: Path | None = None, *layers: dict, experiment: type[Experiment] = Experiment
+) -> Experiment:
+    return experiment(tiny_config(*layers, framework=experiment.framework), run)
 
 
 def flags(settings: dict = SETTINGS, path: str = "") -> list[str]:

@@ -1,0 +1,19 @@
+"""What LeakGAN logs besides the metrics of :mod:`seqgan.metrics`.
+
+``reward/intrinsic_NN`` stands for as many as there are steps. While LeakGAN trains, ``reward/mean`` and
+``reward/step_NN`` are what the worker is rewarded with, the mixture of both rewards.
+"""
+
+from seqgan import metrics
+
+METRICS = {
+    **metrics.METRICS,
+    "manager/loss": "mean of −Q · cosine between a goal and the transition that followed (lower)",
+    "manager/gradient_norm": "norm of the manager's gradient before clipping",
+    "manager/goal_cosine": "mean cosine between a goal and the transition over its horizon (higher)",
+    "manager/goal_norm": "mean length of the goals before they are made 1",
+    "manager/goal_spread": "1 − mean cosine between goals of different sequences; 0: the manager collapsed",
+    "reward/discriminator": "mean reward of whole sequences by the discriminator",
+    "reward/intrinsic": "mean intrinsic reward of a token",
+    "reward/intrinsic_NN": "mean intrinsic reward at step NN, over the sequences that reach it",
+}

@@ -201,7 +201,7 @@ class Parts:
     @cached_property
     def reward(self) -> Reward:
         """The reward of finished sequences."""
-        return cast(Reward, self.build_component("reward", self.discriminator.score))
+        return cast(Reward, self.build_component("reward", self.discriminator.score, rng=self.rng))
 
     def action_values(self, policy: Generator, trajectories: Trajectories) -> Tensor:
         """Monte-Carlo action values (B, T) of sampled sequences, completed by ``policy``."""

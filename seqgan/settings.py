@@ -34,6 +34,14 @@ from seqgan.models.lstm import LSTMConfig, LSTMGenerator
 from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorConfig
 from seqgan.models.transformer import TransformerConfig, TransformerGenerator
 from seqgan.oracle_corpus import OracleCorpusConfig, draw_oracle_corpus
+from seqgan.rewards.controls import (
+    ConstantReward,
+    ConstantRewardConfig,
+    RandomReward,
+    RandomRewardConfig,
+    ShuffledReward,
+    ShuffledRewardConfig,
+)
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
 from seqgan.rewards.rollout import RolloutConfig
 from seqgan.text import corpora
@@ -55,7 +63,12 @@ DISCRIMINATORS = {
     "pairs": Component(PairsDiscriminatorConfig, PairsDiscriminator),
     "cnn+pairs": Component(CNNAndPairsDiscriminatorConfig, CNNAndPairsDiscriminator),
 }
-REWARDS = {"discriminator": Component(DiscriminatorRewardConfig, DiscriminatorReward)}
+REWARDS = {
+    "discriminator": Component(DiscriminatorRewardConfig, DiscriminatorReward),
+    "constant": Component(ConstantRewardConfig, ConstantReward),
+    "random": Component(RandomRewardConfig, RandomReward),
+    "shuffled": Component(ShuffledRewardConfig, ShuffledReward),
+}
 ALGORITHMS = {"reinforce": Component(ReinforceConfig, Reinforce)}
 TABLES: Mapping[str, Mapping[str, Component]] = {
     "corpus": CORPORA,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -39,7 +40,7 @@ class DiscriminatorRewardConfig(ComponentConfig):
     """Settings of the discriminator's reward."""
 
     kind: str = "discriminator"
-    """Which reward: discriminator, or an import path package.module:name."""
+    """Which reward: discriminator, constant, random, shuffled, or an import path package.module:name."""
     transform: Literal["probability", "logit"] = "probability"
     """What is made of the discriminator's logit: the probability of being real (0 to 1), or itself."""
 
@@ -49,10 +50,12 @@ class DiscriminatorReward:
 
     ``scorer`` gives the logit of being real. ``probability`` is sigmoid(logit), the reward of
     Yu et al. 2017; ``logit`` is, for an optimal discriminator, log p(Y)/q(Y), so that its policy
-    gradient is that of -KL(q||p).
+    gradient is that of -KL(q||p). Nothing here is random: ``rng`` takes no part.
     """
 
-    def __init__(self, config: DiscriminatorRewardConfig, scorer: Scorer) -> None:
+    def __init__(
+        self, config: DiscriminatorRewardConfig, scorer: Scorer, *, rng: torch.Generator | None = None
+    ) -> None:
         self.config = config
         self.scorer = scorer
 

@@ -120,7 +120,7 @@ def default_arguments(argv: Sequence[str], framework: Framework) -> ExperimentAr
         parser.add_argument(f"--{name}", dest=name)
     known = vars(parser.parse_known_args(list(argv))[0])
     kinds: Settings = {s: {"kind": known[f"{s}.kind"]} for s in sections if f"{s}.kind" in known}
-    preset = known.get("preset", ExperimentArguments.preset)
+    preset = known.get("preset", framework.default_preset)
     run = Path(known.get("run", framework.default_run(preset)))
     file = Path(known["config"]) if "config" in known else None
     if RunFolder(run).exists() and "preset" not in known and file is None:

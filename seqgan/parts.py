@@ -45,7 +45,7 @@ class Models(NamedTuple):
     generator: Generator
     discriminator: Discriminator
     kept: nn.Module
-    """The generator, and whatever else it cannot speak without."""
+    """The generator, and whatever else its probabilities depend on."""
 
 
 class Parts:
@@ -83,7 +83,7 @@ class Parts:
 
     @classmethod
     def open(cls: type[PartsT], run: Path, *, device: str | None = None) -> PartsT:
-        """That of an existing run folder, with the settings it was made with.
+        """What an existing run folder holds, with the settings it was made with.
 
         Raises:
             ValueError: The folder is no run, or of another framework or version, or damaged.
@@ -125,7 +125,7 @@ class Parts:
             checkpoint.save(self.run.generator("oracle"), {"generator": oracle.state_dict()})
         self.run.write_settings(self.framework.name, to_settings(self.config))
 
-    def build_component(self, section: str, *arguments: Any, **options: Any) -> Any:
+    def build_component(self, section: str, /, *arguments: Any, **options: Any) -> Any:
         """The component of the kind that the settings of a section name."""
         config = getattr(self.config, section)
         build = find_component(config.kind, self.framework.tables[section], f"{section}.kind").build
@@ -144,7 +144,7 @@ class Parts:
         discriminator = self.build_component("discriminator", vocabulary_size=size, rng=rng)
         return cast(Discriminator, discriminator.to(self.device))
 
-    def build_generator(self, discriminator: Discriminator, **options: Any) -> Generator:
+    def build_generator(self, discriminator: Discriminator, /, **options: Any) -> Generator:
         """A generator with fresh weights; ``options`` are what a subclass hands to its kinds besides."""
         generator = self.build_component(
             "generator",

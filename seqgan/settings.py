@@ -118,6 +118,8 @@ class Framework:
     """The settings, with this framework's defaults."""
     base: "Framework | None" = None
     """The framework whose presets its own may build on."""
+    default_preset: str = "docstrings"
+    """What is run where none is named."""
 
     def preset_names(self) -> list[str]:
         """The built-in presets."""

@@ -5,15 +5,14 @@ A named temperature is for comparison with that publication only, and signatures
 
 from typing import Literal
 
-TemperatureName = Literal["leakgan-official"]
-Temperature = float | TemperatureName
+Temperature = float | Literal["leakgan-official"]
 
-TEMPERATURES: dict[TemperatureName, float] = {
+TEMPERATURES = {
     "leakgan-official": 1 / 1.5,  # the official code of Guo et al. 2018 samples from logits times 1.5
 }
 
 
-def temperature_value(temperature: Temperature) -> float:
+def temperature_value(temperature: float | str) -> float:
     """The number.
 
     Raises:
@@ -28,7 +27,7 @@ def temperature_value(temperature: Temperature) -> float:
     return TEMPERATURES[temperature]
 
 
-def describe_temperature(temperature: Temperature) -> str:
+def describe_temperature(temperature: float | str) -> str:
     """The number, and the name of one that has a name: ``0.6667(leakgan-official)``."""
     if isinstance(temperature, str):
         return f"{temperature_value(temperature):.4f}({temperature})"

@@ -26,14 +26,15 @@ class NoEvaluation:
     loss = 0.0
 
 
-def make_phase(config, generator=None, nll=lambda g: 1.0, sequences=None, **options):
+def make_phase(config, generator=None, nll=lambda g: 1.0, sequences=None, kept=None, **options):
     generator = generator or tiny_generator("lstm", 5, forbidden=(0,))
     sequences = sequences or Sequences.from_lists(
         [[3, 4, EOS], [4, EOS], [3, 3, 4, EOS], [1, EOS], [4, 1, EOS]]
     )
     batches = Batches(sequences, batch_size=config.batch_size, pad_id=0, seed=0)
     trainer = MLETrainer(generator, batches, config, len(sequences.ids))
-    return MLEPhase(trainer, kept=generator, evaluate=lambda g: NoEvaluation(), validation_nll=nll, **options)
+    options = {"evaluate": lambda g: NoEvaluation(), "validation_nll": nll, **options}
+    return MLEPhase(trainer, kept=kept or generator, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -137,6 +138,25 @@ def test_early_stopping_keeps_the_best_and_hands_it_on():
     phase.finish()
     assert torch.equal(phase.trainer.generator.output_bias, weights[1])
     assert not torch.equal(weights[4], weights[1])
+
+
+def test_what_the_generator_depends_on_is_handed_on_with_it():
+    """The other module is that of the best step, which was the second, whatever became of it later."""
+    other = nn.Linear(1, 1, bias=False)
+    figures = iter([3.0, 2.0, 2.5, 2.2])
+
+    def nll(generator):
+        other.weight.data.fill_(phase.step)
+        return next(figures)
+
+    generator = tiny_generator("lstm", 5, forbidden=(0,))
+    kept = nn.ModuleDict({"generator": generator, "other": other})
+    phase = make_phase(MLEConfig(epochs=4, batch_size=5), generator, nll, kept=kept)
+    while not phase.done:
+        phase.advance()
+    assert other.weight.item() == 4
+    phase.finish()
+    assert other.weight.item() == 2
 
 
 def test_the_last_goes_on_where_that_is_wanted():

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from seqgan.cli import COMMANDS, parse
-from seqgan.settings import SEQGAN
+from seqgan.frameworks import find_experiment
 from tests.tiny_run import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -17,30 +17,30 @@ def blocks(language):
 
 
 def commands():
-    """Every command of ours in the README's shell blocks, as subcommand and flags."""
+    """Every command of ours in the README's shell blocks, as framework, subcommand and flags."""
     for block in blocks("bash"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words[:2] == ["python", "-m"]:
-                assert words[2] == "seqgan"
-                yield words[3:]
+                yield words[2:]
             elif words and words[0].startswith("scripts/"):
                 assert (ROOT / words[0]).exists(), words[0]
                 name = words[0].removeprefix("scripts/").removesuffix(".sh")
                 if name in COMMANDS:
-                    yield [name, *words[1:]]
+                    package = words.pop(1) if words[1:2] in (["seqgan"], ["leakgan"]) else "seqgan"
+                    yield [package, name, *words[1:]]
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_commands_parse(words):
-    name, *flags = words
+    package, name, *flags = words
     if flags == ["--help"]:
         flags = []
-    parse(name, flags, SEQGAN)
+    parse(name, flags, find_experiment(package).framework)
 
 
 def test_every_subcommand_is_shown():
-    assert {words[0] for words in commands()} == set(COMMANDS)
+    assert {words[1] for words in commands()} == set(COMMANDS)
 
 
 def test_the_example_runs(monkeypatch, capsys):

@@ -84,6 +84,22 @@ def test_a_step_calls_its_command_with_every_flag_as_it_is(tree, step):
     assert run(tree, f"{step}.sh", STATUS="130")[0].returncode == 130
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_a_first_argument_may_name_the_package(tree, step):
+    for package in ("leakgan", "seqgan"):
+        assert run(tree, f"{step}.sh", package, *FLAGS)[1][-1] == ["python", "-m", package, step, *FLAGS]
+    assert run(tree, f"{step}.sh", "other")[1] == [["python", "-m", "seqgan", step, "other"]]
+    assert run(tree, f"{step}.sh", "--run", "leakgan")[1] == [
+        ["python", "-m", "seqgan", step, "--run", "leakgan"]
+    ]
+
+
+def test_the_benchmark_is_told_the_package(tree):
+    for arguments, package in (((), "seqgan"), (("leakgan",), "leakgan")):
+        call = run(tree, "benchmark.sh", *arguments, "--device", "cuda")[1][-1]
+        assert call == ["python", "scripts/benchmark.py", package, "--device", "cuda"]
+
+
 def test_no_script_holds_a_hyper_parameter():
     for step in STEPS:
         (line,) = (

@@ -22,7 +22,7 @@ class ExperimentArguments:
 
     run: Path | None = None
     """Run folder; made if it is not there, gone on with if it is; by default it is named by the preset."""
-    preset: str = "docstrings"
+    preset: str
     """Named settings to start from; `config --list` shows them."""
     config: Path | None = None
     """TOML file of settings over those of the preset."""

@@ -1,0 +1,78 @@
+"""A second framework, as somebody else would write one: its generator listens to the discriminator."""
+
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Annotated, Any
+
+from torch import Tensor, nn
+
+from seqgan.config import Component, ComponentConfig, Range
+from seqgan.experiment import Experiment
+from seqgan.models.discriminator import Discriminator
+from seqgan.models.generator import Generator, State
+from seqgan.models.lstm import LSTMConfig, LSTMGenerator, LSTMState
+from seqgan.settings import SEQGAN, ExperimentConfig, Framework
+from seqgan.training.phase import Phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenerConfig(LSTMConfig):
+    kind: str = "listener"
+
+
+class Listener(LSTMGenerator):
+    """Its hidden vectors move with the discriminator's parameters, which are no part of it."""
+
+    def __init__(
+        self, config: ListenerConfig, *, discriminator: Any, loudness: float, **options: Any
+    ) -> None:
+        super().__init__(config, **options)
+        self.heard = lambda: loudness * discriminator.embedding.detach().mean(0)[0]
+
+    def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, LSTMState]:
+        hidden, state = super().advance(tokens, state)
+        return hidden + self.heard(), state
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        return super().encode(inputs) + self.heard()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarConfig:
+    loudness: Annotated[float, Range(minimum=0)] = 1.0
+    """How much of the discriminator is heard; at least 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaikuConfig(ExperimentConfig):
+    generator: ComponentConfig = field(default_factory=ListenerConfig)
+    ear: EarConfig = field(default_factory=EarConfig)
+
+
+HAIKU = Framework(
+    name="tests.haiku",
+    tables={**SEQGAN.tables, "generator": {"listener": Component(ListenerConfig, Listener)}},
+    presets=resources.files("tests.haiku") / "presets",
+    config=HaikuConfig,
+    base=SEQGAN,
+    default_preset="tiny",
+)
+
+
+class HaikuExperiment(Experiment):
+    framework = HAIKU
+    config: HaikuConfig
+
+    def build_generator(self, discriminator: Discriminator, /, **options: Any) -> Generator:
+        options |= {"discriminator": discriminator, "loudness": self.config.ear.loudness}
+        return super().build_generator(discriminator, **options)
+
+    def keep(self, generator: Generator, discriminator: Discriminator) -> nn.Module:
+        return nn.ModuleDict({"generator": generator, "discriminator": discriminator})
+
+    def phases(self) -> list[Phase]:
+        mle, discriminator, adversarial = super().phases()
+        return [discriminator, mle, adversarial]
+
+
+EXPERIMENT = HaikuExperiment

@@ -75,14 +75,17 @@ class PlainDiscriminator(nn.Module):
         self.dropout = nn.Dropout(0.25)
         self.output = nn.Linear(num_features, 2)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """The logits of the two classes."""
+    def features(self, tokens: Tensor) -> Tensor:
+        """The maxima over time behind the highway layer."""
         embedded = self.embedding(tokens)[:, None]
         maps = [functional.relu(convolution(embedded)).squeeze(3) for convolution in self.convolutions]
         maxima = torch.cat([functional.max_pool1d(m, m.shape[2]).squeeze(2) for m in maps], 1)
         gate = torch.sigmoid(self.gate(maxima))
-        features = gate * functional.relu(self.highway(maxima)) + (1 - gate) * maxima
-        return self.output(self.dropout(features))
+        return gate * functional.relu(self.highway(maxima)) + (1 - gate) * maxima
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The logits of the two classes."""
+        return self.output(self.dropout(self.features(tokens)))
 
 
 @torch.no_grad()

@@ -175,6 +175,16 @@ def test_dropout_is_off_while_acting_and_learning():
     torch.testing.assert_close(seen["log_probs"], seen["again"], atol=1e-5, rtol=1e-5)
 
 
+def test_learning_does_not_depend_on_dropout():
+    gradients = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        policy = tiny_generator("lstm", dropout=0.5).train()
+        make_algorithm(policy, config=ReinforceConfig(batch_size=20)).policy_step()
+        gradients.append(flat(p.grad for p in policy.parameters()))
+    assert torch.equal(*gradients)
+
+
 def test_entropy_and_divergence_are_exact_and_pull_as_they_say():
     def step_many(config):
         policy = tiny_generator("lstm", scale=1.0)

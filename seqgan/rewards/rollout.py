@@ -83,7 +83,7 @@ def action_values(
                 for some in _slices(num_rollouts, max_rows // num_prefixes):
                     numbers = uniforms[rows, :, some]
                     completions[rows, :, some] = _complete(
-                        policy, sampler, read[rows], goes_on[rows], numbers, interval, eos_id, pad_id
+                        policy, sampler, read[rows], goes_on[rows], numbers, interval, eos_id
                     )
             means = _mean_rewards(reward, completions, goes_on, eos_id, pad_id)
             means = torch.where(goes_on, means, final[group, None])
@@ -105,7 +105,6 @@ def _complete(
     uniforms: Float[Tensor, "B P N S"],
     interval: int,
     eos_id: int | None,
-    pad_id: int,
 ) -> Int[Tensor, "B P N T"]:
     """N completions of each of the P prefixes, by S = T - 1 numbers each; behind EOS they mean nothing.
 
@@ -114,9 +113,7 @@ def _complete(
     """
     (num_sequences, num_steps), num_rollouts = tokens.shape, uniforms.shape[2]
     compact = may_look(tokens)
-    positions = torch.arange(num_steps, device=tokens.device)
-    kept = positions <= positions[interval - 1 : -1 : interval, None, None]  # [prefix, rollout, position]
-    completions = torch.where(kept, tokens[:, None, None], pad_id).repeat(1, 1, num_rollouts, 1)
+    completions = tokens[:, None, None].repeat(1, goes_on.shape[1], num_rollouts, 1)
     all_completions, all_uniforms = completions.view(-1, num_steps), uniforms.reshape(-1, num_steps - 1)
     numbers = torch.arange(len(all_completions), device=tokens.device).view(completions.shape[:3])
     sequences = torch.arange(num_sequences, device=tokens.device)

@@ -1,0 +1,128 @@
+"""LeakGAN beside plain_leakgan.py, with rollouts of every C-th prefix."""
+
+import torch
+from harness import (
+    BATCH,
+    ROLLOUTS,
+    STEPS,
+    VOCABULARY,
+    Bench,
+    Operation,
+    make_action_values,
+    make_corpus,
+    make_discriminator,
+    make_plain_discriminator,
+)
+from plain_leakgan import PlainLeakGAN, PlainTrainer, complete, search_rewards
+
+from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmConfig
+from leakgan.features import LeakedFeatures
+from leakgan.generator import LeakGANConfig, LeakGANGenerator
+from leakgan.training import HierarchicalMLETrainer
+from seqgan.models.fast_linear import Precision
+from seqgan.sampling import sample
+from seqgan.text.batching import Batches
+from seqgan.text.sequences import Sequences
+from seqgan.training.mle import MLEConfig
+
+CONFIG = LeakGANConfig()
+SIZES = f"E = H = 32, K {CONFIG.goal_size}, C {CONFIG.horizon}, F 1720"
+
+
+def make_generator(features: LeakedFeatures, device: torch.device) -> LeakGANGenerator:
+    """A generator of the paper's size on the device."""
+    rng = torch.Generator().manual_seed(0)
+    return LeakGANGenerator(CONFIG, vocabulary_size=VOCABULARY, bos_id=0, features=features, rng=rng).to(
+        device
+    )
+
+
+def make_plain(device: torch.device) -> PlainTrainer:
+    """The same by plain means, with its discriminator and its optimizers."""
+    discriminator = make_plain_discriminator(device)
+    num_features = discriminator.output.in_features
+    sizes = VOCABULARY, CONFIG.hidden_size, num_features, CONFIG.goal_size, CONFIG.horizon
+    return PlainTrainer(PlainLeakGAN(*sizes).to(device), discriminator)
+
+
+def our_policy_update(
+    device: torch.device, precision: Precision = "float32", num_steps: int = STEPS
+) -> Operation:
+    """Sample B sequences, value their actions by N rollouts, one step of manager and worker."""
+    discriminator, rng = make_discriminator(device, precision), torch.Generator(device).manual_seed(2)
+    algorithm = LeakGANAlgorithm(
+        LeakGANAlgorithmConfig(batch_size=BATCH),
+        policy=make_generator(LeakedFeatures(discriminator), device),
+        action_values=make_action_values(discriminator, rng, interval=CONFIG.horizon, precision=precision),
+        max_length=num_steps,
+        eos_id=None,
+        rng=rng,
+    )
+    return algorithm.policy_step
+
+
+def bench_sampling(bench: Bench) -> None:
+    """Sampling."""
+    device, rng = bench.device, torch.Generator(bench.device).manual_seed(0)
+    theirs, ours = make_plain(device), make_generator(LeakedFeatures(make_discriminator(device)), device)
+    nothing = torch.empty(BATCH, 0, dtype=torch.long, device=device)
+    bench.row(
+        f"sampling, B {BATCH}",
+        lambda: complete(theirs.model, theirs.discriminator, nothing, STEPS),
+        lambda: sample(ours, BATCH, STEPS, eos_id=None, rng=rng),
+    )
+
+
+def bench_mle(bench: Bench) -> None:
+    """One step of pre-training on B sequences, of manager and worker."""
+    corpus, theirs = make_corpus(), make_plain(bench.device)
+    batch = corpus[:BATCH].to(bench.device)
+    trainer = HierarchicalMLETrainer(
+        make_generator(LeakedFeatures(make_discriminator(bench.device)), bench.device),
+        Batches(Sequences.from_array(corpus.numpy()), batch_size=BATCH, pad_id=0, seed=0),
+        MLEConfig(batch_size=BATCH),
+        corpus.numel(),
+    )
+    bench.row("MLE step", lambda: theirs.mle_step(batch), lambda: trainer.train_step(0, 1.0))
+
+
+def bench_policy(bench: Bench) -> None:
+    """The policy update."""
+    theirs, precisions = make_plain(bench.device), ("float32", "bfloat16")
+    ours = {f"policy update, {each}": our_policy_update(bench.device, each) for each in precisions}
+    bench.rows(lambda: theirs.policy_update(BATCH, STEPS, ROLLOUTS), ours, slow=True)
+
+
+def bench_long(bench: Bench, num_steps: int = 40) -> None:
+    """The policy update of longer sequences; of the plain one the search alone, and one rollout of it."""
+    theirs = make_plain(bench.device)
+    tokens = make_corpus(num_steps)[:BATCH].to(bench.device)
+    name = f"policy update, T {num_steps} (plain: 1 of {ROLLOUTS} rollouts, scaled, no learning)"
+    bench.row(
+        name,
+        lambda: search_rewards(theirs.model, theirs.discriminator, tokens, 1),
+        our_policy_update(bench.device, num_steps=num_steps),
+        scale=ROLLOUTS,
+        slow=True,
+    )
+
+
+def bench_growth(bench: Bench) -> None:
+    """How the policy update grows with the length."""
+    bench.growth(lambda num_steps: our_policy_update(bench.device, num_steps=num_steps))
+
+
+def bench_memory(bench: Bench) -> None:
+    """Peak memory of the policy update."""
+    bench.memory("leakgan")
+
+
+UPDATES = {"leakgan": our_policy_update}
+ROWS = {
+    "sampling": bench_sampling,
+    "mle": bench_mle,
+    "policy": bench_policy,
+    "long": bench_long,
+    "growth": bench_growth,
+    "memory": bench_memory,
+}

@@ -4,7 +4,7 @@ from torch.nn import functional
 
 from seqgan.models.lstm import LSTMConfig, LSTMGenerator, lstm_cell
 from seqgan.models.transformer import TransformerConfig, TransformerGenerator
-from tests.tiny_models import KINDS, rng, tiny_generator
+from tests.tiny_models import EVERY_KIND, KINDS, rng, tiny_generator
 
 
 def read_step_by_step(generator, tokens):
@@ -18,7 +18,7 @@ def read_step_by_step(generator, tokens):
 
 
 @pytest.mark.parametrize("num_layers", [1, 3])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_step_by_step_equals_teacher_forced(kind, num_layers):
     generator = tiny_generator(kind, 11, num_layers=num_layers, forbidden=(0, 3)).eval()
     tokens = torch.randint(0, 11, (5, 9), generator=rng())
@@ -28,7 +28,7 @@ def test_step_by_step_equals_teacher_forced(kind, num_layers):
         )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_a_token_changes_later_steps_only(kind):
     generator = tiny_generator(kind, 11).eval()
     tokens = torch.randint(0, 11, (1, 9), generator=rng())
@@ -38,7 +38,7 @@ def test_a_token_changes_later_steps_only(kind):
     assert differs.tolist() == [False] * 5 + [True] * 4
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_rows_do_not_see_each_other_and_states_can_be_repeated_selected_and_joined(kind):
     generator = tiny_generator(kind, 11).eval()
     tokens = torch.randint(0, 11, (4, 6), generator=rng())
@@ -60,7 +60,7 @@ def test_rows_do_not_see_each_other_and_states_can_be_repeated_selected_and_join
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_log_probabilities_are_normalised_and_forbidden_tokens_impossible(kind):
     generator = tiny_generator(kind, 7, forbidden=(0, 4)).eval()
     tokens = torch.tensor([[1, 2, 3], [5, 6, 1]])
@@ -82,7 +82,7 @@ def test_every_parameter_is_trained(kind):
             assert parameter.grad.norm() > 0, name
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_dropout_acts_in_training_only(kind):
     generator = tiny_generator(kind, 7, dropout=0.5)
     tokens = torch.randint(0, 7, (4, 8), generator=rng())
@@ -93,7 +93,7 @@ def test_dropout_acts_in_training_only(kind):
     torch.testing.assert_close(read_step_by_step(generator, tokens), generator(tokens), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_the_same_rng_gives_the_same_weights_and_the_weights_can_be_loaded(kind):
     first, second, other = (tiny_generator(kind, 7, seed=seed) for seed in (3, 3, 4))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
@@ -149,7 +149,7 @@ def test_thelstm_cell_is_that_of_torch_in_value_and_gradient():
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_a_token_that_is_forbidden_leaves_its_probability_to_the_others(kind):
     generator = tiny_generator(kind, 6).eval()
     tokens = torch.tensor([[1, 5, 2]])

@@ -8,6 +8,8 @@ from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
 from seqgan.rewards.rollout import action_values
 from seqgan.sampling import sample
 from tests.tiny_models import (
+    EVERY_KIND,
+    HIERARCHICAL_KINDS,
     KINDS,
     all_sequences,
     exact_action_values,
@@ -67,7 +69,7 @@ def test_action_values_at_an_interval_are_unbiased(num_steps, eos_id, interval):
 
 @pytest.mark.parametrize("interval", [1, 2, 3, 7, 20])
 @pytest.mark.parametrize("eos_id", [None, 2])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_a_deterministic_policy_has_exact_action_values(kind, eos_id, interval):
     policy = tiny_generator(kind, 6).eval()
     given = sample(policy, 12, 7, eos_id=eos_id, rng=rng(3))
@@ -142,7 +144,7 @@ class PrefixReward:
 @pytest.mark.parametrize("interval", [1, 2, 3])
 @pytest.mark.parametrize("max_rows", [1, 10, 10_000])
 @pytest.mark.parametrize("eos_id", [None, 7])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "leakgan"])
 def test_every_completion_keeps_its_prefix_exactly(kind, eos_id, max_rows, interval):
     policy = tiny_generator(kind, 8)
     tokens = torch.randint(1, 7, (5, 6), generator=rng())
@@ -191,6 +193,20 @@ def test_the_chunk_setting_changes_nothing(kind, eos_id, interval, monkeypatch):
         torch.testing.assert_close(parts, whole)
 
 
+@pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
+def test_the_chunk_setting_changes_nothing_for_a_hierarchy(kind):
+    policy = tiny_generator(kind, 20)
+    given = sample(policy, 5, 6, eos_id=1, rng=rng(5))
+    whole, parts = (
+        action_values(
+            policy, given.tokens, given.mask, arbitrary_reward, num_rollouts=4, interval=2, max_rows=max_rows,
+            eos_id=1, rng=rng(),
+        )
+        for max_rows in (4096, 7)
+    )  # fmt: skip
+    torch.testing.assert_close(parts, whole)
+
+
 @pytest.mark.parametrize("max_rows", [1, 10, 50, 100])
 def test_the_chunk_setting_bounds_the_rows(max_rows, monkeypatch):
     policy = tiny_generator("lstm", 20)
@@ -206,7 +222,7 @@ def test_the_chunk_setting_bounds_the_rows(max_rows, monkeypatch):
     assert max(rows) <= max(max_rows, 5) + sequences
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_what_lies_behind_the_mask_does_not_matter(kind):
     policy = tiny_generator(kind, 8)
     given = sample(policy, 10, 6, eos_id=5, rng=rng(2))
@@ -272,7 +288,7 @@ def test_branches_of_ended_prefixes_never_start(monkeypatch):
     assert rows == [3, 3, 3, 5, 5]  # the prefix of two tokens of the second alone
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_static_shapes_give_the_same_values(kind, monkeypatch):
     """As on a GPU: nothing leaves the batch, and every branch starts."""
     policy = tiny_generator(kind, 8)

@@ -63,12 +63,12 @@ class OracleTask:
             sequence_nll(generator, tokens, kept, batch_size=self.batch_size, temperature=temperature)
             for tokens, kept in ((samples, mask), (self.test, self.mask))
         )
-        kl_q_p = per_token(oracle_nll - own_nll, mask)
-        kl_p_q = per_token(test_nll - self._oracle_test_nll, self.mask)
+        kl_q_p = per_token(oracle_nll - own_nll, mask.sum(1))
+        kl_p_q = per_token(test_nll - self._oracle_test_nll, self.mask.sum(1))
         return {
-            "nll_oracle": per_token(oracle_nll, mask),
-            "entropy": per_token(own_nll, mask),
-            "nll_test": per_token(test_nll, self.mask),
+            "nll_oracle": per_token(oracle_nll, mask.sum(1)),
+            "entropy": per_token(own_nll, mask.sum(1)),
+            "nll_test": per_token(test_nll, self.mask.sum(1)),
             "kl_q_p": kl_q_p,
             "kl_p_q": kl_p_q,
             "jeffreys": _sum_of_independent(kl_q_p, kl_p_q),

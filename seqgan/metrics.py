@@ -34,6 +34,7 @@ METRICS = {
     "evaluation/kl_q_p": "KL(generator || data), nats per token (lower)",
     "evaluation/kl_p_q": "KL(data || generator), nats per token (lower)",
     "evaluation/jeffreys": "Jeffreys divergence, nats per token (lower)",
+    "evaluation/jensen_shannon": "Jensen-Shannon divergence of sequences, nats, at most 0.693 (lower)",
     **{f"evaluation/bleu_{n}": f"BLEU-{n} (higher)" for n in ORDERS},
     **{f"evaluation/self_bleu_{n}": f"self-BLEU-{n} (lower)" for n in ORDERS},
     **{f"evaluation/backward_bleu_{n}": f"backward BLEU-{n} (higher)" for n in ORDERS},

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int, Int64
 
 from seqgan.evaluation.likelihood import per_token
 from seqgan.evaluation.ngrams import NgramCounts, count_ngrams
@@ -122,7 +122,7 @@ def fit_kneser_ney(
     return KneserNey(counts, tuple(orders), vocabulary_size)
 
 
-def estimate_discounts(counts: Int64[np.ndarray, "G"]) -> tuple[float, ...]:
+def estimate_discounts(counts: Int[np.ndarray, "G"]) -> tuple[float, ...]:
     """D_1, D_2 and D_3 from how many n-grams have the counts 1 to 4 (Chen and Goodman 1998, section 3.3).
 
     Where one of those numbers is 0, or a discount is not above 0: 1/2, 1 and 3/2.
@@ -154,7 +154,7 @@ def with_start(sequences: Sequences) -> Sequences:
 
 
 def _normalise(
-    values: Int64[np.ndarray, "G"],
+    values: Int[np.ndarray, "G"],
     histories: Int64[np.ndarray, "G"],
     num_histories: int,
     discounts: tuple[float, ...],

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -123,6 +123,7 @@ class TokenSampler:
     matrix product: torch has a several times faster exp2 than exp on some processors.
     Temperature 0 is the likeliest token. ``precision`` is that of the matrix product alone; with
     bfloat16 logits are rounded to 8 bits. The copy does not follow later changes of the weights.
+    A generator without an output layer is asked for its logits instead, always in float32.
     From weights that are not finite come tokens without meaning, with log-probabilities NaN.
 
     Raises:
@@ -150,18 +151,32 @@ class TokenSampler:
         self.vocabulary_size = generator.vocabulary_size
         self.truncated = top_k is not None or top_p is not None
         scale = BITS_PER_NAT / temperature
+        self.num_blocks = math.ceil(self.vocabulary_size / BLOCK_SIZE)
+        self.block_size = math.ceil(self.vocabulary_size / self.num_blocks)
+        self.padding = self.num_blocks * self.block_size - self.vocabulary_size
+        elements = CACHE_ELEMENTS if generator.device.type == "cpu" else DEVICE_ELEMENTS
+        self.max_rows = max(1, elements // (self.vocabulary_size + self.padding))
+        forbidden = generator.forbidden_logits * max(scale, 1.0)
+        self._bits: Callable[[Tensor], Tensor]  # the scaled and padded logits of hidden vectors
+        if generator.has_output_layer:
+            self._copy_output_layer(generator, scale, forbidden, getattr(torch, precision))
+        else:
+            self.safe_hidden = forbidden.new_zeros(())  # nothing is known of how large the logits are
+            self._bits = lambda hidden: self._pad(generator.logits(hidden) * scale + forbidden)
+
+    def _copy_output_layer(
+        self, generator: Generator, scale: float, forbidden: Float[Tensor, "V"], dtype: torch.dtype
+    ) -> None:
         weight = generator.output_weight.detach() * scale
         bias = generator.output_bias.detach() * scale
         self.safe_hidden = (SAFE_BITS - bias.abs().amax()) / weight.abs().sum(1).amax()
-        self.num_blocks = math.ceil(len(bias) / BLOCK_SIZE)
-        self.block_size = math.ceil(len(bias) / self.num_blocks)
-        padding = self.num_blocks * self.block_size - len(bias)
-        dtype = getattr(torch, precision)
-        bias = bias + generator.forbidden_logits * max(scale, 1.0)
-        self.bias = functional.pad(bias, (0, padding), value=-math.inf).to(dtype)
-        elements = CACHE_ELEMENTS if bias.device.type == "cpu" else DEVICE_ELEMENTS
-        self.max_rows = max(1, elements // len(self.bias))
-        self.weight = laid_out(functional.pad(weight, (0, 0, 0, padding)).to(dtype), self.max_rows)
+        padded_bias = self._pad(bias + forbidden).to(dtype)
+        padded_weight = laid_out(functional.pad(weight, (0, 0, 0, self.padding)).to(dtype), self.max_rows)
+        self._bits = lambda hidden: fast_linear(hidden.to(dtype), padded_weight, padded_bias).float()
+
+    def _pad(self, logits: Float[Tensor, "*N V"]) -> Float[Tensor, "*N _"]:
+        """With impossible tokens added, up to whole blocks."""
+        return functional.pad(logits, (0, self.padding), value=-math.inf)
 
     def draw(
         self, hidden: Float[Tensor, "R H"], uniforms: Float[Tensor, "R N"]
@@ -180,7 +195,7 @@ class TokenSampler:
         return not bool(hidden.abs().amax() < self.safe_hidden)
 
     def _masses(self, hidden: Tensor, shift: bool) -> Float[Tensor, "R G S"]:
-        logits = fast_linear(hidden.to(self.weight.dtype), self.weight, self.bias).float()
+        logits = self._bits(hidden)
         if self.truncated:
             logits = truncate_logits(logits / BITS_PER_NAT, self.top_k, self.top_p).mul_(BITS_PER_NAT)
         if shift:

@@ -56,6 +56,13 @@ def test_all_metrics_equal_enumeration(eos_id):
     kl_q_p = per_token(Q, lambda s: math.log(probability(Q, s) / probability(P, s)))
     kl_p_q = per_token(P, lambda s: math.log(probability(P, s) / probability(Q, s)))
     assert kl_q_p != pytest.approx(kl_p_q, rel=0.01)
+
+    def to_mixture(table):
+        mixture = [(probability(P, s) + probability(Q, s)) / 2 for s in sequences]
+        own = [probability(table, s) for s in sequences]
+        return sum(a * math.log(a / m) for a, m in zip(own, mixture, strict=True))
+
+    sequences = all_sequences(eos_id)
     assert metrics == pytest.approx(
         {
             "nll_oracle": per_token(Q, lambda s: -math.log(probability(P, s))),
@@ -64,6 +71,7 @@ def test_all_metrics_equal_enumeration(eos_id):
             "kl_q_p": kl_q_p,
             "kl_p_q": kl_p_q,
             "jeffreys": kl_q_p + kl_p_q,
+            "jensen_shannon": (to_mixture(P) + to_mixture(Q)) / 2,
         },
         rel=1e-6,
     )
@@ -73,9 +81,19 @@ def test_all_metrics_equal_enumeration(eos_id):
 def test_the_floor_of_the_divergences_is_zero(eos_id):
     own, mask = exact_set(P, eos_id)
     floor = OracleTask(Bigram(P), own, mask).floor(own, mask)
-    for name in ("kl_q_p", "kl_p_q", "jeffreys"):
+    for name in ("kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon"):
         assert floor[name].value == floor[name].standard_error == 0
     assert floor["nll_oracle"] == floor["entropy"] == floor["nll_test"]
+
+
+def test_jensen_shannon_ends_at_ln_2_however_far_apart_the_densities_are():
+    never = torch.tensor([[1.0, 1e-30, 1e-30]] * 4)
+    always = never.flip(1)
+    sets = [torch.full((4, 3), token) for token in (0, 2)]
+    mask = torch.ones(4, 3).bool()
+    value = OracleTask(Bigram(never), sets[0], mask).score(Bigram(always), sets[1], mask)["jensen_shannon"]
+    assert value.value == pytest.approx(math.log(2), rel=1e-12)
+    assert value.standard_error == 0
 
 
 def test_cooling_lowers_the_oracle_nll_but_not_jeffreys():

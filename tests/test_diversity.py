@@ -12,7 +12,8 @@ from seqgan.evaluation.bleu import References
 from seqgan.evaluation.diversity import distinct, mean_length, unique_share
 from seqgan.evaluation.ngrams import count_ngrams, number_words
 from seqgan.evaluation.signature import Estimate, Score, Signature
-from seqgan.evaluation.text_metrics import text_metrics
+from seqgan.evaluation.text_metrics import RealText, text_metrics
+from seqgan.metrics import METRICS
 from seqgan.text.sequences import Sequences
 
 CORPUS = st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=9)
@@ -42,26 +43,72 @@ def test_equal_tokens_in_unequal_cuts_are_unequal_sequences():
     assert unique_share(Sequences.from_lists([[1], [1, 1], [], [], [1]])) == 3 / 5
 
 
+WORDS = [["a", "b", "c", "d", "e"], ["a", "b", "c", "d", "e"]], [["a", "b", "c", "d", "e", "f"], ["g"]]
+
+
 def test_text_metrics_collects_them_all():
-    hypotheses, references = number_words(
-        [["a", "b", "c", "d", "e"], ["a", "b", "c", "d", "e"]], [["a", "b", "c", "d", "e", "f"], ["g"]]
-    )
+    hypotheses, references = number_words(*WORDS)
     metrics = text_metrics(hypotheses, references)
-    assert metrics == pytest.approx(
+    expected = (
         {f"bleu_{n}": np.exp(1 - 6 / 5) for n in range(2, 6)}
         | {f"self_bleu_{n}": 1 for n in range(2, 6)}
         | {"distinct_2": 4 / 8, "distinct_3": 3 / 6, "distinct_4": 2 / 4, "distinct_5": 1 / 2}
-        | {"unique": 1 / 2, "mean_length": 5}
+        | {"unique": 1 / 2, "mean_length": 5, "length_deviation": 0, "length_distance": (1 + 4) / 2}
     )
-    assert text_metrics(hypotheses, References(references)) == metrics
-    assert list(text_metrics(hypotheses, references, (3,))) == [
+    # Unigrams: five are there once a sentence and, of the references, half as often; f and g are not.
+    jaccards = [(5 / 2) / (5 + 2 / 2), (4 / 2) / (4 + 1 / 2), (3 / 2) / (3 + 1 / 2)]
+    expected |= {
+        "ms_jaccard_2": np.prod(jaccards[:2]) ** (1 / 2),
+        "ms_jaccard_3": np.prod(jaccards) ** (1 / 3),
+    }
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
+    assert text_metrics(hypotheses, RealText(references)) == metrics
+    assert json.loads(json.dumps(metrics)) == metrics
+    assert {f"evaluation/{name}" for name in metrics} <= METRICS.keys()
+    assert list(text_metrics(hypotheses, references, (3,)))[:4] == [
         "bleu_3",
         "self_bleu_3",
-        "distinct_3",
-        "unique",
-        "mean_length",
+        "backward_bleu_3",
+        "bleu_f1_3",
     ]
-    assert json.loads(json.dumps(metrics)) == metrics
+
+
+def test_backward_bleu_scores_each_reference_against_all_hypotheses():
+    hypotheses, references = number_words(*WORDS)
+    metrics = text_metrics(hypotheses, references)
+    swapped = References(hypotheses).sentence_bleu(count_ngrams(references, 5)).mean(0)
+    # Of six tokens five match, of five bigrams four, ...; the other reference has no word in common.
+    expected = [np.prod([(6 - k) / (7 - k) for k in range(1, n + 1)]) ** (1 / n) / 2 for n in range(2, 6)]
+    np.testing.assert_allclose(swapped, expected)
+    for n, value in zip(range(2, 6), expected, strict=True):
+        assert metrics[f"backward_bleu_{n}"] == pytest.approx(value)
+        harmonic = 2 / (1 / value + 1 / metrics[f"bleu_{n}"])
+        assert metrics[f"bleu_f1_{n}"] == pytest.approx(harmonic)
+    nothing = text_metrics(Sequences.from_lists([[90], [91]]), references)
+    assert nothing["bleu_2"] == nothing["backward_bleu_2"] == nothing["bleu_f1_2"] == 0
+
+
+def test_copies_are_looked_for_in_the_training_text_alone():
+    hypotheses, references, training = number_words(*WORDS, [["x", "b", "c"], ["a", "b", "c", "d", "e"]])
+    assert not {"novelty", "longest_copied"} & text_metrics(hypotheses, references).keys()
+    metrics = text_metrics(hypotheses, RealText(references, training))
+    assert (metrics["novelty"], metrics["longest_copied"]) == (0, 5)
+    metrics = text_metrics(hypotheses, RealText(references, training.select(np.array([0]))))
+    assert (metrics["novelty"], metrics["longest_copied"]) == (1, 2)
+
+
+def test_perplexities_take_words_that_the_references_lack_as_one_and_end_sentences():
+    references = Sequences.from_lists([[4, 7], [4]])
+    real = RealText(references)
+    closed = real.closed(Sequences.from_lists([[7, 9, 4], [], [-5, 2**31 - 1]]))
+    assert closed.ids.tolist() == [1, 2, 0, 3, 3, 2, 2, 3]
+    assert closed.offsets.tolist() == [0, 4, 5, 8]
+    same = text_metrics(Sequences.from_lists([[4, 7], [4]]), real)
+    assert same["forward_perplexity"] == same["reverse_perplexity"]
+    narrow = text_metrics(Sequences.from_lists([[4, 7], [4, 7]]), real)
+    strange = text_metrics(Sequences.from_lists([[4, 7], [4], [50, 51, 52]]), real)
+    assert narrow["forward_perplexity"] < same["forward_perplexity"] < strange["forward_perplexity"]
+    assert narrow["reverse_perplexity"] > same["reverse_perplexity"] < strange["reverse_perplexity"]
 
 
 def test_bleu_is_the_mean_over_sentences_not_over_the_corpus():

@@ -3,6 +3,7 @@ import torch
 
 from seqgan.evaluation.evaluator import EvaluationConfig, Evaluator
 from seqgan.evaluation.signature import Signature
+from seqgan.text.sequences import Sequences
 from tests.tiny_models import rng, tiny_generator
 
 UNK, EOS, SIZE = 3, 2, 6
@@ -48,13 +49,25 @@ def test_eos_is_scored_but_is_no_word():
     tokens = torch.tensor([[4, EOS, 0], [4, 5, EOS]])
     mask = torch.tensor([[True, True, False], [True] * 3])
     evaluator = make_evaluator(tokens, mask)
-    assert len(evaluator.references) == 2
+    assert len(evaluator.real_text.references) == 2
     words = evaluator._words(tokens, mask)
     assert words.lengths.tolist() == [1, 2]
     generator = tiny_generator("lstm", SIZE)
     values = evaluator(generator).score.values
     expected = -generator.log_probs(tokens)[mask].mean()
     assert values["nll_test"] == pytest.approx(float(expected.detach()), abs=1e-5)
+
+
+def test_copies_of_the_training_text_are_found_without_eos_and_unknown_words_are_new():
+    tokens = torch.tensor([[4, EOS], [5, EOS]])
+    options = {"training": Sequences.from_lists([[5, EOS], [UNK, EOS], [4, 4, EOS]])}
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), **options)
+    assert evaluator.real_text.training.lengths.tolist() == [1, 1, 2]
+    known, unknown = (evaluator(constant_generator(token)).score.values for token in (5, UNK))
+    assert known["novelty"] < 1
+    assert known["longest_copied"] == pytest.approx(0.73, abs=0.2)  # the others are empty
+    assert unknown["novelty"] == 1
+    assert unknown["longest_copied"] == 0
 
 
 def test_every_call_uses_the_same_random_numbers_and_leaves_those_of_training_alone():

@@ -134,7 +134,7 @@ def test_standard_error_is_the_deviation_of_the_estimate():
     lengths = rng.integers(1, 10, (4000, 150))
     sums = torch.from_numpy(lengths * (1 + 0.2 * lengths) + 2 * rng.standard_normal(lengths.shape))
     masks = mask_from_lengths(torch.from_numpy(lengths).flatten(), 9).view(4000, 150, 9)
-    estimates = [per_token(s, m) for s, m in zip(sums, masks, strict=True)]
+    estimates = [per_token(s, m.sum(1)) for s, m in zip(sums, masks, strict=True)]
     deviation = np.std([estimate.value for estimate in estimates])
     assert np.mean([estimate.standard_error for estimate in estimates]) == pytest.approx(deviation, rel=0.04)
 

@@ -10,6 +10,10 @@ weights 1/n and smoothing method 1 of Chen and Cherry (2014)::
 
 r is the reference length closest to |h|, of two equally close ones the shorter. A sentence without
 a common unigram, and an empty one, scores 0. All references count for every sentence.
+
+Backward BLEU is the same with the roles changed: each real sentence is scored against all generated
+ones, ``References(generated).sentence_bleu(real)``. It falls where the generated text lacks what the
+real text has (Shi et al. 2018).
 """
 
 from collections.abc import Sequence
@@ -26,16 +30,19 @@ EPSILON = 0.1  # what smoothing method 1 puts in the place of no match
 class References:
     """Reference sequences, counted once, against which any number of sets can be scored.
 
+    They are counted here up to ``max_order``, unless they come counted.
+
     Raises:
         ValueError: There are no references.
     """
 
-    def __init__(self, references: Sequences, max_order: int = 5) -> None:
-        if not len(references):
+    def __init__(self, references: Sequences | NgramCounts, max_order: int = 5) -> None:
+        counts = references if isinstance(references, NgramCounts) else count_ngrams(references, max_order)
+        if not len(counts.sequences):
             raise ValueError("references: there are none; BLEU needs at least one")
-        self.counts = count_ngrams(references, max_order)
+        self.counts = counts
         self.largest_counts = [order.reduce(np.maximum, order.counts) for order in self.counts.orders]
-        self.lengths = np.unique(references.lengths)
+        self.lengths = np.unique(counts.sequences.lengths)
 
     def __len__(self) -> int:
         return len(self.counts.sequences)
@@ -74,6 +81,12 @@ def sentence_self_bleu(
     _check_counted(orders, counts)
     limits = [_largest_counts_elsewhere(order) for order in counts.orders]
     return _scores(counts, limits, _closest_lengths_elsewhere(counts.sequences.lengths), orders)
+
+
+def bleu_f1(bleu: Float64[np.ndarray, "K"], backward: Float64[np.ndarray, "K"]) -> Float64[np.ndarray, "K"]:
+    """Harmonic mean of BLEU and backward BLEU (Shi et al. 2018); 0 where both are 0."""
+    total = bleu + backward
+    return np.asarray(2 * bleu * backward / np.where(total > 0, total, 1))
 
 
 def _check_counted(orders: Sequence[int], *sets: NgramCounts) -> None:

@@ -9,11 +9,10 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from seqgan.config import Range
-from seqgan.evaluation.bleu import References
 from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.oracle import OracleTask
 from seqgan.evaluation.signature import Estimate, Score, Signature
-from seqgan.evaluation.text_metrics import text_metrics
+from seqgan.evaluation.text_metrics import RealText, text_metrics
 from seqgan.metrics import ORDERS
 from seqgan.models.generator import Generator
 from seqgan.sampling import sample
@@ -57,6 +56,7 @@ class Evaluator:
 
     An unknown word matches nothing: a generated UNK is given an id that no reference has, so that
     BLEU is that of the words themselves. Between samples (self-BLEU) it is a word like any other.
+    Where the ``training`` sequences are given (EOS included), copies of them are looked for.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Evaluator:
         unk_id: int | None,
         oracle: Generator | None,
         seed: int,
+        training: Sequences | None = None,
     ) -> None:
         self.tokens = tokens
         self.mask = mask
@@ -87,11 +88,13 @@ class Evaluator:
         self.unk_id = unk_id
         self.oracle = oracle
         self.seed = seed
+        self.training = training
 
     @cached_property
-    def references(self) -> References:
-        """The split's n-grams, counted once."""
-        return References(self._words(self.tokens, self.mask), max(ORDERS))
+    def real_text(self) -> RealText:
+        """The split's words, and those of the training text, prepared once."""
+        training = self.training and self.training.without(self.eos_id)
+        return RealText(self._words(self.tokens, self.mask), training, max(ORDERS))
 
     @cached_property
     def oracle_task(self) -> OracleTask | None:
@@ -122,7 +125,7 @@ class Evaluator:
             top_p=top_p,
         )
         hypotheses = self._words(self._mark_unknown(samples.tokens), samples.mask)
-        values = text_metrics(hypotheses, self.references, ORDERS)
+        values = text_metrics(hypotheses, self.real_text, ORDERS)
         estimates = self._likelihoods(generator, samples.tokens, samples.mask, value)
         signature = Signature(
             hypotheses=self.num_samples,

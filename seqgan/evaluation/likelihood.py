@@ -29,7 +29,7 @@ def nll(
         ValueError: The mask holds no token.
     """
     sums = sequence_nll(generator, tokens, mask, batch_size=batch_size, temperature=temperature)
-    return per_token(sums, mask)
+    return per_token(sums, mask.sum(1))
 
 
 def sequence_nll(
@@ -54,16 +54,16 @@ def sequence_nll(
         return torch.cat(batches).cpu()
 
 
-def per_token(sums: Float64[Tensor, "N"], mask: Bool[Tensor, "N T"]) -> Estimate:
-    """Sums over sequences as a mean over all their tokens.
+def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate:
+    """Sums over sequences as a mean over all their tokens, of which each has ``lengths``.
 
     The standard error is that of a ratio of two means over sequences (Cochran 1977, section 2.11):
     the tokens of one sequence are not independent, and its length is random too.
 
     Raises:
-        ValueError: The mask holds no token.
+        ValueError: There is no token.
     """
-    lengths = mask.sum(1).to(sums)
+    lengths = lengths.to(sums)
     num_sequences, num_tokens = len(sums), lengths.sum()
     if not num_tokens:
         raise ValueError("sequences: there is no token to score")

@@ -102,21 +102,22 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
     """
     if max_order < 1:
         raise ValueError(f"max_order: {max_order} is out of range; it must be at least 1")
-    holder_of = np.repeat(np.arange(len(sequences)), sequences.lengths)
-    place = np.arange(len(sequences.ids)) - sequences.offsets[holder_of]  # within its sequence
-    ends = np.arange(len(sequences.ids))  # where the n-grams of this order end
+    index = np.int32 if len(sequences.ids) < 2**31 else np.int64  # half the memory wherever it can be
+    holder_of = np.repeat(np.arange(len(sequences), dtype=index), sequences.lengths)
+    ends = np.arange(len(sequences.ids), dtype=index)  # where the n-grams of this order end
+    place = ends - sequences.offsets[:-1].astype(index)[holder_of]  # within its sequence
     numbers = np.zeros_like(ends)  # of the n-gram that ends at each position
     keys, token_numbers, num_types = sequences.ids.astype(np.int64), numbers, 0
     orders: list[NgramOrder] = []
     for n in range(1, max_order + 1):
         if n > 1:
             ends = ends[place[ends] >= n - 1]
-            keys = numbers[ends - 1] * num_types + token_numbers[ends]
+            keys = numbers[ends - 1] * np.int64(num_types) + token_numbers[ends]
         sorting = stable_argsort(keys)  # by n-gram, then by sequence
         keys, sorted_ends = keys[sorting], ends[sorting]
         is_new = _differs_from_previous(keys)
         numbers = np.zeros_like(numbers)
-        numbers[sorted_ends] = np.cumsum(is_new) - 1
+        numbers[sorted_ends] = np.cumsum(is_new, dtype=index) - 1
         orders.append(_group(keys, is_new, holder_of[sorted_ends]))
         if n == 1:
             token_numbers, num_types = numbers, len(orders[0].keys)
@@ -149,7 +150,7 @@ def _group(
         keys=keys[is_new],
         starts=np.append(np.flatnonzero(is_new[rows]), len(rows)),
         holders=holders[rows],
-        counts=np.diff(rows, append=len(keys)),
+        counts=np.diff(rows, append=len(keys)).astype(holders.dtype),
     )
 
 

@@ -5,16 +5,20 @@ With the data p an explicit oracle and the generator q explicit too, both direct
     KL(q‖p) = NLL-oracle − H(q)      over the generator's samples
     KL(p‖q) = NLL-test − H(p)        over held-out samples of the oracle
     Jeffreys = KL(q‖p) + KL(p‖q)
+    JS       = ½ KL(p‖m) + ½ KL(q‖m)  over both, m = ½ (p + q) being their mixture
 
 NLL-oracle alone rewards a generator for dropping what it is unsure of, and falls by cooling its
-softmax; Jeffreys does not. All are in nats per token. Each KL is the mean of log-ratios on the same
-sequences, so that what both densities have in common adds nothing to its standard error.
+softmax; Jeffreys does not. These are in nats per token; Jensen–Shannon is that of whole sequences, in
+nats, and nears its maximum ln 2 where a judge who knows p and q can tell them apart. Each divergence
+is a mean of log-ratios on the same sequences, so that what both densities have in common adds
+nothing to its standard error.
 """
 
 import math
 
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float64, Int
 from torch import Tensor
+from torch.nn import functional
 
 from seqgan.evaluation.likelihood import per_token, sequence_nll
 from seqgan.evaluation.signature import Estimate
@@ -52,31 +56,43 @@ class OracleTask:
     ) -> dict[str, Estimate]:
         """Measure ``generator`` by ``samples`` drawn from it at ``temperature``.
 
-        Gives ``nll_oracle``, ``entropy`` (H(q)), ``nll_test``, ``kl_q_p``, ``kl_p_q`` and ``jeffreys``.
+        Gives ``nll_oracle``, ``entropy`` (H(q)), ``nll_test``, ``kl_q_p``, ``kl_p_q``, ``jeffreys`` and
+        ``jensen_shannon``.
         The generator's own densities are taken at the same temperature, on both sides.
 
         Raises:
             ValueError: There is no token among the samples, or none in the test set.
         """
+        lengths, test_lengths = mask.sum(1), self.mask.sum(1)
         oracle_nll = sequence_nll(self.oracle, samples, mask, batch_size=self.batch_size)
         own_nll, test_nll = (
             sequence_nll(generator, tokens, kept, batch_size=self.batch_size, temperature=temperature)
             for tokens, kept in ((samples, mask), (self.test, self.mask))
         )
-        kl_q_p = per_token(oracle_nll - own_nll, mask)
-        kl_p_q = per_token(test_nll - self._oracle_test_nll, self.mask)
+        kl_q_p = per_token(oracle_nll - own_nll, lengths)
+        kl_p_q = per_token(test_nll - self._oracle_test_nll, test_lengths)
         return {
-            "nll_oracle": per_token(oracle_nll, mask),
-            "entropy": per_token(own_nll, mask),
-            "nll_test": per_token(test_nll, self.mask),
+            "nll_oracle": per_token(oracle_nll, lengths),
+            "entropy": per_token(own_nll, lengths),
+            "nll_test": per_token(test_nll, test_lengths),
             "kl_q_p": kl_q_p,
             "kl_p_q": kl_p_q,
             "jeffreys": _sum_of_independent(kl_q_p, kl_p_q),
+            "jensen_shannon": _jensen_shannon(own_nll - oracle_nll, self._oracle_test_nll - test_nll),
         }
 
     def floor(self, samples: Int[Tensor, "S T"], mask: Bool[Tensor, "S T"]) -> dict[str, Estimate]:
         """What a perfect generator reaches: the oracle, measured by its own ``samples``; its KLs are 0."""
         return self.score(self.oracle, samples, mask)
+
+
+def _jensen_shannon(samples: Float64[Tensor, "S"], test: Float64[Tensor, "N"]) -> Estimate:
+    """From log p/q on samples of q and log q/p on samples of p: log q/m = ln 2 − softplus(log p/q)."""
+    halves = [(math.log(2) - functional.softplus(ratios)) / 2 for ratios in (samples, test)]
+    means = [
+        Estimate(float(h.mean()), float(h.std() / len(h) ** 0.5) if len(h) > 1 else math.nan) for h in halves
+    ]
+    return _sum_of_independent(*means)
 
 
 def _sum_of_independent(first: Estimate, second: Estimate) -> Estimate:

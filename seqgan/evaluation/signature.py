@@ -18,6 +18,8 @@ class Signature:
     As text: ``hypotheses:10000|references:10000|tokenizer:treebank|case:kept|version:0.1.0``.
     """
 
+    protocol: str | None = None
+    """Where not all sentences count: a name from `seqgan.evaluation.protocols`."""
     hypotheses: int | None = None
     """Generated sequences."""
     references: int | None = None

@@ -1,33 +1,111 @@
-"""The metrics of generated text against real text, in one pass over its n-grams."""
+"""The metrics of generated text against real text, on n-grams that are counted once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from seqgan.evaluation.bleu import References, sentence_self_bleu
+import numpy as np
+
+from seqgan.evaluation.bleu import References, bleu_f1, sentence_self_bleu
+from seqgan.evaluation.copying import longest_copied, novelty
 from seqgan.evaluation.diversity import distinct, mean_length, unique_share
-from seqgan.evaluation.ngrams import count_ngrams
+from seqgan.evaluation.kneser_ney import KneserNey, fit_kneser_ney, with_end
+from seqgan.evaluation.ngrams import NgramCounts, count_ngrams
+from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard, ngram_jensen_shannon
 from seqgan.text.sequences import Sequences
+
+LANGUAGE_MODEL_ORDER = 5
+
+
+@dataclass(frozen=True, eq=False)
+class RealText:
+    """Held-out references, and the training text where copies of it are looked for; words without EOS.
+
+    What is prepared of them is prepared once, for any number of generated texts.
+    """
+
+    references: Sequences
+    training: Sequences | None = None
+    max_order: int = 5
+
+    @cached_property
+    def bleu(self) -> References:
+        """The references' n-grams.
+
+        Raises:
+            ValueError: There are no references.
+        """
+        return References(self.references, self.max_order)
+
+    @cached_property
+    def words(self) -> np.ndarray:
+        """The ids of the references' words, ascending."""
+        return np.unique(self.references.ids)
+
+    @cached_property
+    def language_model(self) -> KneserNey:
+        """Of the references."""
+        return self.fit(self.references)
+
+    def fit(self, sequences: Sequences) -> KneserNey:
+        """A language model over the references' words, the unknown word and EOS."""
+        size = len(self.words) + 2
+        return fit_kneser_ney(self.closed(sequences), order=LANGUAGE_MODEL_ORDER, vocabulary_size=size)
+
+    def closed(self, sequences: Sequences) -> Sequences:
+        """Each sequence in the language model's ids: words the references lack are one word; EOS ends it."""
+        unknown = len(self.words)
+        places = np.searchsorted(self.words, sequences.ids)
+        known = np.append(self.words, -1)[places] == sequences.ids
+        ids = np.where(known & (places < unknown), places, unknown).astype(np.int32)
+        return with_end(Sequences(ids, sequences.offsets), unknown + 1)
 
 
 def text_metrics(
-    hypotheses: Sequences, references: References | Sequences, orders: Sequence[int] = (2, 3, 4, 5)
+    hypotheses: Sequences, real: RealText | Sequences, orders: Sequence[int] = (2, 3, 4, 5)
 ) -> dict[str, float]:
-    """Quality and diversity: ``bleu_n``, ``self_bleu_n``, ``distinct_n``, ``unique`` and ``mean_length``.
+    """Quality, diversity and what both have in common with the real text, named as in `seqgan.metrics`.
 
-    BLEU-n and self-BLEU-n are means over sentences, from 0 to 1. A set of references that is used
-    again is best counted once, as :class:`References`.
+    BLEU-n, backward BLEU-n and self-BLEU-n are means over sentences. ``novelty`` and
+    ``longest_copied`` (its mean) are there where the real text has a training part. The perplexities
+    are of Kneser–Ney models of order 5: forward, of the hypotheses under a model of the references;
+    reverse, of the references under a model of the hypotheses.
 
     Raises:
         ValueError: There are fewer than two hypotheses, no references, or an order below 1 or not counted.
     """
-    if not isinstance(references, References):
-        references = References(references, max(orders))
-    counts = count_ngrams(hypotheses, max(orders))
+    if not isinstance(real, RealText):
+        real = RealText(real, max_order=max(orders))
+    counts, references = count_ngrams(hypotheses, max(orders)), real.bleu
+    values = {
+        **_bleu_metrics(counts, references, orders),
+        **_by_order("distinct", orders, [distinct(counts, n) for n in orders]),
+        "unique": unique_share(hypotheses),
+        **_by_order("ms_jaccard", orders, ms_jaccard(counts, references.counts, orders)),
+        **_by_order("ngram_js", orders, ngram_jensen_shannon(counts, references.counts, orders)),
+        "forward_perplexity": real.language_model.perplexity(real.closed(hypotheses)).value,
+        "reverse_perplexity": real.fit(hypotheses).perplexity(real.closed(real.references)).value,
+        "mean_length": mean_length(hypotheses),
+        "length_deviation": length_deviation(hypotheses),
+        "length_distance": length_distance(hypotheses, real.references),
+    }
+    if real.training is not None:
+        values["novelty"] = novelty(hypotheses, real.training)
+        values["longest_copied"] = float(longest_copied(hypotheses, real.training).mean())
+    return values
+
+
+def _bleu_metrics(counts: NgramCounts, references: References, orders: Sequence[int]) -> dict[str, float]:
     self_bleu = sentence_self_bleu(counts, orders).mean(0)
     bleu = references.sentence_bleu(counts, orders).mean(0)
+    backward = References(counts).sentence_bleu(references.counts, orders).mean(0)
     return {
-        **{f"bleu_{n}": float(value) for n, value in zip(orders, bleu, strict=True)},
-        **{f"self_bleu_{n}": float(value) for n, value in zip(orders, self_bleu, strict=True)},
-        **{f"distinct_{n}": distinct(counts, n) for n in orders},
-        "unique": unique_share(hypotheses),
-        "mean_length": mean_length(hypotheses),
+        **_by_order("bleu", orders, bleu),
+        **_by_order("self_bleu", orders, self_bleu),
+        **_by_order("backward_bleu", orders, backward),
+        **_by_order("bleu_f1", orders, bleu_f1(bleu, backward)),
     }
+
+
+def _by_order(name: str, orders: Sequence[int], values: Sequence[float] | np.ndarray) -> dict[str, float]:
+    return {f"{name}_{n}": float(value) for n, value in zip(orders, values, strict=True)}

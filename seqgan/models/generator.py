@@ -63,8 +63,11 @@ class Generator(nn.Module, ABC):
 
     A subclass defines three things: :meth:`initial_state`, :meth:`advance` and :meth:`encode`,
     the last two equal step by step, and sets ``output_weight`` (V, H) and ``output_bias`` (V,).
+    One whose logits are no linear map of the hidden vectors says so by ``has_output_layer``, has
+    neither, and defines :meth:`logits` instead.
     """
 
+    has_output_layer = True
     output_weight: nn.Parameter
     output_bias: nn.Parameter
     forbidden_logits: Tensor
@@ -96,8 +99,8 @@ class Generator(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters live."""
-        return self.output_bias.device
+        """Where the model lives."""
+        return self.forbidden_logits.device
 
     def forbid(self, token: int) -> None:
         """Rule a token out from now on; the others share its probability."""

@@ -65,6 +65,14 @@ class Sequences:
         shift = np.repeat(starts - offsets[:-1], lengths)
         return type(self)(self.ids[np.arange(offsets[-1]) + shift], offsets)
 
+    def without(self, token: int | None) -> "Sequences":
+        """The sequences with this token left out; the same ones for None."""
+        if token is None:
+            return self
+        kept = self.ids != token
+        num_kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+        return type(self)(self.ids[kept], num_kept[self.offsets])
+
     def keys(self) -> list[bytes]:
         """One value for each sequence, equal for equal sequences."""
         return [self[row].tobytes() for row in range(len(self))]

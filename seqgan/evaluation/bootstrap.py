@@ -1,0 +1,146 @@
+"""How sure a figure is: over sentences by the bootstrap (Efron 1979), over seeds by their spread.
+
+Sentence values are what :func:`seqgan.evaluation.bleu.References.sentence_bleu` and its like give,
+one for each sentence; every resampling uses the generator of random numbers that is handed in.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+CHUNK = 2**22  # sentences drawn at once: 32 MB of places
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def excludes(self, value: float) -> bool:
+        """Whether ``value`` lies outside."""
+        return not self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A metric over several runs that differ in their seed."""
+
+    mean: float
+    deviation: float
+    """Sample standard deviation (divided by runs - 1); NaN for one run."""
+    runs: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ± {self.deviation:.4f} ({self.runs} runs)"
+
+
+def mean_interval(
+    values: Float[np.ndarray, "S"],
+    *,
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+) -> Interval:
+    """The mean of sentence values, with the percentiles of its bootstrap distribution.
+
+    All equal values give an interval of no width. It tells how another draw of *these* sentences
+    would vary: neither another seed of the training nor other references are in it.
+
+    Raises:
+        ValueError: There are no values, one is not finite, or a setting is out of range.
+    """
+    _check(values, confidence, resamples)
+    means = _resampled_means(values, rng, resamples)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def paired_interval(
+    first: Float[np.ndarray, "S"],
+    second: Float[np.ndarray, "U"],
+    *,
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+) -> Interval:
+    """The mean of ``first - second``, two systems' values of the same sentences (Koehn 2004).
+
+    Pairs stay together, so that what is hard for both cancels: for values that belong to a
+    reference, such as backward BLEU and held-out log-likelihood. Generated sentences of two systems
+    are no pairs; use :func:`difference_interval` for them.
+
+    Raises:
+        ValueError: The numbers of values differ; otherwise as :func:`mean_interval`.
+    """
+    if len(first) != len(second):
+        raise ValueError(
+            f"paired values: {len(first)} and {len(second)}; there must be one of each per sentence"
+        )
+    return mean_interval(first - second, rng=rng, confidence=confidence, resamples=resamples)
+
+
+def difference_interval(
+    first: Float[np.ndarray, "S"],
+    second: Float[np.ndarray, "U"],
+    *,
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+) -> Interval:
+    """The difference of the means of two independent sets, such as two systems' own samples.
+
+    Raises:
+        ValueError: As :func:`mean_interval`.
+    """
+    for values in (first, second):
+        _check(values, confidence, resamples)
+    differences = _resampled_means(first, rng, resamples) - _resampled_means(second, rng, resamples)
+    low, high = np.quantile(differences, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(first.mean() - second.mean()), float(low), float(high))
+
+
+def over_seeds(runs: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    """Mean and standard deviation over the runs of each metric that all of them have.
+
+    Raises:
+        ValueError: There are no runs.
+    """
+    if not runs:
+        raise ValueError("runs: there are none; a mean over seeds needs at least one")
+    names = [name for name in runs[0] if all(name in run for run in runs)]
+    columns = {name: [run[name] for run in runs] for name in names}
+    return {
+        name: Spread(
+            statistics.fmean(values),
+            statistics.stdev(values) if len(values) > 1 else float("nan"),
+            len(values),
+        )
+        for name, values in columns.items()
+    }
+
+
+def _resampled_means(
+    values: Float[np.ndarray, "S"], rng: np.random.Generator, resamples: int
+) -> Float[np.ndarray, "R"]:
+    """The means of as many resamples, each as large as the set and drawn with replacement."""
+    rows = max(1, CHUNK // len(values))
+    means = []
+    for start in range(0, resamples, rows):
+        places = rng.integers(len(values), size=(min(rows, resamples - start), len(values)), dtype=np.int32)
+        means.append(values[places].mean(1))
+    return np.concatenate(means)
+
+
+def _check(values: Float[np.ndarray, "S"], confidence: float, resamples: int) -> None:
+    if not len(values) or not np.isfinite(values).all():
+        raise ValueError(f"values: {len(values)}; there must be at least one, and all must be finite")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: {confidence} is out of range; it must be between 0 and 1")
+    if resamples < 1:
+        raise ValueError(f"resamples: {resamples} is out of range; it must be at least 1")

@@ -1,0 +1,84 @@
+"""How others computed the BLEU tables of their papers: for comparison with these tables only.
+
+BLEU depends more on the number of references than on the model, so a table is comparable with those of
+its own protocol alone. Our own figures use all sentences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seqgan.evaluation.bleu import References, sentence_self_bleu
+from seqgan.evaluation.ngrams import count_ngrams
+from seqgan.evaluation.signature import Score, Signature
+from seqgan.text.sequences import Sequences
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Which sentences count: the first so many of a file; None is all of them."""
+
+    meaning: str
+    num_scored: int | None = None
+    """Hypotheses that are scored, by BLEU and by self-BLEU."""
+    num_references: int | None = None
+    """References that they are scored against."""
+    num_generated: int | None = None
+    """Hypotheses that there are for self-BLEU."""
+    lower_case: bool = False
+    """Whether the text is to be lower-cased before it is cut into tokens; that is the caller's part."""
+
+
+PROTOCOLS = {
+    "all": Protocol(meaning="all hypotheses, all references: the published Texygen table (Zhu et al. 2018)"),
+    "first-500": Protocol(
+        meaning="500 references, self-BLEU among 500 hypotheses: what the Texygen code does by default",
+        num_references=500,
+        num_generated=500,
+    ),
+    "first-200-lower": Protocol(
+        meaning="200 hypotheses, all references, lower case: RelGAN (Nie et al. 2019), TextGAN-PyTorch; but "
+        "self-BLEU against all others, where RelGAN's code has the sentence among its own references",
+        num_scored=200,
+        lower_case=True,
+    ),
+}
+
+
+def score_by_protocol(
+    name: str,
+    hypotheses: Sequences,
+    references: Sequences,
+    *,
+    tokenizer: str | None = None,
+    orders: Sequence[int] = (2, 3, 4, 5),
+) -> Score:
+    """BLEU-n and self-BLEU-n by a named protocol, which the signature tells.
+
+    Raises:
+        ValueError: There is no such protocol, no reference, or fewer than two hypotheses.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"protocol: there is no {name!r}; choose one of {', '.join(PROTOCOLS)}")
+    protocol = PROTOCOLS[name]
+    scored = count_ngrams(_first(hypotheses, protocol.num_scored), max(orders))
+    real = References(_first(references, protocol.num_references), max(orders))
+    generated = count_ngrams(_first(hypotheses, protocol.num_generated), max(orders))
+    bleu = real.sentence_bleu(scored, orders).mean(0)
+    self_bleu = sentence_self_bleu(generated, orders)[: protocol.num_scored].mean(0)
+    values = {f"bleu_{n}": float(value) for n, value in zip(orders, bleu, strict=True)}
+    values |= {f"self_bleu_{n}": float(value) for n, value in zip(orders, self_bleu, strict=True)}
+    signature = Signature(
+        protocol=name,
+        hypotheses=len(scored.sequences),
+        references=len(real),
+        tokenizer=tokenizer,
+        case="lower" if protocol.lower_case else "kept",
+        smoothing="method1",
+    )
+    return Score(values, signature)
+
+
+def _first(sequences: Sequences, number: int | None) -> Sequences:
+    """As many as there are, up to ``number``."""
+    offsets = sequences.offsets[: None if number is None else number + 1]
+    return Sequences(sequences.ids[: offsets[-1]], offsets)

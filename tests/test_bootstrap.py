@@ -1,0 +1,99 @@
+import math
+
+import numpy as np
+import pytest
+
+from seqgan.evaluation import bootstrap
+from seqgan.evaluation.bootstrap import difference_interval, mean_interval, over_seeds, paired_interval
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_the_interval_of_many_values_is_that_of_the_normal_distribution():
+    values = rng(1).standard_normal(2000) * 3 + 5
+    error = values.std() / math.sqrt(2000)
+    for confidence, quantile in ((0.95, 1.960), (0.68, 0.994)):
+        interval = mean_interval(values, rng=rng(), confidence=confidence, resamples=4000)
+        assert interval.value == pytest.approx(values.mean())
+        assert interval.low == pytest.approx(values.mean() - quantile * error, abs=0.12 * error)
+        assert interval.high == pytest.approx(values.mean() + quantile * error, abs=0.12 * error)
+
+
+def test_few_values_have_the_exact_bootstrap_distribution():
+    """Of 0 and 1, drawn twice: mean 0, 1/2, 1 with probability 1/4, 1/2, 1/4."""
+    values = np.array([0.0, 1.0])
+    means = bootstrap._resampled_means(values, rng(), 40_000)
+    shares = [(means == value).mean() for value in (0, 0.5, 1)]
+    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.01)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say():
+    draws = rng(3)
+    covered = [
+        not mean_interval(draws.exponential(size=60), rng=draws, confidence=0.9, resamples=300).excludes(1)
+        for _ in range(300)
+    ]
+    assert 0.82 < np.mean(covered) < 0.94  # a skewed distribution, 60 values
+
+
+def test_pairs_stay_together():
+    hard = rng(4).standard_normal(500) * 10
+    first, second = hard + 1, hard + 0.9 + rng(5).standard_normal(500) * 0.1
+    paired = paired_interval(first, second, rng=rng())
+    assert paired.value == pytest.approx((first - second).mean())
+    assert paired.low > 0.05
+    assert paired.high < 0.15
+    apart = difference_interval(first, second, rng=rng())
+    assert apart.value == pytest.approx(paired.value)
+    assert apart.low < -0.5
+    assert not apart.excludes(0)
+    assert paired.excludes(0)
+
+
+def test_the_width_for_two_independent_sets_adds_their_variances():
+    first, second = rng(6).standard_normal(400) * 3, rng(7).standard_normal(900) * 6
+    interval = difference_interval(first, second, rng=rng(), resamples=4000)
+    error = math.sqrt(first.var() / 400 + second.var() / 900)
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * error, rel=0.06)
+
+
+def test_equal_values_have_no_width_and_the_same_rng_gives_the_same_interval():
+    interval = mean_interval(np.full(9, 0.3), rng=rng())
+    assert (interval.low, interval.high) == pytest.approx((0.3, 0.3), abs=1e-12)
+    values = rng(8).random(50)
+    assert mean_interval(values, rng=rng(1)) == mean_interval(values, rng=rng(1))
+    assert mean_interval(values, rng=rng(1)) != mean_interval(values, rng=rng(2))
+
+
+def test_sets_larger_than_a_chunk(monkeypatch):
+    values = rng(9).random(50)
+    monkeypatch.setattr(bootstrap, "CHUNK", 120)
+    assert len(bootstrap._resampled_means(values, rng(), 7)) == 7
+    monkeypatch.setattr(bootstrap, "CHUNK", 20)
+    assert len(bootstrap._resampled_means(values, rng(), 7)) == 7
+
+
+def test_over_seeds():
+    spreads = over_seeds([{"a": 1.0, "b": 2.0}, {"a": 2.0}, {"a": 6.0, "b": 1.0}])
+    assert spreads.keys() == {"a"}
+    assert spreads["a"].mean == 3
+    assert spreads["a"].deviation == pytest.approx(math.sqrt((4 + 1 + 9) / 2))
+    assert str(spreads["a"]) == "3.0000 ± 2.6458 (3 runs)"
+    assert math.isnan(over_seeds([{"a": 1.0}])["a"].deviation)
+
+
+def test_wrong_use_is_named():
+    good = np.ones(3)
+    for values in (np.zeros(0), np.array([1.0, np.nan])):
+        with pytest.raises(ValueError, match="values: "):
+            mean_interval(values, rng=rng())
+    with pytest.raises(ValueError, match="confidence: 1"):
+        mean_interval(good, rng=rng(), confidence=1.0)
+    with pytest.raises(ValueError, match="resamples: 0"):
+        difference_interval(good, good, rng=rng(), resamples=0)
+    with pytest.raises(ValueError, match="paired values: 3 and 2"):
+        paired_interval(good, np.ones(2), rng=rng())
+    with pytest.raises(ValueError, match="runs: there are none"):
+        over_seeds([])

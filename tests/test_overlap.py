@@ -1,0 +1,138 @@
+"""How alike two sets are, against counting by hand; copies of the training text against trying them all."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqgan.evaluation.copying import longest_copied, novelty
+from seqgan.evaluation.ngrams import count_ngrams
+from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard, ngram_jensen_shannon
+from seqgan.text.sequences import Sequences
+
+SENTENCE = st.lists(st.integers(0, 3), max_size=9) | st.integers(0, 3).map(lambda token: [token] * 13)
+CORPUS = st.lists(SENTENCE, max_size=8)
+ORDERS = (1, 2, 4)
+
+
+def pack(corpus):
+    return Sequences.from_lists(corpus)
+
+
+def count(corpus, max_order=4):
+    return count_ngrams(pack(corpus), max_order)
+
+
+def ngrams(corpus, n):
+    return Counter(tuple(s[i : i + n]) for s in corpus for i in range(len(s) - n + 1))
+
+
+def naive_jaccard(first, second, n):
+    similarities = []
+    for k in range(1, n + 1):
+        mine, theirs = ngrams(first, k), ngrams(second, k)
+        pairs = [(mine[g] / max(len(first), 1), theirs[g] / max(len(second), 1)) for g in {*mine, *theirs}]
+        similarities.append(sum(map(min, pairs)) / sum(map(max, pairs)) if pairs else 1)
+    return math.prod(similarities) ** (1 / n)
+
+
+def entropy(frequencies):
+    return -sum(f * math.log(f) for f in frequencies if f)
+
+
+def naive_jensen_shannon(first, second, n):
+    """Entropy of the mixture less the mean entropy."""
+    mine, theirs = ngrams(first, n), ngrams(second, n)
+    if not mine or not theirs:
+        return math.log(2) if mine or theirs else 0
+    p, q = ({g: c / counts.total() for g, c in counts.items()} for counts in (mine, theirs))
+    mixture = [(p.get(g, 0) + q.get(g, 0)) / 2 for g in {*p, *q}]
+    return entropy(mixture) - (entropy(p.values()) + entropy(q.values())) / 2
+
+
+def occurs_in(ngram, sentence):
+    return any(sentence[i : i + len(ngram)] == ngram for i in range(len(sentence) - len(ngram) + 1))
+
+
+def naive_longest(sentence, training):
+    pieces = [sentence[i:j] for i in range(len(sentence)) for j in range(i + 1, len(sentence) + 1)]
+    return max((len(p) for p in pieces if any(occurs_in(p, s) for s in training)), default=0)
+
+
+@given(CORPUS, CORPUS)
+def test_similarities_equal_naive_counting(first, second):
+    counts = count(first), count(second)
+    expected = [naive_jaccard(first, second, n) for n in ORDERS]
+    np.testing.assert_allclose(ms_jaccard(*counts, ORDERS), expected, atol=1e-12)
+    expected = [naive_jensen_shannon(first, second, n) for n in ORDERS]
+    np.testing.assert_allclose(ngram_jensen_shannon(*counts, ORDERS), expected, atol=1e-12)
+
+
+@given(CORPUS, CORPUS)
+def test_similarities_are_symmetric_bounded_and_blind_to_copies_of_the_whole_set(first, second):
+    here, there, twice = count(first), count(second), count(first + first)
+    for function, highest in ((ms_jaccard, 1), (ngram_jensen_shannon, math.log(2))):
+        values = function(here, there, ORDERS)
+        np.testing.assert_allclose(values, function(there, here, ORDERS), atol=1e-12)
+        np.testing.assert_allclose(values, function(twice, there, ORDERS), atol=1e-12)
+        assert (values >= 0).all() and (values <= highest + 1e-12).all()
+    np.testing.assert_allclose(ms_jaccard(here, here, ORDERS), 1)
+    np.testing.assert_allclose(ngram_jensen_shannon(here, here, ORDERS), 0, atol=1e-12)
+
+
+def test_known_similarities():
+    first, second = count([[1, 1, 2], [1]]), count([[1, 2]])
+    unigrams = (1 + 0.5) / (1.5 + 1)  # 1: 3/2 against 1; 2: 1/2 against 1
+    bigrams = 0.5 / (0.5 + 1)  # 11: 1/2 against 0; 12: 1/2 against 1
+    np.testing.assert_allclose(ms_jaccard(first, second, (1, 2)), [unigrams, math.sqrt(unigrams * bigrams)])
+    halves = 0.5 * math.log(2 * 0.5 / 1.5) + 1 * math.log(2 * 1 / 1.5) + 0.5 * math.log(2)
+    assert ngram_jensen_shannon(first, second, (2,))[0] == pytest.approx(halves / 2)
+    disjoint = count([[3, 3]])
+    assert ms_jaccard(first, disjoint, (1, 2)).tolist() == [0, 0]
+    np.testing.assert_allclose(ngram_jensen_shannon(first, disjoint, (1, 2)), math.log(2))
+
+
+def test_an_order_that_was_not_counted_is_named():
+    for function in (ms_jaccard, ngram_jensen_shannon):
+        for orders in ((5,), (0, 1)):
+            with pytest.raises(ValueError, match=f"order {orders[0]} .* from 1 to 4"):
+                function(count([[1]]), count([[1]]), orders)
+
+
+@given(st.lists(SENTENCE, min_size=1, max_size=6), st.lists(SENTENCE, min_size=1, max_size=6))
+def test_the_distance_of_lengths_is_that_of_the_sorted_lengths(first, second):
+    """Repeated until both sets are equally large, they are matched in order of length."""
+    longer, shorter = (sorted([len(s) for s in a] * len(b)) for a, b in ((first, second), (second, first)))
+    expected = np.mean(np.abs(np.subtract(longer, shorter)))
+    assert length_distance(pack(first), pack(second)) == pytest.approx(expected, abs=1e-12)
+    assert length_deviation(pack(first)) == pytest.approx(np.std([len(s) for s in first]))
+
+
+def test_lengths_of_nothing():
+    assert length_deviation(pack([])) == 0
+    with pytest.raises(ValueError, match="there are 0 and 1 sequences"):
+        length_distance(pack([]), pack([[1]]))
+
+
+@given(CORPUS, CORPUS)
+def test_copies_equal_those_found_by_trying_every_stretch(hypotheses, training):
+    expected = [naive_longest(s, training) for s in hypotheses]
+    assert longest_copied(pack(hypotheses), pack(training)).tolist() == expected
+    share = sum(s not in training for s in hypotheses) / len(hypotheses) if hypotheses else 1
+    assert novelty(pack(hypotheses), pack(training)) == share
+
+
+@given(st.lists(st.integers(0, 1), min_size=40, max_size=80), st.integers(0, 39), st.integers(1, 40))
+def test_a_long_stretch_is_found_whole(sentence, start, length):
+    copied = [8, *sentence[start : start + length], 9]
+    assert longest_copied(pack([copied]), pack([[5], sentence, []])).tolist() == [len(copied) - 2]
+
+
+def test_no_copy_spans_two_training_sentences_and_none_comes_from_the_hypotheses():
+    hypotheses, training = pack([[1, 2, 3, 4], [1, 2, 3, 4], [], [7]]), pack([[1, 2], [3, 4]])
+    assert longest_copied(hypotheses, training).tolist() == [2, 2, 0, 0]
+    extreme = [-(2**31), 2**31 - 1]
+    assert longest_copied(pack([extreme]), pack([[0, *extreme]])).tolist() == [2]

@@ -76,7 +76,7 @@ class LeakGANExperiment(Experiment):
     mle_trainer = HierarchicalMLETrainer
     config: LeakGANExperimentConfig
 
-    def build_generator(self, discriminator: Discriminator, **options: Any) -> Generator:
+    def build_generator(self, discriminator: Discriminator, /, **options: Any) -> Generator:
         """The generator, listening to ``discriminator``."""
         return super().build_generator(
             discriminator, features=LeakedFeatures(leaking_part(discriminator)), **options

@@ -196,6 +196,7 @@ class Parts:
             unk_id=self.vocabulary.unk_id,
             oracle=self.oracle,
             seed=self.config.seed,
+            training=self.corpus.train,
         )
 
     @cached_property

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seqgan.models.fast_linear import fast_linear
+
 ROWS_PER_CHUNK = {"cpu": 128, "cuda": 8192}  # rows of logits that exist at once
 
 
@@ -20,19 +22,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         rows = ROWS_PER_CHUNK.get(hidden.device.type, 8192)
         total = hidden.new_zeros(())
-        hidden_grad, weight_grad = torch.empty_like(hidden), torch.zeros_like(weight)
+        hidden_grad, weight_grad = torch.empty_like(hidden), torch.zeros_like(weight.T)
         bias_grad = torch.zeros_like(bias)
         for start in range(0, len(hidden), rows):
             chunk, target = hidden[start : start + rows], targets[start : start + rows, None]
-            logits = torch.addmm(bias, chunk, weight.T)
+            logits = fast_linear(chunk, weight, bias)
             log_normaliser = logits.logsumexp(1, keepdim=True)
             total += (log_normaliser - logits.gather(1, target)).sum()
             errors = logits.sub_(log_normaliser).exp_()  # softmax - one-hot
             errors.scatter_add_(1, target, errors.new_full((), -1.0).expand_as(target))
-            torch.mm(errors, weight, out=hidden_grad[start : start + rows])
-            weight_grad.addmm_(errors.T, chunk)
+            hidden_grad[start : start + rows] = fast_linear(errors, weight.T)
+            weight_grad += fast_linear(chunk.T, errors.T)  # faster than its transpose
             bias_grad += errors.sum(0)
-        ctx.save_for_backward(hidden_grad, weight_grad, bias_grad)
+        ctx.save_for_backward(hidden_grad, weight_grad.T.contiguous(), bias_grad)
         return total / len(hidden)
 
     @staticmethod

@@ -13,7 +13,12 @@ import leakgan
 from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmConfig
 from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANConfig, LeakGANGenerator, LeakGANTransformerConfig
-from leakgan.training import HierarchicalMLETrainer, InterleavedPhase, InterleavingConfig
+from leakgan.training import (
+    HierarchicalMLEConfig,
+    HierarchicalMLETrainer,
+    InterleavedPhase,
+    InterleavingConfig,
+)
 from seqgan.config import Component, ComponentConfig
 from seqgan.evaluation.evaluator import EvaluationResult
 from seqgan.experiment import Experiment
@@ -33,6 +38,7 @@ class LeakGANExperimentConfig(ExperimentConfig):
     """All settings of a LeakGAN experiment."""
 
     generator: ComponentConfig = field(default_factory=LeakGANConfig)
+    mle: HierarchicalMLEConfig = field(default_factory=HierarchicalMLEConfig)
     interleaving: InterleavingConfig = field(default_factory=InterleavingConfig)
     rollout: RolloutConfig = field(default_factory=lambda: RolloutConfig(interval=4))
     algorithm: ComponentConfig = field(default_factory=LeakGANAlgorithmConfig)

@@ -20,6 +20,14 @@ from seqgan.training.phase import StepResult
 
 
 @dataclass(frozen=True, kw_only=True)
+class HierarchicalMLEConfig(MLEConfig):
+    """Pre-training of the worker by maximum likelihood, and of the manager beside it."""
+
+    manager_learning_rate: Annotated[float, Range(minimum=0)] = 1e-3
+    """Adam step size of the manager, with the worker's warm-up and decay."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class InterleavingConfig:
     """How pre-training goes back and forth between generator and discriminator."""
 
@@ -37,13 +45,14 @@ class HierarchicalMLETrainer(MLETrainer):
     """
 
     generator: LeakGANGenerator
+    config: HierarchicalMLEConfig
 
     def __init__(
-        self, generator: LeakGANGenerator, batches: Batches, config: MLEConfig, num_tokens: int
+        self, generator: LeakGANGenerator, batches: Batches, config: HierarchicalMLEConfig, num_tokens: int
     ) -> None:
         super().__init__(generator, batches, config, num_tokens, parameters=generator.worker_parameters())
         self.manager_optimizer = torch.optim.Adam(
-            generator.manager_parameters(), lr=config.learning_rate, fused=True
+            generator.manager_parameters(), lr=config.manager_learning_rate, fused=True
         )
 
     def objective(
@@ -73,7 +82,7 @@ class HierarchicalMLETrainer(MLETrainer):
         metrics = super().update(objective, factor)
         metrics["manager/gradient_norm"] = clipped_step(
             self.manager_optimizer,
-            learning_rate=self.config.learning_rate * factor,
+            learning_rate=self.config.manager_learning_rate * factor,
             gradient_clip=self.config.gradient_clip,
         )
         return metrics

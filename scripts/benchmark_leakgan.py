@@ -18,12 +18,11 @@ from plain_leakgan import PlainLeakGAN, PlainTrainer, complete, search_rewards
 from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmConfig
 from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANConfig, LeakGANGenerator
-from leakgan.training import HierarchicalMLETrainer
+from leakgan.training import HierarchicalMLEConfig, HierarchicalMLETrainer
 from seqgan.models.fast_linear import Precision
 from seqgan.sampling import sample
 from seqgan.text.batching import Batches
 from seqgan.text.sequences import Sequences
-from seqgan.training.mle import MLEConfig
 
 CONFIG = LeakGANConfig()
 SIZES = f"E = H = 32, K {CONFIG.goal_size}, C {CONFIG.horizon}, F 1720"
@@ -80,7 +79,7 @@ def bench_mle(bench: Bench) -> None:
     trainer = HierarchicalMLETrainer(
         make_generator(LeakedFeatures(make_discriminator(bench.device)), bench.device),
         Batches(Sequences.from_array(corpus.numpy()), batch_size=BATCH, pad_id=0, seed=0),
-        MLEConfig(batch_size=BATCH),
+        HierarchicalMLEConfig(batch_size=BATCH),
         corpus.numel(),
     )
     bench.row("MLE step", lambda: theirs.mle_step(batch), lambda: trainer.train_step(0, 1.0))

@@ -7,12 +7,17 @@ import torch
 from torch import nn
 
 from leakgan.losses import manager_loss, transition_cosines, transition_mask
-from leakgan.training import HierarchicalMLETrainer, InterleavedPhase, InterleavingConfig
+from leakgan.training import (
+    HierarchicalMLEConfig,
+    HierarchicalMLETrainer,
+    InterleavedPhase,
+    InterleavingConfig,
+)
 from seqgan.sampling import sample
 from seqgan.text.batching import Batch, Batches
 from seqgan.text.sequences import Sequences
 from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingConfig
-from seqgan.training.mle import MLEConfig, MLEPhase, mle_loss, real_token_rows
+from seqgan.training.mle import MLEPhase, mle_loss, real_token_rows
 from tests.test_mle import NoEvaluation
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_generator
 
@@ -25,7 +30,9 @@ REAL = Batch(
 
 
 def make_trainer(generator, **settings):
-    config = MLEConfig(**{"batch_size": 2, "warmup_steps": 0, "epochs": 6, "patience": 0} | settings)
+    config = HierarchicalMLEConfig(
+        **{"batch_size": 2, "warmup_steps": 0, "epochs": 6, "patience": 0} | settings
+    )
     sequences = Sequences.from_lists(TEXT)
     batches = Batches(sequences, batch_size=config.batch_size, pad_id=0, seed=0)
     return HierarchicalMLETrainer(generator, batches, config, len(sequences.ids))
@@ -97,13 +104,14 @@ def test_the_step_of_the_manager_is_that_of_an_optimizer_of_its_own():
     assert wild_metrics["manager/gradient_norm"] == calm_metrics["manager/gradient_norm"]
     torch.testing.assert_close(wild, calm)
     largest = max(float(change.abs().max()) for change in calm.values())
-    assert largest == pytest.approx(0.5 * MLEConfig().learning_rate, rel=0.1)  # Adam's first, at half
+    half_a_step = 0.5 * HierarchicalMLEConfig().manager_learning_rate
+    assert largest == pytest.approx(half_a_step, rel=0.1)  # of Adam's first
 
 
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
 def test_the_manager_learns_where_real_text_goes_and_the_worker_the_text(kind):
     generator = tiny_generator(kind, 5, scale=0.1, forbidden=(0,))
-    trainer = make_trainer(generator, batch_size=5, learning_rate=0.02)
+    trainer = make_trainer(generator, batch_size=5, learning_rate=0.02, manager_learning_rate=0.02)
     first = trainer.train_step(0, 1.0)
     for index in range(1, 120):
         last = trainer.train_step(index, 1.0)

@@ -107,7 +107,7 @@ class LeakedFeatures:
 
     @contextmanager
     def prepared(self, precision: str) -> Iterator[None]:
-        """Lay the weights out once for many calls of :meth:`advance`, which then do not see later changes.
+        """Lay the weights out once for many calls of :meth:`advance`; they must not change meanwhile.
 
         ``precision`` is that of the products, float32 or bfloat16; states made outside do not fit inside.
         """

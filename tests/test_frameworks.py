@@ -108,6 +108,7 @@ def test_an_earlier_generator_hears_the_discriminator_of_its_time(run):
     mle = next(phase for phase in experiment.loop.phases if phase.name == "mle")
     loaded = open_run(path).load_generator("mle-best")
     assert nll(loaded, text.tokens, text.mask).value == mle.best_nll
+    assert mle.best.keys() == experiment.kept.state_dict().keys()
 
 
 def test_loading_a_generator_leaves_the_one_in_training_alone(run):

@@ -6,6 +6,8 @@ import re
 import pytest
 
 from seqgan.cli import main
+from seqgan.evaluation.likelihood import nll
+from seqgan.experiment import Experiment
 from seqgan.temperature import TEMPERATURES, describe_temperature, temperature_value
 from tests.tiny_run import flags, tiny_experiment
 
@@ -92,6 +94,10 @@ def test_the_settings_temperature_holds_during_training_and_after_it(cli, tmp_pa
     rows = [json.loads(row) for row in (cool / "metrics.jsonl").read_text().splitlines()]
     last = [row for row in rows if row["phase"] == "mle" and "evaluation/entropy" in row][-1]
     assert last["evaluation/entropy"] < warm["entropy"]
+    experiment = Experiment.open(cool)
+    generator, text = experiment.load_generator("mle-best"), experiment.split("validation")
+    expected = nll(generator, text.tokens, text.mask, temperature=0.5).value
+    assert experiment.loop.phases[0].best_nll == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_temperature_of_zero_is_for_samples_only(capfd, run):

@@ -56,6 +56,7 @@ class Figures:
     loss: float
     metrics = {"evaluation/unique": 1.0}
     sentences = ("a",)
+    projections = {}
 
 
 def make_phase(config, losses=()):

@@ -23,6 +23,7 @@ EOS = 2
 class NoEvaluation:
     metrics = {"evaluation/bleu_4": 0.5}
     sentences = ("a",)
+    projections = {}
     loss = 0.0
 
 

@@ -131,6 +131,14 @@ def test_a_long_stretch_is_found_whole(sentence, start, length):
     assert longest_copied(pack([copied]), pack([[5], sentence, []])).tolist() == [len(copied) - 2]
 
 
+def test_the_longer_of_two_copies_with_the_same_beginning_is_found():
+    """Rests of sequences must be told apart to their ends, not by their first eight tokens."""
+    beginning = list(range(8))
+    training = pack([[*beginning, 9, 9, 9], [*beginning, 10, 11, 12], [*beginning, 20, 20, 20]])
+    for tail, expected in (([9, 9, 9], 11), ([10, 11, 12], 11), ([20, 20, 3], 10), ([15], 8)):
+        assert longest_copied(pack([[*beginning, *tail]]), training).tolist() == [expected]
+
+
 def test_no_copy_spans_two_training_sentences_and_none_comes_from_the_hypotheses():
     hypotheses, training = pack([[1, 2, 3, 4], [1, 2, 3, 4], [], [7]]), pack([[1, 2], [3, 4]])
     assert longest_copied(hypotheses, training).tolist() == [2, 2, 0, 0]

@@ -158,7 +158,7 @@ class _Successors(nn.Module):
         """The number of each n-gram, or ``ABSENT``."""
         keys = prefixes * num_types + last
         places = torch.searchsorted(self.keys, keys)
-        known = (self.keys[places] == keys) & (prefixes != ABSENT) & (last != ABSENT)
+        known = (self.keys[places] == keys) & (last != ABSENT)  # after an absent prefix keys are negative
         return torch.where(known, places, ABSENT)
 
     def additions(

@@ -127,15 +127,17 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
 def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
     """The positions that sort ``keys``, equal keys staying in order.
 
-    Where key and position fit one 64-bit number together, plain numbers are sorted: about ten times
-    faster than an indirect stable sort, which is the way for wider keys.
+    Key and position are packed into one 64-bit number and plain numbers are sorted: many times faster
+    than an indirect stable sort. Keys too wide for that are sorted by their low bits, then by the rest.
     """
     if not len(keys):
         return np.zeros(0, np.int64)
     lowest, highest = int(keys.min()), int(keys.max())
     position_bits = len(keys).bit_length()
-    if (highest - lowest).bit_length() + position_bits > 63:
-        return np.argsort(keys, kind="stable")
+    key_bits = 63 - position_bits
+    if (highest - lowest).bit_length() > key_bits:
+        by_low_bits = stable_argsort(keys & ((1 << key_bits) - 1))
+        return np.asarray(by_low_bits[stable_argsort((keys >> key_bits)[by_low_bits])])
     packed = ((keys - lowest) << position_bits) | np.arange(len(keys))
     packed.sort()
     return packed & ((1 << position_bits) - 1)

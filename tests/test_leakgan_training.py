@@ -218,12 +218,13 @@ def test_it_resumes_in_the_middle_bit_for_bit(cut):
     torch.manual_seed(0)
     for _ in range(cut):
         first.advance()
-    saved = copy.deepcopy([part.state_dict() for part in parts(first)])
+    saved, drawn_so_far = copy.deepcopy([part.state_dict() for part in parts(first)]), torch.get_rng_state()
     generator = tiny_generator("leakgan", 5, seed=9, forbidden=(0,))
     resumed, other_random = make_phase(generator, seed=5)
     other_random.set_state(random.get_state())
     for part, state in zip(parts(resumed), saved, strict=True):
         part.load_state_dict(state)
+    torch.set_rng_state(drawn_so_far)
     finish(resumed)
     assert not moved(generator, weights(whole_generator))
     assert not moved(generator.features.cnn, weights(whole_generator.features.cnn))

@@ -1,7 +1,7 @@
 """What people see of an evaluation: one table, the signature, and sentences."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,19 @@ MEANINGS = {
     for name, meaning in METRICS.items()
     if name.startswith("evaluation/")
 }
+SUMMARY = (
+    *("nll_oracle", "nll_test", "kl_q_p", "kl_p_q", "jeffreys", "entropy"),
+    *("bleu_4", "self_bleu_4", "bleu_5", "self_bleu_5", "backward_bleu_4", "ms_jaccard_4"),
+    *("forward_perplexity", "reverse_perplexity", "distinct_2", "unique", "novelty", "longest_copied"),
+    "mean_length",
+)
+"""What `train` shows: quality beside diversity; `evaluate` shows everything."""
 
 
-def table(columns: Mapping[str, Mapping[str, Any]]) -> str:
-    """Metrics as rows and generators as columns, in Markdown."""
-    names = [name for name in MEANINGS if any(name in values for values in columns.values())]
-    label_width = max(map(len, MEANINGS.values()))
+def table(columns: Mapping[str, Mapping[str, Any]], names: Collection[str] = MEANINGS) -> str:
+    """Metrics as rows and generators as columns, in Markdown; those of ``names`` that were measured."""
+    names = [name for name in names if any(name in values for values in columns.values())]
+    label_width = max(len(MEANINGS[name]) for name in names)
     widths = [max(len(title), 8) for title in columns]
     lines = [
         _row("metric".ljust(label_width), [t.rjust(w) for t, w in zip(columns, widths, strict=True)]),

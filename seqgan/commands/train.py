@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from tqdm import tqdm
 
-from seqgan.commands.report import print_sentences, read_result, save_result, signatures, table
+from seqgan.commands.report import SUMMARY, print_sentences, read_result, save_result, signatures, table
 from seqgan.config import WITHOUT_PREFIX, to_settings, to_toml
 from seqgan.experiment import Experiment
 from seqgan.run_folder import RunFolder
@@ -88,7 +88,7 @@ def train(arguments: ExperimentArguments, cls: type[Experiment]) -> None:
         if name != "oracle":
             print_sentences(f"{COMPARED[name]} ({name}):", content["sentences"][:NUM_SENTENCES])
     titled = {COMPARED[name]: content for name, content in results.items()}
-    print(f"\n{table(titled)}\n\n{signatures(titled)}")
+    print(f"\n{table(titled, SUMMARY)}\n\n{signatures(titled)}")
     print(f"{run.path}: all is done{' already' if done else ''}")
     print(f"watch: scripts/tensorboard.sh --logdir {run.path}")
 

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqgan.rewards.reward import Reward
+from seqgan.sampling import may_look
 
 
 def alternative_values(
@@ -19,12 +20,19 @@ def alternative_values(
     is worth and leaves out what it is good for later. So K tokens are judged for the price of K rewards,
     without the variance of rollouts.
     """
-    num_sequences, num_steps, num_alternatives = alternatives.shape
+    num_steps, num_alternatives = alternatives.shape[1:]
     values = torch.zeros(alternatives.shape, device=tokens.device)
     for step in range(num_steps):
-        prefixes = tokens[:, None, : step + 1].repeat(1, num_alternatives, 1)
-        prefixes[:, :, step] = alternatives[:, step]
-        kept = mask[:, None, : step + 1].expand_as(prefixes)
+        rows = rows_that_reach(mask, step)
+        prefixes = tokens[rows, None, : step + 1].repeat(1, num_alternatives, 1)
+        prefixes[:, :, step] = alternatives[rows, step]
+        kept = mask[rows, None, : step + 1].expand_as(prefixes)
         rewards = reward(prefixes.flatten(0, 1), kept.flatten(0, 1))
-        values[:, step] = rewards.view(num_sequences, num_alternatives)
+        values[rows, step] = rewards.view(len(prefixes), num_alternatives)
     return torch.where(mask[..., None], values, 0.0)
+
+
+def rows_that_reach(mask: Bool[Tensor, "B T"], step: int) -> Int[Tensor, "R"]:
+    """The sequences with a token at that step; all of them where asking would halt the device."""
+    rows = torch.arange(len(mask), device=mask.device)
+    return rows[mask[:, step]] if may_look(mask) else rows

@@ -25,6 +25,8 @@ from seqgan.run_folder import RunFolder
 from seqgan.sampling import Trajectories, inference
 from seqgan.seeding import make_rng
 from seqgan.settings import (
+    AFTER_PRETRAINING,
+    CHANGEABLE,
     ORACLE_METRICS,
     SEQGAN,
     ExperimentConfig,
@@ -51,7 +53,8 @@ class Models(NamedTuple):
 class Parts:
     """What an experiment works with: settings, device, run folder, corpus, models and measures.
 
-    Without ``run`` nothing is written. With it, the folder is created or, if it is there, gone on with.
+    Without ``run`` nothing is written. With it, the folder is created or, if it is there, gone on with. A new
+    one may start from what the run ``pretrained`` has pre-trained with the same settings.
 
     Raises:
         ValueError: Settings, corpus, device or run folder cannot be used; names what and why.
@@ -65,6 +68,7 @@ class Parts:
         run: Path | None = None,
         *,
         cache: Path | None = None,
+        pretrained: Path | None = None,
         quiet: bool = True,
     ) -> None:
         validate(config)
@@ -79,7 +83,7 @@ class Parts:
         self.rng = make_rng(self.device, config.seed, "training")
         self.policy, self.discriminator, self.kept = self.build_models()
         self._refuse_contradictions()
-        self._start_run()
+        self._start_run(None if pretrained is None else RunFolder(pretrained))
 
     @classmethod
     def open(cls: type[PartsT], run: Path, *, device: str | None = None) -> PartsT:
@@ -115,10 +119,16 @@ class Parts:
         with inference(self.policy):  # a generator may not reach as far as the corpus does
             self.policy(torch.zeros(1, self.corpus.max_length, dtype=torch.long, device=self.device))
 
-    def _start_run(self) -> None:
+    def _start_run(self, pretrained: RunFolder | None) -> None:
         """Write corpus, oracle and, when all is there, the settings that make the folder a run."""
         if self.run is None or self.run.exists():
             return
+        if pretrained is not None:
+            old = to_settings(self._load_settings(pretrained))
+            refuse_other_settings(
+                to_settings(self.config), old, pretrained.path, CHANGEABLE + AFTER_PRETRAINING
+            )
+            self.run.adopt(pretrained)
         self.corpus.save(self.run.corpus)
         if isinstance(self.config.corpus, OracleCorpusConfig):
             oracle = build_oracle(self.config.corpus)

@@ -4,7 +4,8 @@
 
     config.toml      the resolved settings, with the format of the folder and the framework that made it
     corpus/          the prepared corpus and its vocabulary, and the oracle that drew it
-    checkpoints/     state.pt to resume from; PHASE-best.pt and PHASE-last.pt, generators only
+    checkpoints/     state.pt to resume from; pretrained.pt, from which other runs may start;
+                     PHASE-best.pt and PHASE-last.pt, generators only
     evaluation/      scores and sentences of generators after training, one JSON file each
     metrics.jsonl    one row per logged step
     tensorboard/     the same as events
@@ -104,6 +105,22 @@ class RunFolder:
         """Write the resolved settings."""
         text = to_toml({"format": FORMAT, "framework": framework, **settings}) + END
         write_atomically(self.config, lambda file: file.write(text.encode()))
+
+    def adopt(self, other: "RunFolder") -> None:
+        """Take over what ``other`` has pre-trained: its checkpoint, generators and metrics.
+
+        Raises:
+            ValueError: It has not finished its pre-training.
+        """
+        checkpoints = other.state.parent
+        pretrained = checkpoints / "pretrained.pt"
+        if not pretrained.exists():
+            raise ValueError(f"--pretrained: {other.path} has not finished its pre-training")
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(pretrained, self.state)
+        for path in (pretrained, *checkpoints.glob("mle-*.pt")):
+            shutil.copy(path, self.state.parent)
+        shutil.copy(other.path / "metrics.jsonl", self.path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -79,6 +79,7 @@ TABLES: Mapping[str, Mapping[str, Component]] = {
 }
 ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle")
 CHANGEABLE = ("device", "tracking.")  # settings that may differ when a run is resumed
+AFTER_PRETRAINING = ("reward.", "rollout.", "algorithm.", "adversarial.", "evaluation.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +191,10 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def refuse_other_settings(new: Settings, old: Settings, run: Path) -> None:
-    """Say which settings differ from those of an existing run.
+def refuse_other_settings(
+    new: Settings, old: Settings, run: Path, changeable: tuple[str, ...] = CHANGEABLE
+) -> None:
+    """Say which settings, apart from the ``changeable``, differ from those of an existing run.
 
     Raises:
         ValueError: Some do; names the first, both values, and what to do.
@@ -200,7 +203,7 @@ def refuse_other_settings(new: Settings, old: Settings, run: Path) -> None:
     names = from_new.keys() | from_old.keys()
     for name in sorted(names, key=lambda name: (not name.endswith("kind"), name)):
         before, now = from_old.get(name), from_new.get(name)
-        if before != now and not name.startswith(CHANGEABLE):
+        if before != now and not name.startswith(changeable):
             raise ValueError(
                 f"{flag_name(name)}: {now} differs from {before}, with which {run} was made; "
                 "leave it out to go on, or name another --run"

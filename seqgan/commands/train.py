@@ -26,6 +26,8 @@ class ExperimentArguments:
     """Named settings to start from; `config --list` shows them."""
     config: Path | None = None
     """TOML file of settings over those of the preset."""
+    pretrained: Path | None = None
+    """Run folder whose pre-training a new run takes over; its settings up to that point must be the same."""
     data: Path = Path("data")
     """Folder whose subfolder `prepared` keeps prepared corpora."""
     quiet: bool = False
@@ -47,7 +49,9 @@ def _run_folder(arguments: ExperimentArguments, framework: Framework) -> RunFold
 
 def _build(arguments: ExperimentArguments, cls: type[Experiment], run: RunFolder) -> Experiment:
     cache = arguments.data / "prepared"
-    return cls(arguments.settings, run.path, cache=cache, quiet=arguments.quiet)
+    return cls(
+        arguments.settings, run.path, cache=cache, pretrained=arguments.pretrained, quiet=arguments.quiet
+    )
 
 
 def prepare(arguments: ExperimentArguments, cls: type[Experiment]) -> None:

@@ -21,6 +21,7 @@ from seqgan.training.alarms import Alarms, TrainingDiverged
 from seqgan.training.phase import Phase, Stateful, StepResult
 
 logger = logging.getLogger("seqgan")
+PRETRAINED = "pretrained.pt"  # beside the checkpoint: how things stood before the last phase
 
 
 class Interrupted(Exception):
@@ -103,8 +104,10 @@ class TrainingLoop:
             assert self.checkpoint_path is not None
             payload = checkpoint.load(self.checkpoint_path, "cpu")
             try:
+                begun = payload["started"] or payload["phase_index"] == len(self.phases)
                 for name, component in self.components.items():
-                    _load_state(component, payload["components"][name], self.rng.device)
+                    if begun or name in payload["components"] or name not in self._of_last_phase:
+                        _load_state(component, payload["components"][name], self.rng.device)
                 restore_random_states(payload["random_states"], self.rng)
                 self.phase_index, self.started = payload["phase_index"], payload["started"]
                 offset = payload["metrics_offset"]
@@ -154,6 +157,9 @@ class TrainingLoop:
         self.phase_index += 1
         self.started = False
         self.save()
+        if self.phase_index == len(self.phases) - 1 and self.checkpoint_path is not None:
+            path = self.checkpoint_path.with_name(PRETRAINED)
+            checkpoint.save(path, self._payload(leave_out=self._of_last_phase))
 
     def _report(self, phase: Phase, result: StepResult, bar: "tqdm[Any]") -> None:
         self._unchecked = result
@@ -201,17 +207,26 @@ class TrainingLoop:
                 "a weight is not finite: training has diverged; try a smaller learning rate"
             )
         self.tracker.flush()
-        payload = {
+        checkpoint.save(self.checkpoint_path, self._payload())
+        if self.started:
+            self._save_generator(self.phases[self.phase_index])
+
+    @property
+    def _of_last_phase(self) -> tuple[str, ...]:
+        """Components that have done nothing before the last phase, and that other settings may change."""
+        return ("algorithm", self.phases[-1].name)
+
+    def _payload(self, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+        """All that a checkpoint holds."""
+        components = {name: part for name, part in self.components.items() if name not in leave_out}
+        return {
             **self.header,
-            "components": {name: component.state_dict() for name, component in self.components.items()},
+            "components": {name: component.state_dict() for name, component in components.items()},
             "random_states": random_states(self.rng),
             "phase_index": self.phase_index,
             "started": self.started,
             "metrics_offset": self.tracker.offset,
         }
-        checkpoint.save(self.checkpoint_path, payload)
-        if self.started:
-            self._save_generator(self.phases[self.phase_index])
 
     def _save_generator(self, phase: Phase) -> None:
         if phase.trains_generator:

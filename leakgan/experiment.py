@@ -30,6 +30,7 @@ from seqgan.sampling import inference
 from seqgan.seeding import make_rng
 from seqgan.settings import DISCRIMINATORS, SEQGAN, TABLES, ExperimentConfig, Framework
 from seqgan.tracking import Projection
+from seqgan.training.mle import MLEPhase
 from seqgan.training.phase import Evaluate, Evaluation, Phase
 
 
@@ -93,11 +94,10 @@ class LeakGANExperiment(Experiment):
         return nn.ModuleDict({"generator": generator, "discriminator": discriminator})
 
     def phases(self) -> list[Phase]:
-        """Pre-training of all models in turn, then the adversarial phase."""
-        return [
-            InterleavedPhase(self.config.interleaving, self.build_mle_phase(), self.discriminator_trainer),
-            self.build_adversarial_phase(),
-        ]
+        """As SeqGAN's, but that the discriminator also learns while the generator does."""
+        mle, *later = super().phases()
+        assert isinstance(mle, MLEPhase)
+        return [InterleavedPhase(self.config.interleaving, mle, self.discriminator_trainer), *later]
 
     @cached_property
     def _evaluate(self) -> Evaluate:

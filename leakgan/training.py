@@ -34,7 +34,7 @@ class InterleavingConfig:
     epochs: Annotated[int, Range(minimum=1)] = 5
     """Passes of the generator over the training text between two visits to the discriminator."""
     refreshes: Annotated[int, Range(minimum=0)] = 1
-    """Sets of fresh negatives that the discriminator goes through at each visit after the first."""
+    """Sets of fresh negatives that the discriminator goes through at each visit; the first comes first."""
 
 
 class HierarchicalMLETrainer(MLETrainer):
@@ -101,8 +101,7 @@ class InterleavedPhase:
     """Pre-training of generator and discriminator in turn, the discriminator first.
 
     The generator listens to the discriminator's features, so they must mean something before it learns, and
-    it must have learned before samples are worth telling from real text. The discriminator's first
-    visit takes all the refreshes of its pre-training, later ones those of ``config``.
+    it must have learned before samples are worth telling from real text.
     """
 
     name = "mle"
@@ -144,9 +143,8 @@ class InterleavedPhase:
 
     def _discriminator_steps_by(self, mle_step: int) -> int:
         """Steps of the discriminator that come before step ``mle_step`` of the generator."""
-        visits = mle_step // (self.config.epochs * self.mle.trainer.batches.num_batches)
-        refreshes = self.discriminator.config.refreshes + visits * self.config.refreshes
-        return refreshes * self.discriminator.steps_per_refresh
+        visits = 1 + mle_step // (self.config.epochs * self.mle.trainer.batches.num_batches)
+        return visits * self.config.refreshes * self.discriminator.steps_per_refresh
 
     def finish(self) -> None:
         """The best generator goes on, with the discriminator that it listened to."""

@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from seqgan.models.cnn import CNNDiscriminator, highway
+from seqgan.models.cnn import CNNDiscriminator, highway_mix
 from seqgan.models.fast_linear import fast_linear, laid_out
 from seqgan.models.generator import State
+from seqgan.sampling import may_look
 
 BLOCK_ROWS = 256  # rows worked on at a time on a CPU, which its cache holds
 
@@ -31,13 +32,23 @@ class FeatureState(State):
 
 
 @dataclass(frozen=True)
+class _Group:
+    """Some neighbouring widths, and their columns of the highway layer's weight."""
+
+    width: int
+    """The smallest of them: shorter prefixes have maxima of 0 there, which need no product."""
+    columns: slice
+    weight: Tensor
+
+
+@dataclass(frozen=True)
 class _Weights:
     """The weights of a step, in the number format and layout of its products."""
 
     embedding: Tensor
     filters: list[Tensor]
     filter_biases: list[Tensor]
-    highway_weight: Tensor
+    groups: list[_Group]
     highway_bias: Tensor
 
 
@@ -60,8 +71,13 @@ class LeakedFeatures:
     @torch.no_grad()
     def of_prefixes(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T1 F"]:
         """The features of all prefixes of 0 to T tokens, in one pass; T1 is T + 1."""
-        empty = self._highway(self._no_maxima(1), self._weights()).expand(len(tokens), 1, -1)
-        return torch.cat([empty, self.cnn.features(tokens)], 1)
+        weights = self._live_weights(self.cnn.embedding.dtype, lambda weight, rows: weight)
+        maxima = functional.pad(self.cnn.maxima(tokens), (0, 0, 1, 0))
+        transformed = weights.highway_bias.expand(*maxima.shape[:2], -1).clone()
+        for group in weights.groups:
+            reached = maxima[:, group.width :, group.columns]
+            transformed[:, group.width :] += fast_linear(reached, group.weight)
+        return highway_mix(maxima, transformed)
 
     def initial_state(self, batch_size: int) -> FeatureState:
         """The state before BOS."""
@@ -75,22 +91,25 @@ class LeakedFeatures:
         self, tokens: Int[Tensor, "B"], state: FeatureState
     ) -> tuple[Float[Tensor, "B F"], FeatureState]:
         """Read one token per row (the first is BOS): the features of the prefix that it ends."""
-        weights = self._weights()
+        weights, widths = self._weights(), self.cnn.config.widths
         count = state.count + 1
+        longest = int(count.max()) if may_look(count) and len(count) else max(widths)
         recent = torch.cat([state.recent[:, 1:], tokens[:, None]], 1)
         embedded = functional.embedding(recent, weights.embedding)
-        scores = torch.cat(
-            [
-                # a window that the prefix does not fill yet scores 0, which is neutral
-                fast_linear(embedded[:, -width:].flatten(1), weight, bias) * (count >= width)[:, None]
-                for width, weight, bias in zip(
-                    self.cnn.config.widths, weights.filters, weights.filter_biases, strict=True
-                )
-            ],
-            1,
-        )
-        maxima = torch.maximum(state.maxima, scores)
-        return self._highway(maxima, weights), FeatureState(recent, count, maxima)
+        scores = [
+            # a window that the prefix does not fill yet scores 0, which is neutral
+            fast_linear(embedded[:, -width:].flatten(1), weight, bias) * (count >= width)[:, None]
+            if width <= longest
+            else state.maxima.new_zeros(()).expand(len(count), len(bias))
+            for width, weight, bias in zip(widths, weights.filters, weights.filter_biases, strict=True)
+        ]
+        maxima = torch.maximum(state.maxima, torch.cat(scores, 1))
+        transformed = weights.highway_bias.repeat(len(maxima), 1)
+        for group in weights.groups:
+            if group.width <= longest:
+                transformed += fast_linear(maxima[:, group.columns], group.weight)
+        features = highway_mix(maxima, transformed).to(self.cnn.embedding.dtype)
+        return features, FeatureState(recent, count, maxima)
 
     def of_alternatives(
         self, tokens: Int[Tensor, "B T"], alternatives: Int[Tensor, "B T K"]
@@ -127,12 +146,21 @@ class LeakedFeatures:
             cnn.embedding.to(dtype),
             [lay_out(weight.to(dtype), BLOCK_ROWS) for weight in cnn.filters],
             [bias.to(dtype) for bias in cnn.filter_biases],
-            lay_out(cnn.highway_weight.to(dtype), BLOCK_ROWS),
+            list(self._groups(cnn.highway_weight.to(dtype), lay_out)),
             cnn.highway_bias.to(dtype),
         )
 
+    def _groups(self, weight: Tensor, lay_out: Callable[[Tensor, int], Tensor]) -> Iterator[_Group]:
+        """Neighbouring widths that are within a factor of 1.5, or too few features to be worth a product."""
+        sizes = [*zip(self.cnn.config.widths, self.cnn.config.num_filters, strict=True)]
+        start, group = 0, sizes[:1]
+        for width, number in [*sizes[1:], (2 * max(self.cnn.config.widths), 0)]:
+            smallest, size = min(width for width, _ in group), sum(number for _, number in group)
+            if width > 1.5 * smallest and (8 * size >= self.size or not number):
+                columns = slice(start, start + size)
+                yield _Group(smallest, columns, lay_out(weight[:, columns].contiguous(), BLOCK_ROWS))
+                start, group = start + size, []
+            group.append((width, number))
+
     def _no_maxima(self, batch_size: int) -> Float[Tensor, "B F"]:
         return self._weights().embedding.new_zeros(batch_size, self.size)
-
-    def _highway(self, maxima: Float[Tensor, "*N F"], weights: _Weights) -> Float[Tensor, "*N F"]:
-        return highway(maxima, weights.highway_weight, weights.highway_bias).to(self.cnn.embedding.dtype)

@@ -101,10 +101,13 @@ class CNNDiscriminator(Discriminator):
 
     def features(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T F"]:
         """The features of every prefix after the highway layer: what LeakGAN's discriminator leaks."""
+        return highway(self.maxima(tokens), self.highway_weight, self.highway_bias)
+
+    def maxima(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T F"]:
+        """The features of every prefix before the highway layer."""
         embedded = functional.embedding(tokens, self.embedding)
         convolutions = zip(self.filters, self.filter_biases, strict=True)
-        maxima = torch.cat([running_maxima(embedded, *convolution) for convolution in convolutions], 2)
-        return highway(maxima, self.highway_weight, self.highway_bias)
+        return torch.cat([running_maxima(embedded, *convolution) for convolution in convolutions], 2)
 
     def penalty(self) -> Float[Tensor, ""]:
         """``l2`` times half the sum of squares of the output layer's weights and bias."""
@@ -162,7 +165,14 @@ def highway(
     inputs: Float[Tensor, "*N F"], weight: Float[Tensor, "twoF F"], bias: Float[Tensor, "twoF"]
 ) -> Float[Tensor, "*N F"]:
     """The gate's share of a transformed input, and the input itself for the rest."""
-    candidate, gate = fast_linear(inputs, weight, bias).chunk(2, -1)
+    return highway_mix(inputs, fast_linear(inputs, weight, bias))
+
+
+def highway_mix(
+    inputs: Float[Tensor, "*N F"], transformed: Float[Tensor, "*N twoF"]
+) -> Float[Tensor, "*N F"]:
+    """The highway layer behind its product: candidate and gate side by side in ``transformed``."""
+    candidate, gate = transformed.chunk(2, -1)
     return torch.lerp(inputs, candidate.relu(), gate.sigmoid())
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqgan.models.fast_linear import Precision
+from seqgan.models.fast_linear import Precision, fast_linear
 
 IMPOSSIBLE = -1e4  # a logit whose probability is exactly 0 in float32 and whose p·log p is 0, not NaN
 
@@ -113,7 +113,7 @@ class Generator(nn.Module, ABC):
 
     def logits(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N V"]:
         """Unnormalised log-probabilities of the next token."""
-        return nn.functional.linear(hidden, self.output_weight, self.masked_output_bias)
+        return fast_linear(hidden, self.output_weight, self.masked_output_bias)
 
     def hidden(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
         """Teacher-forced hidden vectors: position t has read BOS and ``tokens[:, :t]``."""

@@ -124,6 +124,13 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
     return NgramCounts(sequences, tuple(orders))
 
 
+def check_counted(orders: Iterable[int], *sets: NgramCounts) -> None:
+    """Raise the ValueError of :meth:`NgramCounts.order` where one of the ``orders`` is not in every set."""
+    for counts in sets:
+        for n in orders:
+            counts.order(n)
+
+
 def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
     """The positions that sort ``keys``, equal keys staying in order.
 

@@ -1,4 +1,4 @@
-"""For all tests: tensor signatures are checked at run time, SIGINT interrupts, no example has a time limit."""
+"""For all tests: tensor signatures are checked at run time, SIGINT interrupts, no example is timed."""
 
 import signal
 

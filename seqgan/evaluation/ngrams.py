@@ -139,6 +139,7 @@ def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
     """
     if not len(keys):
         return np.zeros(0, np.int64)
+    keys = keys.astype(np.int64, copy=False)
     lowest, highest = int(keys.min()), int(keys.max())
     position_bits = len(keys).bit_length()
     key_bits = 63 - position_bits

@@ -93,8 +93,10 @@ def complete(
     state, last = PlainState(), prefix.new_full((num_sequences,), BOS)
     for step in range(num_steps):
         state = model.advance(last, leak(discriminator, tokens, step), state)
+        # also where the token is given: the one step function of public code gives the distribution
+        probabilities = torch.softmax(model.logits(state), -1)
         if step >= num_given:
-            tokens[:, step] = torch.multinomial(torch.softmax(model.logits(state), -1), 1)[:, 0]
+            tokens[:, step] = torch.multinomial(probabilities, 1)[:, 0]
         last = tokens[:, step]
     return tokens
 

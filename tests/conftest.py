@@ -1,12 +1,16 @@
-"""What holds for all tests: tensor signatures are checked at run time, and SIGINT interrupts."""
+"""For all tests: tensor signatures are checked at run time, SIGINT interrupts, no example is timed."""
 
 import signal
 
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 import tests.runtime_types  # noqa: F401  (the hook below finds it by name)
 
 install_import_hook(["seqgan", "leakgan"], "tests.runtime_types.check")
+
+settings.register_profile("patient", deadline=None)  # on a busy machine an example may take a second
+settings.load_profile("patient")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -68,6 +68,11 @@ def test_stable_argsort_is_stable_whatever_the_width(keys):
     assert stable_argsort(np.array(keys, np.int64)).tolist() == sorted(range(len(keys)), key=keys.__getitem__)
 
 
+def test_stable_argsort_of_narrow_integers_does_not_overflow_them():
+    keys = np.random.default_rng(0).integers(0, 100_000, 70_000).astype(np.int32)
+    assert (stable_argsort(keys) == np.argsort(keys, kind="stable")).all()
+
+
 @pytest.mark.parametrize("bits", range(50, 63))
 def test_stable_argsort_around_the_limit_of_packing(bits):
     keys = np.array([2**bits - 1, 0, 2**bits - 1, 0, 1] * 50)

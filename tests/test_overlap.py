@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqgan.evaluation.copying import longest_copied, novelty
-from seqgan.evaluation.ngrams import count_ngrams
+from seqgan.evaluation.ngrams import ABSENT, count_ngrams
 from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard, ngram_jensen_shannon
 from seqgan.text.sequences import Sequences
 
@@ -137,6 +137,23 @@ def test_the_longer_of_two_copies_with_the_same_beginning_is_found():
     training = pack([[*beginning, 9, 9, 9], [*beginning, 10, 11, 12], [*beginning, 20, 20, 20]])
     for tail, expected in (([9, 9, 9], 11), ([10, 11, 12], 11), ([20, 20, 3], 10), ([15], 8)):
         assert longest_copied(pack([[*beginning, *tail]]), training).tolist() == [expected]
+
+
+def test_copies_in_thousands_of_sentences_are_those_that_the_ngram_counts_know():
+    """The longest order of which some n-gram of the sentence is found: no ranks, no neighbours."""
+    random = np.random.default_rng(0)
+    hypotheses, training = (
+        Sequences.from_lists(
+            random.zipf(1.3, n).clip(max=3000).tolist() for n in random.integers(0, 20, 6000)
+        )
+        for _ in range(2)
+    )
+    counts, known = count_ngrams(hypotheses, 19), count_ngrams(training, 19)
+    expected = np.zeros(len(hypotheses), np.int64)
+    for n, (order, numbers) in enumerate(zip(counts.orders, counts.find_in(known), strict=True), 1):
+        expected[order.holders[order.spread(numbers) != ABSENT]] = n
+    assert expected.mean() > 2
+    assert (longest_copied(hypotheses, training) == expected).all()
 
 
 def test_no_copy_spans_two_training_sentences_and_none_comes_from_the_hypotheses():

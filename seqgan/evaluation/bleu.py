@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int, Real
 
-from seqgan.evaluation.ngrams import NgramCounts, NgramOrder, count_ngrams
+from seqgan.evaluation.ngrams import NgramCounts, NgramOrder, check_counted, count_ngrams
 from seqgan.text.sequences import Sequences
 
 EPSILON = 0.1  # what smoothing method 1 puts in the place of no match
@@ -55,7 +55,7 @@ class References:
         Raises:
             ValueError: An order has not been counted, here or there.
         """
-        _check_counted(orders, self.counts, hypotheses)
+        check_counted(orders, self.counts, hypotheses)
         largest_counts = [
             np.append(largest, 0)[numbers]  # an absent n-gram, number -1, has the largest count 0
             for largest, numbers in zip(self.largest_counts, hypotheses.find_in(self.counts), strict=False)
@@ -78,7 +78,7 @@ def sentence_self_bleu(
     """
     if len(counts.sequences) < 2:
         raise ValueError(f"self-BLEU: {len(counts.sequences)} sentence(s); it needs at least two")
-    _check_counted(orders, counts)
+    check_counted(orders, counts)
     limits = [_largest_counts_elsewhere(order) for order in counts.orders]
     return _scores(counts, limits, _closest_lengths_elsewhere(counts.sequences.lengths), orders)
 
@@ -87,12 +87,6 @@ def bleu_f1(bleu: Float64[np.ndarray, "K"], backward: Float64[np.ndarray, "K"]) 
     """Harmonic mean of BLEU and backward BLEU (Shi et al. 2018); 0 where both are 0."""
     total = bleu + backward
     return np.asarray(2 * bleu * backward / np.where(total > 0, total, 1))
-
-
-def _check_counted(orders: Sequence[int], *sets: NgramCounts) -> None:
-    for counts in sets:
-        for n in orders:
-            counts.order(n)
 
 
 def _largest_counts_elsewhere(order: NgramOrder) -> Int[np.ndarray, "R"]:

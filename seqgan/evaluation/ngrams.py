@@ -124,6 +124,13 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
     return NgramCounts(sequences, tuple(orders))
 
 
+def check_counted(orders: Iterable[int], *sets: NgramCounts) -> None:
+    """Raise the ValueError of :meth:`NgramCounts.order` where one of the ``orders`` is not in every set."""
+    for counts in sets:
+        for n in orders:
+            counts.order(n)
+
+
 def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
     """The positions that sort ``keys``, equal keys staying in order.
 
@@ -132,6 +139,7 @@ def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
     """
     if not len(keys):
         return np.zeros(0, np.int64)
+    keys = keys.astype(np.int64, copy=False)
     lowest, highest = int(keys.min()), int(keys.max())
     position_bits = len(keys).bit_length()
     key_bits = 63 - position_bits

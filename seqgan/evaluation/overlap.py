@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int
 
-from seqgan.evaluation.ngrams import ABSENT, NgramCounts
+from seqgan.evaluation.ngrams import ABSENT, NgramCounts, check_counted
 from seqgan.text.sequences import Sequences
 
 
@@ -53,9 +53,7 @@ def ms_jaccard(
     Raises:
         ValueError: An order has not been counted.
     """
-    for counts in (first, second):
-        counts.order(max(orders))
-        counts.order(min(orders))
+    check_counted(orders, first, second)
     similarities = [
         _jaccard(common, max(len(first.sequences), 1), max(len(second.sequences), 1))
         for common in common_ngrams(first, second)
@@ -83,9 +81,7 @@ def ngram_jensen_shannon(
     Raises:
         ValueError: An order has not been counted.
     """
-    for counts in (first, second):
-        counts.order(max(orders))
-        counts.order(min(orders))
+    check_counted(orders, first, second)
     values = [_jensen_shannon(common) for common in common_ngrams(first, second)]
     return np.array([values[n - 1] for n in orders])
 

@@ -102,11 +102,7 @@ def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
     saved = json.loads((run / "evaluation" / "mle-best.json").read_text())
     assert [line.strip() for line in sentences[:10]] == [line.strip() for line in saved["sentences"][:10]]
     table = [line for line in output.splitlines() if line.startswith("|")]
-<<<<<<< HEAD
     assert len(table) == 2 + len(SUMMARY) - 4  # of which four need an oracle
-=======
-    assert len(table) == 2 + 36
->>>>>>> metrics
     assert len({len(line) for line in table}) == 1
     (row,) = (line for line in table if "NLL-test" in line)
     values = [float(cell) for cell in row.split("|")[2:4]]

@@ -120,7 +120,8 @@ class LeakGANExperiment(Experiment):
         directions = torch.linalg.svd(centred, full_matrices=False).Vh[:16]
         sentence, step = (column.tolist() for column in samples.mask.nonzero(as_tuple=True))
         tokens = [self.vocabulary.tokens[token] for token in samples.tokens[samples.mask].tolist()]
-        columns = {"next token": tokens, "sentence": sentence, "step": step}
+        sentences = [f"s{number:02d}" for number in sentence]  # a name, so that its colours are no scale
+        columns = {"next token": tokens, "sentence": sentences, "step": step}
         return Projection((centred @ directions.T).cpu(), columns)
 
 

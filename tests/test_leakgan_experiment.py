@@ -97,7 +97,7 @@ def test_goals_of_samples_lie_in_the_projector(uninterrupted):
     titles, *labels = (run / "tensorboard" / "goals-labels.tsv").read_text().splitlines()
     assert titles.split("\t") == ["next token", "sentence", "step"]
     assert len(vectors) == len(labels)
-    assert {label.split("\t")[1] for label in labels} == set(map(str, range(30)))
+    assert {label.split("\t")[1] for label in labels} == {f"s{number:02d}" for number in range(30)}
     ends = [label for label in labels if label.startswith("<eos>")]
     assert 0 < len(ends) <= 30
 

@@ -39,11 +39,14 @@ def test_logits_are_those_of_the_papers_matrices(kind, horizon):
     generator = tiny_generator(kind, 7, horizon=horizon, forbidden=(0,)).eval()
     tokens = torch.randint(0, 7, (3, 9), generator=rng())
     with torch.no_grad():
+        for parameter in generator.manager.parameters():
+            if parameter.dim() == 1:  # the manager's biases start from 0
+                parameter.normal_(generator=rng(3))
         ours, read = generator(tokens), read_step_by_step(generator, tokens)
         for row in range(3):
             theirs = paper_logits(generator, tokens[row])
-            torch.testing.assert_close(ours[row], theirs, atol=2e-5, rtol=1e-5)
-            torch.testing.assert_close(read[row], theirs, atol=2e-5, rtol=1e-5)
+            torch.testing.assert_close(ours[row], theirs, atol=1e-4, rtol=1e-5)
+            torch.testing.assert_close(read[row], theirs, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)

@@ -67,7 +67,7 @@ class Experiment(Parts):
         )
 
     def build_adversarial_phase(self) -> AdversarialPhase:
-        """Rounds of policy, MLE and discriminator steps."""
+        """Rounds of policy, discriminator and MLE steps."""
         config = self.config
         mle = dataclasses.replace(config.mle, learning_rate=config.adversarial.mle_learning_rate)
         return AdversarialPhase(

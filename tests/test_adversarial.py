@@ -86,8 +86,8 @@ def test_the_schedule_is_followed_to_the_letter():
     discriminator = [("discriminator",)] * 3
     assert calls == [
         *["algorithm start"],
-        *["policy", "policy", ("mle", 0, 1.0), *discriminator, "evaluate", "best adversarial"],
-        *["policy", "policy", ("mle", 1, 1.0), *discriminator, "evaluate"],
+        *["policy", "policy", *discriminator, ("mle", 0, 1.0), "evaluate", "best adversarial"],
+        *["policy", "policy", *discriminator, ("mle", 1, 1.0), "evaluate"],
     ]
 
 

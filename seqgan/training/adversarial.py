@@ -17,7 +17,7 @@ from seqgan.training.phase import Evaluate, Stateful, StepResult
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialConfig:
-    """The schedule of adversarial training: each round has policy, MLE and discriminator steps."""
+    """The schedule of adversarial training: each round has policy, discriminator and MLE steps."""
 
     rounds: Annotated[int, Range(minimum=0)] = 100
     """Rounds in all."""
@@ -26,7 +26,7 @@ class AdversarialConfig:
     cosine_decay: bool = False
     """Lower the policy's step size to 0 over the rounds, along a cosine; otherwise it stays."""
     mle_steps: Annotated[int, Range(minimum=0)] = 0
-    """Maximum-likelihood steps per round, interleaved with the policy steps."""
+    """Maximum-likelihood steps at the end of each round."""
     mle_learning_rate: Annotated[float, Range(minimum=0)] = 1e-3
     """Adam step size of those."""
     discriminator_refreshes: Annotated[int, Range(minimum=0)] = 1
@@ -47,7 +47,7 @@ class Algorithm(Stateful, Protocol):
 
 
 class AdversarialPhase:
-    """Rounds of policy, MLE and discriminator steps; ``step`` alone says where it stands."""
+    """Rounds of policy, discriminator and MLE steps; ``step`` alone says where it stands."""
 
     name = "adversarial"
     trains_generator = True
@@ -75,7 +75,7 @@ class AdversarialPhase:
 
     @property
     def steps_per_round(self) -> int:
-        """Policy, MLE and discriminator steps of one round."""
+        """Policy, discriminator and MLE steps of one round."""
         config = self.config
         refreshes = config.discriminator_refreshes * self.discriminator.steps_per_refresh
         return config.policy_steps + config.mle_steps + refreshes
@@ -107,11 +107,11 @@ class AdversarialPhase:
                 learning_rate_factor(index, 0, total, config.cosine_decay)
             )
             result = StepResult(metrics, always=True, values=values)
-        elif place < config.policy_steps + config.mle_steps:
-            index = round_index * config.mle_steps + place - config.policy_steps
-            result = StepResult(self.mle.train_step(index, 1.0))
-        else:
+        elif place < self.steps_per_round - config.mle_steps:
             result = self.discriminator.train_step()
+        else:  # last, since a generator that listens to the discriminator must get used to what it now says
+            index = round_index * config.mle_steps + place - (self.steps_per_round - config.mle_steps)
+            result = StepResult(self.mle.train_step(index, 1.0))
         finished, rest = divmod(self.step, self.steps_per_round)
         if rest or (finished % config.evaluation_interval and finished < config.rounds):
             return result

@@ -71,13 +71,16 @@ class LeakedFeatures:
     @torch.no_grad()
     def of_prefixes(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T1 F"]:
         """The features of all prefixes of 0 to T tokens, in one pass; T1 is T + 1."""
-        weights = self._live_weights(self.cnn.embedding.dtype, lambda weight, rows: weight)
+        weights = self._live_weights(self.cnn.embedding.dtype, laid_out)
         maxima = functional.pad(self.cnn.maxima(tokens), (0, 0, 1, 0))
-        transformed = weights.highway_bias.expand(*maxima.shape[:2], -1).clone()
-        for group in weights.groups:
-            reached = maxima[:, group.width :, group.columns]
-            transformed[:, group.width :] += fast_linear(reached, group.weight)
-        return highway_mix(maxima, transformed)
+        size = max(1, BLOCK_ROWS // maxima.shape[1]) if may_look(tokens) else max(1, len(tokens))
+        for block in maxima.split(size):
+            transformed = weights.highway_bias.repeat(*block.shape[:2], 1)
+            for group in weights.groups:
+                reached = block[:, group.width :, group.columns]
+                transformed[:, group.width :] += fast_linear(reached, group.weight)
+            block.copy_(highway_mix(block, transformed))
+        return maxima
 
     def initial_state(self, batch_size: int) -> FeatureState:
         """The state before BOS."""

@@ -74,7 +74,7 @@ class LeakedFeatures:
         weights = self._live_weights(self.cnn.embedding.dtype, laid_out)
         maxima = functional.pad(self.cnn.maxima(tokens), (0, 0, 1, 0))
         size = max(1, BLOCK_ROWS // maxima.shape[1]) if may_look(tokens) else max(1, len(tokens))
-        for block in maxima.split(size):
+        for block in torch.split(maxima, size):
             transformed = weights.highway_bias.repeat(*block.shape[:2], 1)
             for group in weights.groups:
                 reached = block[:, group.width :, group.columns]

@@ -48,7 +48,8 @@ def naive_jensen_shannon(first, second, n):
     mine, theirs = ngrams(first, n), ngrams(second, n)
     if not mine or not theirs:
         return math.log(2) if mine or theirs else 0
-    p, q = ({g: c / counts.total() for g, c in counts.items()} for counts in (mine, theirs))
+    totals = mine.total(), theirs.total()
+    p, q = ({g: c / t for g, c in n.items()} for n, t in zip((mine, theirs), totals, strict=True))
     mixture = [(p.get(g, 0) + q.get(g, 0)) / 2 for g in {*p, *q}]
     return entropy(mixture) - (entropy(p.values()) + entropy(q.values())) / 2
 

@@ -86,6 +86,7 @@ def test_pretrain_then_train_by_the_run_alone(cli, tmp_path):
         "state",
         "mle-best",
         "mle-last",
+        "pretrained",
     }
     assert "new: all is done\n" in cli("train", "--run", "new")
     again = cli("train", "--run", "new")

@@ -126,7 +126,7 @@ def test_pre_training_is_all_but_the_last_phase(run, tmp_path):
     experiment.pretrain()
     assert [phase.done for phase in experiment.loop.phases] == [True, True, False]
     names = {path.stem for path in (tmp_path / "run" / "checkpoints").iterdir()}
-    assert names == {"state", "mle-best", "mle-last"}
+    assert names == {"state", "pretrained", "mle-best", "mle-last"}
     experiment.loop.tracker.close()
     again = open_run(tmp_path / "run")
     again.train()

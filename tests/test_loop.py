@@ -156,6 +156,7 @@ def test_what_a_run_keeps(uninterrupted):
     kept = {path.name for path in (run / "checkpoints").iterdir()}
     assert kept == {
         "state.pt",
+        "pretrained.pt",
         "mle-best.pt",
         "mle-last.pt",
         "adversarial-best.pt",

@@ -29,7 +29,7 @@ from seqgan.sampling import Trajectories
 
 @dataclass(frozen=True, kw_only=True)
 class LeakGANAlgorithmConfig(ReinforceConfig):
-    """LeakGAN: what the worker does with REINFORCE, and what the manager does."""
+    """LeakGAN: REINFORCE for the worker, the transition policy gradient for the manager."""
 
     kind: str = "leakgan"
     """Which algorithm: leakgan, or an import path package.module:name."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 import torch
 
 from seqgan.config import to_settings, to_toml
+from seqgan.decoding import Decoding, Temperature
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
 from seqgan.evaluation.likelihood import nll
 from seqgan.generator_files import GeneratorFiles
@@ -184,9 +185,13 @@ class Experiment(Parts):
     def load_generator(self, name: str | None = None) -> Generator:
         """The generator of that name, or the furthest that there is: adversarial-last, then mle-best.
 
+        ``ngram`` is the baseline :attr:`ngram`, which every run has.
+
         Raises:
             ValueError: There is none of that name; names those that there are.
         """
+        if name == "ngram":
+            return self.ngram
         if self._files is None:
             return self.policy
         chosen = self._files.choose(name)
@@ -208,10 +213,16 @@ class Experiment(Parts):
         """Log-likelihood of each sentence in nats per token, EOS included."""
         return self.language.score(self.policy, sentences)
 
+    def decoding(self, *, temperature: Temperature | None = None, **truncation: Any) -> Decoding:
+        """How to sample; by default at the temperature of the settings. ``truncation``: top_k and top_p."""
+        chosen = self.config.evaluation.temperature if temperature is None else temperature
+        return Decoding(temperature=chosen, **truncation)
+
     def evaluate(self, generator: Generator | None = None, **options: Any) -> EvaluationResult:
         """Quality, diversity and likelihood on the test text; ``options``: temperature, top_k and top_p."""
-        return self._test_evaluator(generator or self.policy, **options)
+        return self.test_evaluator(generator or self.policy, self.decoding(**options))
 
     @cached_property
-    def _test_evaluator(self) -> Evaluator:
+    def test_evaluator(self) -> Evaluator:
+        """What measures generators after training."""
         return self.evaluator("test", self.config.evaluation.num_samples)

@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
+from seqgan.decoding import Temperature, temperature_value
 from seqgan.evaluation.likelihood import sequence_nll
 from seqgan.models.fast_linear import Precision
 from seqgan.models.generator import Generator
 from seqgan.sampling import Trajectories, sample
 from seqgan.seeding import make_rng
-from seqgan.temperature import Temperature, temperature_value
 from seqgan.text.batching import pad
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences

@@ -55,3 +55,19 @@ METRICS = {
     "alarm/discriminator_perfect": "1 while the accuracy has been at 1 for many rows",
     "alarm/discriminator_guessing": "1 while the accuracy has been at 0.5 for many rows",
 }
+
+
+def lower_is_better(name: str) -> bool:
+    """Which side of an evaluation's metric, named without its group, is the better one.
+
+    Raises:
+        ValueError: There is no such metric, or neither side is better.
+    """
+    meaning = METRICS.get(f"evaluation/{name}", "")
+    for side, lower in (("(lower)", True), ("(higher)", False)):
+        if meaning.endswith(side):
+            return lower
+    raise ValueError(
+        f"no metric {name!r} with a better side; choose nll, jeffreys, bleu_f1_5, ms_jaccard_4 or another that "
+        "seqgan/metrics.py marks (lower) or (higher)"
+    )

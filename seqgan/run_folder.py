@@ -6,7 +6,8 @@
     corpus/          the prepared corpus and its vocabulary, and the oracle that drew it
     checkpoints/     state.pt to resume from; pretrained.pt, from which other runs may start;
                      PHASE-best.pt and PHASE-last.pt, generators only
-    evaluation/      scores and sentences of generators after training, one JSON file each
+    evaluation/      scores and sentences of generators after training, one JSON file each; and beside
+                     it the scores of single sentences
     metrics.jsonl    one row per logged step
     tensorboard/     the same as events
 """
@@ -23,6 +24,7 @@ from seqgan.config import Settings, read_toml, to_toml
 from seqgan.files import write_atomically
 
 END = "# end of settings\n"  # half a TOML file is often a whole one, with other meaning
+OF_THE_CORPUS = {"oracle": "oracle.pt", "ngram": "corpus.json", "training-text": "corpus.json"}
 GENERATORS = ("mle-best", "mle-last", "adversarial-best", "adversarial-last", "oracle")
 
 
@@ -48,12 +50,13 @@ class RunFolder:
         return self.path / "checkpoints" / "state.pt"
 
     def generator(self, name: str) -> Path:
-        """The checkpoint of one generator; the oracle belongs to the corpus that it drew."""
-        folder = self.corpus if name == "oracle" else self.path / "checkpoints"
-        return folder / f"{name}.pt"
+        """The checkpoint of one generator, or what it follows from in the corpus."""
+        if name in OF_THE_CORPUS:
+            return self.corpus / OF_THE_CORPUS[name]
+        return self.path / "checkpoints" / f"{name}.pt"
 
     def evaluation(self, name: str) -> Path:
-        """The scores of one generator."""
+        """The scores of one generator, sampled in one way."""
         return self.path / "evaluation" / f"{name}.json"
 
     def find_generators(self) -> list[str]:

@@ -77,7 +77,7 @@ TABLES: Mapping[str, Mapping[str, Component]] = {
     "reward": REWARDS,
     "algorithm": ALGORITHMS,
 }
-ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle")
+ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "jensen_shannon")
 CHANGEABLE = ("device", "tracking.")  # settings that may differ when a run is resumed
 AFTER_PRETRAINING = ("reward.", "rollout.", "algorithm.", "adversarial.", "evaluation.")
 

@@ -134,7 +134,7 @@ def failing_command(capfd, tmp_path, monkeypatch):
         (["--mle.epochs"], "Missing value for argument '--mle.epochs'"),
         (
             ["--evaluation.criterion", "blue"],
-            "invalid choice 'blue' for argument '--evaluation.criterion'. Expected",
+            "--evaluation.criterion: no metric 'blue' with a better side; choose nll, jeffreys,",
         ),
         (["--mle.epochs", "-1"], "--mle.epochs: -1 is out of range; it must be at least 0"),
         (["--mle.learning-rate", "nan"], "--mle.learning-rate: nan is no finite number"),
@@ -416,4 +416,4 @@ def test_an_evaluation_is_shown_even_if_it_cannot_be_kept(finished, tmp_path, ca
     capfd.readouterr()
     assert main(["evaluate", "--run", str(run), "--checkpoint", "mle-best"]) == 0
     assert "| BLEU-2" in capfd.readouterr().out
-    assert "evaluation/mle-best.json: cannot be written" in caplog.text
+    assert "evaluation/mle-best.npz: cannot be written" in caplog.text

@@ -19,8 +19,8 @@ import pytest
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from seqgan.cli import COMMANDS, main
-from seqgan.commands.report import SUMMARY
 from seqgan.config import flag_name, flatten, read_toml, to_settings, to_toml
+from seqgan.reporting.tables import SUMMARY
 from seqgan.settings import SEQGAN
 from tests.tiny_run import ROOT, flags
 
@@ -179,7 +179,8 @@ def test_evaluate_a_run(cli, run):
     assert list(results) == ["mle-best", "mle-last", "adversarial-best", "adversarial-last"]
     for name, values in results.items():
         saved = json.loads((run / "evaluation" / f"{name}.json").read_text())
-        assert {**values, "sentences": saved["sentences"], "generator": name} == saved
+        about = {"generator": name, "decoding": {"temperature": 1.0, "top_k": None, "top_p": None}}
+        assert {**values, **about, "sentences": saved["sentences"]} == saved
     cooler = json.loads(
         cli("evaluate", "--run", run, "--checkpoint", "mle-best", "--temperature", "0.5", "--json")
     )
@@ -187,7 +188,7 @@ def test_evaluate_a_run(cli, run):
     assert cooler["mle-best"]["entropy"] < results["mle-best"]["entropy"]
     assert "temperature:0.5" in cooler["mle-best"]["signature"]
     saved = json.loads((run / "evaluation" / "mle-best.json").read_text())
-    assert saved["entropy"] == results["mle-best"]["entropy"]  # another temperature is not kept
+    assert saved["entropy"] == results["mle-best"]["entropy"]  # another temperature is kept elsewhere
 
 
 def nltk_mean(hypotheses, references_of, order):

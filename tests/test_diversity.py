@@ -1,6 +1,7 @@
 """Diversity, the collected text metrics, and what is printed beside them."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.evaluation.text_metrics import RealText, text_metrics
 from seqgan.metrics import METRICS
 from seqgan.text.sequences import Sequences
+from tests.text_values import text_values
 
 CORPUS = st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=9)
 
@@ -39,6 +41,22 @@ def test_known_values():
     assert distinct(count_ngrams(nothing, 2), 2) == unique_share(nothing) == mean_length(nothing) == 0
 
 
+def test_means_come_with_standard_errors_and_the_sentences_behind_them():
+    """Of 1, 2 and 6: deviation √7 with n - 1; a figure of a set has neither."""
+    estimate = Estimate.mean(np.array([1.0, 2, 6]))
+    assert (estimate.value, estimate.standard_error) == pytest.approx((3, (7 / 3) ** 0.5))
+    assert math.isnan(Estimate.mean(np.array([4.0])).standard_error)
+    metrics = text_metrics(*(Sequences.from_lists(t) for t in ([[1, 2, 3], [4]], [[1, 2, 3, 5], [4], [9]])))
+    np.testing.assert_allclose(metrics["mean_length"].sentence_values, [3, 1])
+    assert len(metrics["backward_bleu_2"].sentence_values) == 3
+    for name, estimate in metrics.items():
+        if estimate.sentence_values is not None:
+            assert estimate.value == pytest.approx(estimate.sentence_values.mean(), abs=1e-15), name
+    score = Score.from_estimates(metrics, Signature())
+    assert "distinct_2" in score.values and "distinct_2" not in score.standard_errors
+    assert "bleu_2" in score.standard_errors and "bleu_2" in score.sentence_values
+
+
 def test_equal_tokens_in_unequal_cuts_are_unequal_sequences():
     assert unique_share(Sequences.from_lists([[1], [1, 1], [], [], [1]])) == 3 / 5
 
@@ -48,7 +66,7 @@ WORDS = [["a", "b", "c", "d", "e"], ["a", "b", "c", "d", "e"]], [["a", "b", "c",
 
 def test_text_metrics_collects_them_all():
     hypotheses, references = number_words(*WORDS)
-    metrics = text_metrics(hypotheses, references)
+    metrics = text_values(hypotheses, references)
     expected = (
         {f"bleu_{n}": np.exp(1 - 6 / 5) for n in range(2, 6)}
         | {f"self_bleu_{n}": 1 for n in range(2, 6)}
@@ -62,10 +80,10 @@ def test_text_metrics_collects_them_all():
         "ms_jaccard_3": np.prod(jaccards) ** (1 / 3),
     }
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
-    assert text_metrics(hypotheses, RealText(references)) == metrics
+    assert text_values(hypotheses, RealText(references)) == metrics
     assert json.loads(json.dumps(metrics)) == metrics
     assert {f"evaluation/{name}" for name in metrics} <= METRICS.keys()
-    assert list(text_metrics(hypotheses, references, (3,)))[:4] == [
+    assert list(text_values(hypotheses, references, (3,)))[:4] == [
         "bleu_3",
         "self_bleu_3",
         "backward_bleu_3",
@@ -75,7 +93,7 @@ def test_text_metrics_collects_them_all():
 
 def test_backward_bleu_scores_each_reference_against_all_hypotheses():
     hypotheses, references = number_words(*WORDS)
-    metrics = text_metrics(hypotheses, references)
+    metrics = text_values(hypotheses, references)
     swapped = References(hypotheses).sentence_bleu(count_ngrams(references, 5)).mean(0)
     # Of six tokens five match, of five bigrams four, ...; the other reference has no word in common.
     expected = [np.prod([(6 - k) / (7 - k) for k in range(1, n + 1)]) ** (1 / n) / 2 for n in range(2, 6)]
@@ -84,16 +102,16 @@ def test_backward_bleu_scores_each_reference_against_all_hypotheses():
         assert metrics[f"backward_bleu_{n}"] == pytest.approx(value)
         harmonic = 2 / (1 / value + 1 / metrics[f"bleu_{n}"])
         assert metrics[f"bleu_f1_{n}"] == pytest.approx(harmonic)
-    nothing = text_metrics(Sequences.from_lists([[90], [91]]), references)
+    nothing = text_values(Sequences.from_lists([[90], [91]]), references)
     assert nothing["bleu_2"] == nothing["backward_bleu_2"] == nothing["bleu_f1_2"] == 0
 
 
 def test_copies_are_looked_for_in_the_training_text_alone():
     hypotheses, references, training = number_words(*WORDS, [["x", "b", "c"], ["a", "b", "c", "d", "e"]])
-    assert not {"novelty", "longest_copied"} & text_metrics(hypotheses, references).keys()
-    metrics = text_metrics(hypotheses, RealText(references, training))
+    assert not {"novelty", "longest_copied"} & text_values(hypotheses, references).keys()
+    metrics = text_values(hypotheses, RealText(references, training))
     assert (metrics["novelty"], metrics["longest_copied"]) == (0, 5)
-    metrics = text_metrics(hypotheses, RealText(references, training.select(np.array([0]))))
+    metrics = text_values(hypotheses, RealText(references, training.select(np.array([0]))))
     assert (metrics["novelty"], metrics["longest_copied"]) == (1, 2)
 
 
@@ -103,17 +121,17 @@ def test_perplexities_take_words_that_the_references_lack_as_one_and_end_sentenc
     closed = real.closed(Sequences.from_lists([[7, 9, 4], [], [-5, 2**31 - 1]]))
     assert closed.ids.tolist() == [1, 2, 0, 3, 3, 2, 2, 3]
     assert closed.offsets.tolist() == [0, 4, 5, 8]
-    same = text_metrics(Sequences.from_lists([[4, 7], [4]]), real)
+    same = text_values(Sequences.from_lists([[4, 7], [4]]), real)
     assert same["forward_perplexity"] == same["reverse_perplexity"]
-    narrow = text_metrics(Sequences.from_lists([[4, 7], [4, 7]]), real)
-    strange = text_metrics(Sequences.from_lists([[4, 7], [4], [50, 51, 52]]), real)
+    narrow = text_values(Sequences.from_lists([[4, 7], [4, 7]]), real)
+    strange = text_values(Sequences.from_lists([[4, 7], [4], [50, 51, 52]]), real)
     assert narrow["forward_perplexity"] < same["forward_perplexity"] < strange["forward_perplexity"]
     assert narrow["reverse_perplexity"] > same["reverse_perplexity"] < strange["reverse_perplexity"]
 
 
 def test_bleu_is_the_mean_over_sentences_not_over_the_corpus():
     hypotheses, references = Sequences.from_lists([[1], [2, 3, 4]]), Sequences.from_lists([[1], [5, 6, 7]])
-    assert text_metrics(hypotheses, references, (1,))["bleu_1"] == pytest.approx((1 + 0) / 2)
+    assert text_values(hypotheses, references, (1,))["bleu_1"] == pytest.approx((1 + 0) / 2)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +141,7 @@ def test_bleu_is_the_mean_over_sentences_not_over_the_corpus():
 def test_too_few_sentences(num_hypotheses, num_references, message):
     hypotheses, references = (Sequences.from_lists([[1, 2]] * n) for n in (num_hypotheses, num_references))
     with pytest.raises(ValueError, match=message):
-        text_metrics(hypotheses, references)
+        text_values(hypotheses, references)
 
 
 def test_signature_says_what_applies_and_nothing_else():
@@ -142,6 +160,11 @@ def test_signature_says_what_applies_and_nothing_else():
     assert str(Signature(references=0, temperature=0.75, version="2")) == (
         "references:0|temperature:0.75|version:2"
     )
+    assert str(Signature.parse(str(signature))) == str(signature)
+    truncated = Signature(references=3, top_k=5, top_p=0.9, temperature="0.6667(leakgan-official)")
+    assert Signature.parse(str(truncated)) == truncated
+    with pytest.raises(ValueError, match="has unknown parts: colour"):
+        Signature.parse("references:3|colour:red")
 
 
 def test_score_as_scalars_and_as_json():

@@ -1,6 +1,9 @@
+import math
+
 import pytest
 import torch
 
+from seqgan.decoding import Decoding
 from seqgan.evaluation.evaluator import EvaluationConfig, Evaluator
 from seqgan.evaluation.signature import Signature
 from seqgan.text.sequences import Sequences
@@ -90,7 +93,7 @@ def test_the_oracle_task_has_both_sides_and_its_temperature():
     options = {"oracle": oracle, "eos_id": None, "unk_id": None, "num_samples": 400}
     evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), split="validation", **options)
     generator = tiny_generator("lstm", SIZE, seed=4)
-    warm, cool = evaluator(generator), evaluator(generator, temperature=0.5)
+    warm, cool = evaluator(generator), evaluator(generator, Decoding(temperature=0.5))
     assert {
         "nll_oracle",
         "nll_validation",
@@ -101,12 +104,19 @@ def test_the_oracle_task_has_both_sides_and_its_temperature():
     } <= warm.score.values.keys()
     assert cool.score.values["entropy"] < warm.score.values["entropy"]
     assert "temperature:0.5|version" in str(cool.score.signature)
-    assert "temperature:1|top_k:2|version" in str(evaluator(generator, top_k=2).score.signature)
+    narrow = evaluator(generator, Decoding(top_k=2)).score
+    assert "temperature:1|top_k:2|version" in str(narrow.signature)
+    assert narrow.values["nll_oracle"] != warm.score.values["nll_oracle"]
+    of_the_generator = {"entropy", "kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon", "nll_validation"}
+    assert of_the_generator <= warm.score.values.keys()
+    assert not of_the_generator & narrow.values.keys()  # a token that is ruled out has likelihood 0
     assert warm.loss == warm.score.values["nll_validation"]
     assert warm.metrics["evaluation/jeffreys"] == warm.score.values["jeffreys"]
 
 
-@pytest.mark.parametrize(("criterion", "sign"), [("bleu_4", -1), ("nll", 1)])
+@pytest.mark.parametrize(
+    ("criterion", "sign"), [("bleu_4", -1), ("nll", 1), ("reverse_perplexity", 1), ("ms_jaccard_4", -1)]
+)
 def test_the_criterion_is_lower_for_the_better(criterion, sign):
     tokens = torch.randint(4, SIZE, (20, 5), generator=rng())
     evaluator = make_evaluator(
@@ -117,10 +127,25 @@ def test_the_criterion_is_lower_for_the_better(criterion, sign):
     assert result.loss == sign * result.score.values[name]
 
 
-def test_a_criterion_that_needs_an_oracle_is_refused_without():
+def test_a_criterion_that_needs_an_oracle_is_nan_without():
     tokens = torch.randint(4, SIZE, (5, 5), generator=rng())
+    config = EvaluationConfig(criterion="jeffreys")
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), config=config)
+    assert math.isnan(evaluator(tiny_generator("lstm", SIZE)).loss)
+
+
+def test_real_text_in_the_place_of_samples():
+    """Of its own references all matches, save unknown words; EOS is no word of it."""
+    tokens = torch.tensor([[4, 5, 4, EOS], [5, 5, 4, EOS], [UNK, 4, 5, EOS]])
     evaluator = make_evaluator(
-        tokens, torch.ones_like(tokens).bool(), config=EvaluationConfig(criterion="jeffreys")
+        tokens, torch.ones_like(tokens).bool(), training=Sequences.from_lists([[4, EOS]])
     )
-    with pytest.raises(ValueError, match="--evaluation.criterion: jeffreys needs an oracle"):
-        evaluator(tiny_generator("lstm", SIZE))
+    result = evaluator.score_text(Sequences.from_lists(tokens[:2].tolist()))
+    assert result.score.values["bleu_2"] == pytest.approx(1)
+    assert result.score.values["mean_length"] == 3
+    assert not {"nll_test", "entropy", "novelty"} & result.score.values.keys()
+    assert str(result.score.signature).startswith("hypotheses:2|references:3|tokenizer:whitespace")
+    assert "temperature" not in str(result.score.signature)
+    assert list(result.sentences) == ["4 5 4 2", "5 5 4 2"]
+    unknown = evaluator.score_text(Sequences.from_lists(tokens[2:].tolist() * 2))
+    assert unknown.score.values["bleu_2"] < 1

@@ -4,10 +4,10 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.protocols import PROTOCOLS, score_by_protocol
-from seqgan.evaluation.text_metrics import text_metrics
 from seqgan.text.sequences import Sequences
 from seqgan.text.tokenizers import build_tokenizer
 from tests.shared_data import shared_data
+from tests.text_values import text_values
 
 RNG = np.random.default_rng(0)
 TEXTS = [[RNG.zipf(1.5, RNG.integers(1, 9)).clip(max=60).tolist() for _ in range(700)] for _ in range(2)]
@@ -21,7 +21,7 @@ def nltk_mean(references, hypotheses):
 
 def test_all_is_our_own_way():
     values = score_by_protocol("all", HYPOTHESES, REFERENCES).values
-    expected = text_metrics(HYPOTHESES, REFERENCES)
+    expected = text_values(HYPOTHESES, REFERENCES)
     assert dict(values) == {name: expected[name] for name in values}
     assert len(values) == 8
 
@@ -34,7 +34,7 @@ def test_first_500():
     assert score_by_protocol("first-500", few, REFERENCES, orders=(3,)).values["bleu_3"] == pytest.approx(
         per_sentence
     )
-    alone = text_metrics(Sequences.from_lists(TEXTS[0][:500]), REFERENCES)
+    alone = text_values(Sequences.from_lists(TEXTS[0][:500]), REFERENCES)
     assert score.values["self_bleu_3"] == pytest.approx(alone["self_bleu_3"])
     assert str(score.signature).startswith("protocol:first-500|hypotheses:700|references:500|case:kept|")
 
@@ -42,7 +42,7 @@ def test_first_500():
 def test_first_200_are_scored_against_all_and_among_all():
     score = score_by_protocol("first-200-lower", HYPOTHESES, REFERENCES, tokenizer="treebank", orders=(3,))
     first = Sequences.from_lists(TEXTS[0][:200])
-    assert score.values["bleu_3"] == pytest.approx(text_metrics(first, REFERENCES)["bleu_3"])
+    assert score.values["bleu_3"] == pytest.approx(text_values(first, REFERENCES)["bleu_3"])
     assert "references:700|tokenizer:treebank|case:lower|" in str(score.signature)
 
 

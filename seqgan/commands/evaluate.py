@@ -1,27 +1,24 @@
 """Measure the generators of a run, or a file of sentences against a file of references."""
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tqdm import tqdm
 
-from seqgan.commands.report import save_result, signatures, table
 from seqgan.config import Range, flag_name, validate
-from seqgan.evaluation.evaluator import EvaluationResult
+from seqgan.decoding import Temperature
 from seqgan.evaluation.ngrams import number_words
-from seqgan.evaluation.signature import Signature
+from seqgan.evaluation.signature import Score, Signature
 from seqgan.evaluation.text_metrics import text_metrics
 from seqgan.frameworks import open_run
 from seqgan.metrics import ORDERS
-from seqgan.temperature import Temperature
+from seqgan.reporting.measurements import measure
+from seqgan.reporting.tables import signatures, table
 from seqgan.text.sources import read_lines
 from seqgan.text.tokenizers import build_tokenizer
-
-logger = logging.getLogger("seqgan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +28,8 @@ class EvaluateArguments:
     run: Path | None = None
     """Run folder, whose generators are measured against its test text."""
     checkpoint: tuple[str, ...] = ()
-    """With --run: any of mle-best, mle-last, adversarial-best, adversarial-last, oracle; by default all."""
+    """With --run: any of mle-best, mle-last, adversarial-best, adversarial-last, oracle; by default all that
+    there are. ngram is the baseline: n-grams of the training text."""
     temperature: Annotated[Temperature | None, Range(minimum=0, open=True)] = None
     """With --run: softmax temperature at which it is sampled and scored, more than 0; by default that of the
     run's settings. leakgan-official is that of the official LeakGAN code, 1/1.5."""
@@ -73,8 +71,8 @@ def evaluate(arguments: EvaluateArguments) -> None:
     else:
         raise ValueError("evaluate: give either --run, or both --hypotheses and --references")
     if arguments.json:
-        single = arguments.run is None
-        print(json.dumps(next(iter(results.values())) if single else results))
+        found = {name: score.as_json() for name, score in results.items()}
+        print(json.dumps(found if arguments.run is not None else next(iter(found.values()))))
     else:
         print(f"{table(results)}\n\n{signatures(results)}")
 
@@ -91,36 +89,22 @@ def refuse_flags(arguments: EvaluateArguments, names: Sequence[str], needed: str
             raise ValueError(f"{flag_name(name)}: goes with {needed} only")
 
 
-def evaluate_run(arguments: EvaluateArguments, run: Path) -> dict[str, dict[str, Any]]:
-    """Measure generators of a run; at its own temperature and untruncated the results are kept in it."""
+def evaluate_run(arguments: EvaluateArguments, run: Path) -> dict[str, Score]:
+    """Measure generators of a run; the results are kept in it."""
     experiment = open_run(run, device=arguments.device)
     assert experiment.run is not None
     names = dict.fromkeys(arguments.checkpoint) or experiment.run.find_generators()
     if not names:
         raise ValueError(f"--run: {run} has no generator yet; pretrain first")
-    generators = {name: experiment.load_generator(name) for name in names}
+    for name in names:
+        experiment.load_generator(name)  # all are there, before the first is measured
     options = {name: getattr(arguments, name) for name in ("temperature", "top_k", "top_p")}
-    own_temperature = arguments.temperature in (None, experiment.config.evaluation.temperature)
-    is_plain = own_temperature and arguments.top_k is None and arguments.top_p is None
-    results: dict[str, dict[str, Any]] = {}
-    bar = tqdm(generators.items(), desc="evaluate", disable=arguments.quiet or None, leave=False)
-    for name, generator in bar:
-        result = experiment.evaluate(generator, **options)
-        results[name] = result.score.as_json()
-        if is_plain:
-            _keep(experiment.run.evaluation(name), name, result)
-    return results
+    decoding = experiment.decoding(**options)
+    bar = tqdm(names, desc="evaluate", disable=arguments.quiet or None, leave=False)
+    return {name: measure(experiment, name, decoding, again=True).score for name in bar}
 
 
-def _keep(path: Path, name: str, result: EvaluationResult) -> None:
-    """Keep a result in its run, where that may be written."""
-    try:
-        save_result(path, name, result)
-    except ValueError as error:
-        logger.warning("%s", error)
-
-
-def evaluate_files(arguments: EvaluateArguments, hypotheses: Path, references: Path) -> dict[str, Any]:
+def evaluate_files(arguments: EvaluateArguments, hypotheses: Path, references: Path) -> Score:
     """BLEU, self-BLEU and diversity of a file; a blank line is an empty hypothesis, but no reference."""
     tokenizer = build_tokenizer(arguments.tokenizer, lower_case=arguments.lower_case, flag="--tokenizer")
     generated = [tokenizer.tokenize(line) for line in read_lines(hypotheses).lines]
@@ -128,7 +112,7 @@ def evaluate_files(arguments: EvaluateArguments, hypotheses: Path, references: P
     if len(generated) < 2:
         raise ValueError(f"{hypotheses}: holds one sentence; self-BLEU needs at least two lines")
     hypothesis_ids, reference_ids = number_words(generated, real)
-    values = text_metrics(hypothesis_ids, reference_ids, ORDERS)
+    estimates = text_metrics(hypothesis_ids, reference_ids, ORDERS)
     signature = Signature(
         hypotheses=len(generated),
         references=len(real),
@@ -136,4 +120,4 @@ def evaluate_files(arguments: EvaluateArguments, hypotheses: Path, references: P
         case="lower" if arguments.lower_case else "kept",
         smoothing="method1",
     )
-    return {**values, "signature": str(signature)}
+    return Score.from_estimates(estimates, signature)

@@ -9,12 +9,12 @@ from typing import Annotated
 from tqdm import tqdm
 
 from seqgan.config import Range, validate
+from seqgan.decoding import Temperature
 from seqgan.experiment import Experiment
 from seqgan.files import write_atomically
 from seqgan.frameworks import open_run
 from seqgan.models.generator import Generator
 from seqgan.seeding import derive_seed
-from seqgan.temperature import Temperature
 
 CHUNK = 5_000  # sentences in memory at once
 
@@ -26,7 +26,8 @@ class GenerateArguments:
     run: Path
     """Run folder, as made by `train`, whose generator is sampled."""
     checkpoint: str | None = None
-    """mle-best, mle-last, adversarial-best or adversarial-last; by default the furthest there is."""
+    """mle-best, mle-last, adversarial-best or adversarial-last; by default the furthest there is. ngram is
+    the baseline: n-grams of the training text."""
     num_sentences: Annotated[int, Range(minimum=0)] = 10
     """How many sentences to sample."""
     temperature: Annotated[Temperature, Range(minimum=0)] = 1.0

@@ -1,14 +1,16 @@
 """The commands that make a run: prepare, pretrain, train; and config, which shows its settings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tqdm import tqdm
 
-from seqgan.commands.report import SUMMARY, print_sentences, read_result, save_result, signatures, table
 from seqgan.config import WITHOUT_PREFIX, to_settings, to_toml
 from seqgan.experiment import Experiment
+from seqgan.reporting.measurements import Measurement, measure
+from seqgan.reporting.tables import SUMMARY, signatures, table
 from seqgan.run_folder import RunFolder
 from seqgan.settings import ExperimentConfig, Framework
 
@@ -88,27 +90,28 @@ def train(arguments: ExperimentArguments, cls: type[Experiment]) -> None:
         results = compare(experiment, quiet=arguments.quiet)
     if arguments.quiet:
         return
-    for name, content in results.items():
+    for name, measurement in results.items():
         if name != "oracle":
-            print_sentences(f"{COMPARED[name]} ({name}):", content["sentences"][:NUM_SENTENCES])
-    titled = {COMPARED[name]: content for name, content in results.items()}
+            print_sentences(f"{COMPARED[name]} ({name}):", measurement.sentences[:NUM_SENTENCES])
+    titled = {COMPARED[name]: measurement.score for name, measurement in results.items()}
     print(f"\n{table(titled, SUMMARY)}\n\n{signatures(titled)}")
     print(f"{run.path}: all is done{' already' if done else ''}")
     print(f"watch: scripts/tensorboard.sh --logdir {run.path}")
 
 
-def compare(experiment: Experiment, *, quiet: bool = False) -> dict[str, dict[str, Any]]:
-    """Evaluations of the generators before and after; those made before from the same weights are read."""
+def compare(experiment: Experiment, *, quiet: bool = False) -> dict[str, Measurement]:
+    """What the generators before and after reach; what was measured of the same weights is read."""
     assert experiment.run is not None
-    results = {}
     there = [name for name in COMPARED if experiment.run.generator(name).exists()]
-    for name in tqdm(there, desc="evaluate", disable=quiet or None, leave=False):
-        weights, path = experiment.run.generator(name), experiment.run.evaluation(name)
-        result = read_result(path, newer_than=weights)
-        if result is None:
-            result = save_result(path, name, experiment.evaluate(experiment.load_generator(name)))
-        results[name] = result
-    return results
+    bar = tqdm(there, desc="evaluate", disable=quiet or None, leave=False)
+    return {name: measure(experiment, name) for name in bar}
+
+
+def print_sentences(title: str, sentences: Sequence[str]) -> None:
+    """A title and sentences below it."""
+    print(f"\n{title}")
+    for sentence in sentences:
+        print(f"  {sentence}")
 
 
 def show_config(arguments: ConfigArguments, cls: type[Experiment]) -> None:

@@ -1,27 +1,28 @@
 """One evaluation for every generator: fresh samples against a split of the corpus, both sides, signed."""
 
+import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated
 
+import numpy as np
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from seqgan.config import Range
+from seqgan.decoding import Decoding, describe_temperature, temperature_value
 from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.oracle import OracleTask
 from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.evaluation.text_metrics import RealText, text_metrics
-from seqgan.metrics import ORDERS
+from seqgan.metrics import ORDERS, lower_is_better
 from seqgan.models.generator import Generator
-from seqgan.sampling import sample
+from seqgan.sampling import Trajectories, sample
 from seqgan.seeding import make_rng
-from seqgan.temperature import Temperature, describe_temperature, temperature_value
 from seqgan.text.sequences import Sequences
 from seqgan.tracking import Projection
-
-Criterion = Literal["nll", "jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "bleu_4", "bleu_5"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,9 @@ class EvaluationConfig:
     """Sequences sampled and scored at once."""
     temperature: Annotated[float, Range(minimum=0, open=True)] = 1.0
     """Softmax temperature at which generators are sampled and scored, in training too; more than 0."""
-    criterion: Criterion = "nll"
-    """The metric, on validation text, by which the best adversarial generator is kept."""
+    criterion: str = "nll"
+    """The metric, on validation text, by which the best adversarial generator is kept: nll, or any that has a
+    better side, such as jeffreys (with an oracle), bleu_f1_5, reverse_perplexity, ms_jaccard_4."""
 
 
 @dataclass(frozen=True)
@@ -103,65 +105,86 @@ class Evaluator:
             return None
         return OracleTask(self.oracle, self.tokens, self.mask, batch_size=self.config.batch_size)
 
-    def __call__(
-        self,
-        generator: Generator,
-        *,
-        temperature: Temperature | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-    ) -> EvaluationResult:
-        """Sample, and measure quality, diversity and likelihood; by default at the settings' temperature."""
-        named = self.config.temperature if temperature is None else temperature
-        value = temperature_value(named)
+    def __call__(self, generator: Generator, decoding: Decoding | None = None) -> EvaluationResult:
+        """Sample, and measure quality, diversity and likelihood; by default at the settings' temperature.
+
+        Where decoding rules tokens out, real text may be impossible: nothing is said then of the
+        generator's own likelihoods, and of an oracle's task there is NLL-oracle alone.
+        """
+        decoding = decoding or Decoding(temperature=self.config.temperature)
         samples = sample(
             generator,
             self.num_samples,
             self.tokens.shape[1],
             eos_id=self.eos_id,
             rng=make_rng(generator.device, self.seed, "evaluation", self.split),
-            temperature=value,
-            top_k=top_k,
-            top_p=top_p,
+            temperature=temperature_value(decoding.temperature),
+            top_k=decoding.top_k,
+            top_p=decoding.top_p,
         )
-        hypotheses = self._words(self._mark_unknown(samples.tokens), samples.mask)
-        values = text_metrics(hypotheses, self.real_text, ORDERS)
-        estimates = self._likelihoods(generator, samples.tokens, samples.mask, value)
-        signature = Signature(
-            hypotheses=self.num_samples,
-            references=len(self.tokens),
-            tokenizer=self.signature.tokenizer,
-            case=self.signature.case,
-            smoothing="method1",
-            temperature=describe_temperature(named),
-            top_k=top_k,
-            top_p=top_p,
+        score = Score.from_estimates(
+            {
+                **text_metrics(
+                    self._words(self._mark_unknown(samples.tokens), samples.mask), self.real_text, ORDERS
+                ),
+                **self._likelihoods(generator, samples, decoding),
+            },
+            dataclasses.replace(
+                self._signature(self.num_samples),
+                temperature=describe_temperature(decoding.temperature),
+                top_k=decoding.top_k,
+                top_p=decoding.top_p,
+            ),
         )
-        likelihoods = Score.from_estimates(estimates, signature)
-        score = Score({**values, **likelihoods.values}, signature, likelihoods.standard_errors)
         sentences = [self.decode(ids.tolist()) for ids in _rows(samples.tokens[:100], samples.mask[:100])]
         return EvaluationResult(score, score.scalars("evaluation"), sentences, self._loss(score))
 
+    def score_text(self, sequences: Sequences) -> EvaluationResult:
+        """Other text, EOS included, in the place of samples: what real text reaches; no likelihoods.
+
+        Copies are not looked for: it may be the training text itself.
+        """
+        words = sequences.without(self.eos_id)
+        if self.unk_id is not None:
+            ids = np.where(words.ids == self.unk_id, np.int32(self.vocabulary_size), words.ids)
+            words = Sequences(ids, words.offsets)
+        real = dataclasses.replace(self.real_text, training=None)
+        score = Score.from_estimates(text_metrics(words, real, ORDERS), self._signature(len(words)))
+        sentences = [self.decode(sequences[i].tolist()) for i in range(min(100, len(sequences)))]
+        return EvaluationResult(score, score.scalars("evaluation"), sentences, math.nan)
+
+    def _signature(self, hypotheses: int) -> Signature:
+        return dataclasses.replace(
+            self.signature, hypotheses=hypotheses, references=len(self.tokens), smoothing="method1"
+        )
+
     def _likelihoods(
-        self, generator: Generator, samples: Tensor, mask: Tensor, temperature: float
+        self, generator: Generator, samples: Trajectories, decoding: Decoding
     ) -> dict[str, Estimate]:
+        temperature = temperature_value(decoding.temperature)
+        size = self.config.batch_size
+        if decoding.truncated:
+            if self.oracle is None:
+                return {}
+            return {"nll_oracle": nll(self.oracle, samples.tokens, samples.mask, batch_size=size)}
         if self.oracle_task is not None:
-            estimates = self.oracle_task.score(generator, samples, mask, temperature=temperature)
+            estimates = self.oracle_task.score(
+                generator, samples.tokens, samples.mask, temperature=temperature
+            )
             estimates[f"nll_{self.split}"] = estimates.pop("nll_test")
             return estimates
-        size = self.config.batch_size
         return {
             f"nll_{self.split}": nll(
                 generator, self.tokens, self.mask, batch_size=size, temperature=temperature
             ),
-            "entropy": nll(generator, samples, mask, batch_size=size, temperature=temperature),
+            "entropy": nll(generator, samples.tokens, samples.mask, batch_size=size, temperature=temperature),
         }
 
     def _loss(self, score: Score) -> float:
+        """By which generators are kept, lower for the better; NaN where it was not measured."""
         name = f"nll_{self.split}" if self.config.criterion == "nll" else self.config.criterion
-        if name not in score.values:
-            raise ValueError(f"--evaluation.criterion: {name} needs an oracle; choose nll or a BLEU")
-        return -score.values[name] if name.startswith("bleu") else score.values[name]
+        value = score.values.get(name, math.nan)
+        return value if lower_is_better(name) else -value
 
     def _mark_unknown(self, tokens: Tensor) -> Tensor:
         """Tokens with UNK replaced by an id that no reference has: the vocabulary's size."""

@@ -58,7 +58,8 @@ def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate
     """Sums over sequences as a mean over all their tokens, of which each has ``lengths``.
 
     The standard error is that of a ratio of two means over sequences (Cochran 1977, section 2.11):
-    the tokens of one sequence are not independent, and its length is random too.
+    the tokens of one sequence are not independent, and its length is random too. The sentence
+    values are each sequence's sum, divided by the mean length.
 
     Raises:
         ValueError: There is no token.
@@ -68,10 +69,9 @@ def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate
     if not num_tokens:
         raise ValueError("sequences: there is no token to score")
     mean = sums.sum() / num_tokens
-    if num_sequences == 1:
-        return Estimate(float(mean), float("nan"))
-    variance = (sums - mean * lengths).square().sum() / (num_sequences - 1)
-    return Estimate(float(mean), float((num_sequences * variance).sqrt() / num_tokens))
+    variance = (sums - mean * lengths).square().sum() / (num_sequences - 1)  # of one sequence NaN
+    error = (num_sequences * variance).sqrt() / num_tokens
+    return Estimate(float(mean), float(error), (sums * num_sequences / num_tokens).numpy())
 
 
 def _batch_nll(

@@ -89,10 +89,7 @@ class OracleTask:
 def _jensen_shannon(samples: Float64[Tensor, "S"], test: Float64[Tensor, "N"]) -> Estimate:
     """From log p/q on samples of q and log q/p on samples of p: log q/m = ln 2 − softplus(log p/q)."""
     halves = [(math.log(2) - functional.softplus(ratios)) / 2 for ratios in (samples, test)]
-    means = [
-        Estimate(float(h.mean()), float(h.std() / len(h) ** 0.5) if len(h) > 1 else math.nan) for h in halves
-    ]
-    return _sum_of_independent(*means)
+    return _sum_of_independent(*(Estimate.mean(half.numpy()) for half in halves))
 
 
 def _sum_of_independent(first: Estimate, second: Estimate) -> Estimate:

@@ -5,10 +5,16 @@ reporting BLEU scores").
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from jaxtyping import Float
+
 import seqgan
+
+NUMBERS: Mapping[str, type] = {"hypotheses": int, "references": int, "top_k": int, "top_p": float}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,19 @@ class Signature:
     version: str = seqgan.__version__
     """Of this package."""
 
+    @classmethod
+    def parse(cls, text: str) -> "Signature":
+        """What :meth:`__str__` wrote; a temperature stays text.
+
+        Raises:
+            ValueError: It is no signature.
+        """
+        circumstances = dict(part.partition(":")[::2] for part in text.split("|"))
+        unknown = circumstances.keys() - {f.name for f in dataclasses.fields(cls)}
+        if unknown:
+            raise ValueError(f"signature: {text!r} has unknown parts: {', '.join(sorted(unknown))}")
+        return cls(**{name: NUMBERS.get(name, str)(value) for name, value in circumstances.items()})
+
     def __str__(self) -> str:
         circumstances = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return "|".join(
@@ -48,11 +67,19 @@ class Signature:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over a sample of sequences."""
+    """A figure over a sample of sequences, and how sure it is."""
 
     value: float
-    standard_error: float
-    """Of the value, over sequences; NaN where there is only one."""
+    standard_error: float = math.nan
+    """Of the value, over sequences; NaN where nothing is known of it."""
+    sentence_values: Float[np.ndarray, "S"] | None = field(default=None, compare=False, repr=False)
+    """One for each sequence, where the value is their mean."""
+
+    @classmethod
+    def mean(cls, values: Float[np.ndarray, "S"]) -> "Estimate":
+        """The mean of one value for each sequence."""
+        error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else math.nan
+        return cls(float(values.mean()), error, values)
 
 
 @dataclass(frozen=True)
@@ -63,13 +90,20 @@ class Score:
     signature: Signature
     standard_errors: Mapping[str, float] = field(default_factory=dict)
     """Of those values that have one."""
+    sentence_values: Mapping[str, Float[np.ndarray, "S"]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """For each value that is a mean over sequences, what it is the mean of, in their order."""
 
     @classmethod
     def from_estimates(cls, estimates: Mapping[str, Estimate], signature: Signature) -> "Score":
-        """Values and standard errors apart."""
+        """Values, standard errors and sentences apart."""
         values = {name: estimate.value for name, estimate in estimates.items()}
-        errors = {name: estimate.standard_error for name, estimate in estimates.items()}
-        return cls(values, signature, errors)
+        errors = {name: e.standard_error for name, e in estimates.items() if not math.isnan(e.standard_error)}
+        sentences = {
+            name: e.sentence_values for name, e in estimates.items() if e.sentence_values is not None
+        }
+        return cls(values, signature, errors, sentences)
 
     def scalars(self, group: str) -> dict[str, float]:
         """The values as ``group/name``, for a tracker."""

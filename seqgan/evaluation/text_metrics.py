@@ -8,10 +8,11 @@ import numpy as np
 
 from seqgan.evaluation.bleu import References, bleu_f1, sentence_self_bleu
 from seqgan.evaluation.copying import longest_copied, novelty
-from seqgan.evaluation.diversity import distinct, mean_length, unique_share
+from seqgan.evaluation.diversity import distinct, unique_share
 from seqgan.evaluation.kneser_ney import KneserNey, fit_kneser_ney, with_end
 from seqgan.evaluation.ngrams import NgramCounts, count_ngrams
 from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard, ngram_jensen_shannon
+from seqgan.evaluation.signature import Estimate
 from seqgan.text.sequences import Sequences
 
 LANGUAGE_MODEL_ORDER = 5
@@ -63,7 +64,7 @@ class RealText:
 
 def text_metrics(
     hypotheses: Sequences, real: RealText | Sequences, orders: Sequence[int] = (2, 3, 4, 5)
-) -> dict[str, float]:
+) -> dict[str, Estimate]:
     """Quality, diversity and what both have in common with the real text, named as in `seqgan.metrics`.
 
     BLEU-n, backward BLEU-n and self-BLEU-n are means over sentences. ``novelty`` and
@@ -77,34 +78,43 @@ def text_metrics(
     if not isinstance(real, RealText):
         real = RealText(real, max_order=max(orders))
     counts, references = count_ngrams(hypotheses, max(orders)), real.bleu
-    values = {
-        **_bleu_metrics(counts, references, orders),
+    bleu = _bleu_metrics(counts, references, orders)
+    of_sets = {
         **_by_order("distinct", orders, [distinct(counts, n) for n in orders]),
         "unique": unique_share(hypotheses),
         **_by_order("ms_jaccard", orders, ms_jaccard(counts, references.counts, orders)),
         **_by_order("ngram_js", orders, ngram_jensen_shannon(counts, references.counts, orders)),
-        "forward_perplexity": real.language_model.perplexity(real.closed(hypotheses)).value,
-        "reverse_perplexity": real.fit(hypotheses).perplexity(real.closed(real.references)).value,
-        "mean_length": mean_length(hypotheses),
         "length_deviation": length_deviation(hypotheses),
         "length_distance": length_distance(hypotheses, real.references),
     }
-    if real.training is not None:
-        values["novelty"] = novelty(hypotheses, real.training)
-        values["longest_copied"] = float(longest_copied(hypotheses, real.training).mean())
-    return values
-
-
-def _bleu_metrics(counts: NgramCounts, references: References, orders: Sequence[int]) -> dict[str, float]:
-    self_bleu = sentence_self_bleu(counts, orders).mean(0)
-    bleu = references.sentence_bleu(counts, orders).mean(0)
-    backward = References(counts).sentence_bleu(references.counts, orders).mean(0)
     return {
-        **_by_order("bleu", orders, bleu),
-        **_by_order("self_bleu", orders, self_bleu),
-        **_by_order("backward_bleu", orders, backward),
-        **_by_order("bleu_f1", orders, bleu_f1(bleu, backward)),
+        **bleu,
+        **{name: Estimate(value) for name, value in of_sets.items()},
+        "mean_length": Estimate.mean(hypotheses.lengths.astype(np.float64)),
+        "forward_perplexity": real.language_model.perplexity(real.closed(hypotheses)),
+        "reverse_perplexity": real.fit(hypotheses).perplexity(real.closed(real.references)),
+        **({} if real.training is None else _copies(hypotheses, real.training)),
     }
+
+
+def _bleu_metrics(counts: NgramCounts, references: References, orders: Sequence[int]) -> dict[str, Estimate]:
+    scores = {
+        "bleu": references.sentence_bleu(counts, orders),
+        "self_bleu": sentence_self_bleu(counts, orders),
+        "backward_bleu": References(counts).sentence_bleu(references.counts, orders),
+    }
+    means = {
+        f"{name}_{n}": Estimate.mean(column)
+        for name, columns in scores.items()
+        for n, column in zip(orders, columns.T, strict=True)
+    }
+    f1 = bleu_f1(scores["bleu"].mean(0), scores["backward_bleu"].mean(0))
+    return means | {name: Estimate(value) for name, value in _by_order("bleu_f1", orders, f1).items()}
+
+
+def _copies(hypotheses: Sequences, training: Sequences) -> dict[str, Estimate]:
+    copied = longest_copied(hypotheses, training).astype(np.float64)
+    return {"novelty": Estimate(novelty(hypotheses, training)), "longest_copied": Estimate.mean(copied)}
 
 
 def _by_order(name: str, orders: Sequence[int], values: Sequence[float] | np.ndarray) -> dict[str, float]:

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from seqgan.cli import main
+from seqgan.decoding import TEMPERATURES, describe_temperature, temperature_value
 from seqgan.evaluation.likelihood import nll
 from seqgan.experiment import Experiment
-from seqgan.temperature import TEMPERATURES, describe_temperature, temperature_value
 from tests.tiny_run import flags, tiny_experiment
 
 NAME = "leakgan-official"
@@ -67,9 +67,9 @@ def test_generate_by_name_is_generate_by_number(cli, run):
 def test_evaluate_by_name_is_evaluate_by_number_with_another_signature(cli, run):
     command = ("evaluate", "--run", run, "--checkpoint", "mle-best", "--json")
     named = json.loads(cli(*command, "--temperature", NAME))["mle-best"]
-    assert not (run / "evaluation").exists()  # another temperature than the run's own is not kept
     number = json.loads(cli(*command, "--temperature", repr(1 / 1.5)))["mle-best"]
-    assert not (run / "evaluation").exists()
+    kept = {f"mle-best,temperature=0.6667({NAME}).json", "mle-best,temperature=0.666667.json"}
+    assert {path.name for path in (run / "evaluation").glob("*.json")} == kept
     assert f"|temperature:0.6667({NAME})|" in named.pop("signature")
     assert "|temperature:0.666667|" in number.pop("signature")
     assert named == number
@@ -86,7 +86,8 @@ def test_the_settings_temperature_holds_during_training_and_after_it(cli, tmp_pa
     kept = json.loads((cool / "evaluation" / "mle-best.json").read_text())
     command = ("evaluate", "--run", cool, "--checkpoint", "mle-best", "--json")
     plain = json.loads(cli(*command))["mle-best"]
-    assert {**plain, "generator": "mle-best", "sentences": kept["sentences"]} == kept
+    about = {"generator": "mle-best", "decoding": {"temperature": 0.5, "top_k": None, "top_p": None}}
+    assert {**plain, **about, "sentences": kept["sentences"]} == kept
     warm = json.loads(cli(*command, "--temperature", "1"))["mle-best"]
     assert "|temperature:1|" in warm["signature"]
     assert warm["entropy"] > plain["entropy"]

@@ -1,0 +1,49 @@
+"""What people see of an evaluation: one table, and the signature."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from seqgan.evaluation.signature import Score
+from seqgan.metrics import METRICS
+
+MEANINGS = {
+    name.removeprefix("evaluation/"): meaning
+    for name, meaning in METRICS.items()
+    if name.startswith("evaluation/")
+}
+SUMMARY = (
+    *("nll_oracle", "nll_test", "kl_q_p", "kl_p_q", "jeffreys", "entropy"),
+    *("bleu_4", "self_bleu_4", "bleu_5", "self_bleu_5", "backward_bleu_4", "ms_jaccard_4"),
+    *("forward_perplexity", "reverse_perplexity", "distinct_2", "unique", "novelty", "longest_copied"),
+    "mean_length",
+)
+"""What `train` shows: quality beside diversity; `evaluate` shows everything."""
+
+
+def table(columns: Mapping[str, Score], names: Collection[str] = MEANINGS) -> str:
+    """Metrics as rows and generators as columns, in Markdown; those of ``names`` that were measured."""
+    names = [name for name in names if any(name in score.values for score in columns.values())]
+    label_width = max(len(MEANINGS[name]) for name in names)
+    widths = [max(len(title), 8) for title in columns]
+    lines = [
+        _row("metric".ljust(label_width), [t.rjust(w) for t, w in zip(columns, widths, strict=True)]),
+        _row("-" * label_width, ["-" * (w - 1) + ":" for w in widths]),
+    ]
+    for name in names:
+        cells = [
+            (f"{score.values[name]:.4f}" if name in score.values else "").rjust(w)
+            for score, w in zip(columns.values(), widths, strict=True)
+        ]
+        lines.append(_row(MEANINGS[name].ljust(label_width), cells))
+    return "\n".join(lines)
+
+
+def _row(label: str, cells: Sequence[str]) -> str:
+    return f"| {label} | {' | '.join(cells)} |"
+
+
+def signatures(columns: Mapping[str, Score]) -> str:
+    """How the numbers were made: once where all columns agree, else column by column."""
+    found = {title: str(score.signature) for title, score in columns.items()}
+    if len(set(found.values())) == 1:
+        return f"signature: {next(iter(found.values()))}"
+    return "\n".join(f"signature of {title}: {signature}" for title, signature in found.items())

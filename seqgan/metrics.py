@@ -68,6 +68,6 @@ def lower_is_better(name: str) -> bool:
         if meaning.endswith(side):
             return lower
     raise ValueError(
-        f"no metric {name!r} with a better side; choose nll, jeffreys, bleu_f1_5, ms_jaccard_4 or another that "
-        "seqgan/metrics.py marks (lower) or (higher)"
+        f"no metric {name!r} with a better side; choose nll, jeffreys, bleu_f1_5, ms_jaccard_4 or another "
+        "that seqgan/metrics.py marks (lower) or (higher)"
     )

@@ -82,7 +82,8 @@ def _evaluate(experiment: Experiment, name: str, decoding: Decoding) -> Evaluati
 
 def save(path: Path, measurement: Measurement) -> None:
     """Write both files, the JSON one last."""
-    values = {name: v.astype(np.float32) for name, v in measurement.score.sentence_values.items()}
+    sentence_values = measurement.score.sentence_values
+    values: dict[str, Any] = {name: array.astype(np.float32) for name, array in sentence_values.items()}
     text = json.dumps(measurement.as_json(), indent=1) + "\n"
     write_atomically(_beside(path), lambda file: np.savez(file, **values))
     write_atomically(path, lambda file: file.write(text.encode()))

@@ -1,4 +1,4 @@
-"""The command line of every framework: ``seqgan {prepare,pretrain,train,generate,evaluate,sweep,report,config}``."""
+"""The command line of every framework: ``seqgan COMMAND [FLAGS]``, with the commands of ``COMMANDS``."""
 
 import contextlib
 import dataclasses

@@ -21,6 +21,7 @@ import table
 
 from seqgan.cli import parse
 from seqgan.config import validate
+from seqgan.decoding import Decoding
 from seqgan.evaluation.bootstrap import Gain, Spread, gain_over_controls
 from seqgan.evaluation.signature import Score
 from seqgan.files import write_atomically
@@ -89,10 +90,10 @@ class Comparison:
                 run = ["--run", str(self.path(row, seed)), "--seed", str(seed), *shared]
                 train(self.package, *flags, *run)
 
-    def scores(self, row: str) -> list[Score]:
+    def scores(self, row: str, decoding: Decoding | None = None) -> list[Score]:
         """What a row reaches, seed by seed: after the adversarial phase; of ``MLE``, before it."""
         folder, name = (ALGORITHM, "mle-best") if row == MLE else (row, "adversarial-last")
-        return [table.score_of(self.path(folder, seed), name) for seed in range(self.seeds)]
+        return [table.score_of(self.path(folder, seed), name, decoding) for seed in range(self.seeds)]
 
     def all_scores(self) -> dict[str, list[Score]]:
         """Every row's, with the discriminator's AUC in those where it went on learning."""
@@ -208,10 +209,9 @@ def report(comparison: Comparison, asked: Sequence[str] | None = None) -> str:
 
 def main() -> None:
     """Read the flags, train what is left, and print."""
-    parser = argparse.ArgumentParser(
+    parser = processes.Parser(
         prog="controls",
         description=__doc__,
-        allow_abbrev=False,
         usage="%(prog)s [leakgan] --preset NAME [FLAGS]",
     )
     parser.add_argument("package", help=argparse.SUPPRESS)

@@ -1,10 +1,23 @@
 """What the scripts that start others share: signals and exit statuses pass through, errors are one line."""
 
+import argparse
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Without abbreviations; what is wrong is a ValueError, which :func:`main` prints as one line."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong."""
+        raise ValueError(message)
 
 
 class Stopped(Exception):

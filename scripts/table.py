@@ -1,6 +1,7 @@
 """One table of several runs: a row for each generator, with mean ± standard deviation over the seeds.
 
-Runs that differ by their seed only make one row. The figures are those that `train` has left in the runs; what it has not measured is measured.
+Runs that differ by their seed only make one row. The figures are those that `train` has left in the runs;
+what it has not measured is measured.
 """
 
 import argparse
@@ -30,7 +31,7 @@ GENERATORS = ("mle-best", "adversarial-last")
 
 def main() -> None:
     """Read the flags and print the table as Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = processes.Parser(prog="table", description=__doc__)
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="run folders whose training is done"
     )
@@ -85,8 +86,8 @@ def rows_of(runs: Iterable[Path]) -> dict[str, list[Score]]:
         for name in GENERATORS:
             if all((path / "checkpoints" / f"{name}.pt").exists() for path in group.values()):
                 scores = [score_of(path, name) for path in group.values()]
-                # Runs of one pre-training share its generators, which are shown once.
-                if all(as_values(scores) != as_values(others) for others in rows.values()):
+                shown = name == "mle-best" and any(as_values(s) == as_values(scores) for s in rows.values())
+                if not shown:  # runs of one pre-training share its generator
                     title = f"{common}, {name}"
                     rows[f"{first}, {name}" if title in rows else title] = scores
     if not rows:

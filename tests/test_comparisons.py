@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 import statistics
+from pathlib import Path
 
 import controls
 import processes
@@ -84,6 +85,10 @@ def finished_comparison(tmp_path_factory):
     return comparison, calls
 
 
+def own_seed(call):
+    return call[call.index("--seed") + 1]
+
+
 def settings_of(run):
     return flatten(read_toml(run / "config.toml"))
 
@@ -94,6 +99,10 @@ def test_each_control_differs_from_the_algorithm_in_what_it_controls_and_shares_
     assert [call[call.index("--run") + 1] for call in calls] == [
         str(comparison.runs / f"{name}-seed{seed}") for seed in (0, 1) for name in names
     ]
+    for call in calls:
+        own, first = call[call.index("--run") + 1], str(comparison.runs / f"algorithm-seed{own_seed(call)}")
+        assert ("--pretrained" in call) == (own != first)
+        assert own == first or call[call.index("--pretrained") + 1] == first
     expected = {
         "constant": {"reward.kind": "constant", "reward.value": 1.0},
         "random": {"reward.kind": "random"},
@@ -298,6 +307,12 @@ def runs_of_the_oracle_task(tmp_path_factory):
     return tmp_path_factory.mktemp("reproduce")
 
 
+def nll_test(run, name, temperature=1.0):
+    """As the table shows it, of a run in this folder."""
+    found = measure(open_run(Path("runs/reproduce-oracle") / run), name, Decoding(temperature=temperature))
+    return f"{found.score.values['nll_test']:.3f}"
+
+
 @pytest.mark.parametrize("name", ["oracle", "leakgan-oracle"])
 def test_tables_have_the_rows_and_columns_of_the_readme(name, oracle_runs, monkeypatch, capsys):
     calls = []
@@ -321,12 +336,30 @@ def test_tables_have_the_rows_and_columns_of_the_readme(name, oracle_runs, monke
         assert printed[2].count("±") == 0
         assert any("temperature:0.85" in line for line in printed[-4:])
         assert printed[6].endswith("| 0.000 |")  # Jeffreys of the oracle itself
+        assert printed[2].split(" | ")[2] == nll_test("official", "mle-last")
+        for place, name, temperature in (
+            (3, "mle-best", 1.0),
+            (4, "adversarial-last", 1.0),
+            (5, "adversarial-last", 0.85),
+        ):
+            values = [float(nll_test(f"seqgan/algorithm-seed{seed}", name, temperature)) for seed in (0, 1)]
+            assert float(printed[place].split(" | ")[2].split(" ± ")[0]) == pytest.approx(
+                sum(values) / 2, abs=1e-3
+            )
     else:
         assert [call[call.index("--run") + 1] for call in calls] == [
             f"runs/reproduce-oracle/{run}-seed0"
             for run in ("seqgan/algorithm", "leakgan/algorithm", "leakgan/constant", "leakgan/shuffled")
         ]
         assert "±" not in "".join(printed)
+        assert [line.split(" | ")[2] for line in printed[2:8]] == [
+            nll_test("seqgan/algorithm-seed0", "mle-best"),
+            nll_test("seqgan/algorithm-seed0", "adversarial-last"),
+            nll_test("leakgan/algorithm-seed0", "mle-best"),
+            nll_test("leakgan/algorithm-seed0", "adversarial-last"),
+            nll_test("leakgan/constant-seed0", "adversarial-last"),
+            nll_test("leakgan/shuffled-seed0", "adversarial-last"),
+        ]
 
 
 def test_every_table_starts_what_makes_it(monkeypatch):

@@ -231,6 +231,25 @@ def test_runs_that_differ_by_their_seed_make_one_row(done, monkeypatch, capsys):
     assert other.score.values["nll_test"] != first
 
 
+def test_the_auc_is_the_last_of_the_adversarial_phase(tmp_path):
+    def auc(*rows):
+        text = "".join(json.dumps({"phase": phase, **values}) + "\n" for phase, values in rows)
+        (tmp_path / "metrics.jsonl").write_text(text)
+        return controls.last_auc(tmp_path)
+
+    name = "discriminator/auc_held_out"
+    before, first, last = (
+        ("discriminator", {name: 0.9}),
+        ("adversarial", {name: 0.8}),
+        ("adversarial", {name: 0.7}),
+    )
+    assert (
+        auc(before, first, last, ("adversarial", {"policy/loss": 1.0}), ("adversarial", {name: None})) == 0.7
+    )
+    assert auc(before, first) == 0.8
+    assert math.isnan(auc(before))
+
+
 def test_columns_are_titled_shortly_and_what_is_missing_shows():
     signature = Signature(hypotheses=1)
     rows = {"a": [Score({"kl_q_p": 1.0}, signature), Score({"kl_q_p": 2.0, "jeffreys": 1.0}, signature)]}

@@ -10,13 +10,13 @@ import pytest
 
 from tests.tiny_run import ROOT
 
-# Says when it is there, counts the signals that it gets until nothing more comes, and ends as `train` does.
+# Says where it is, counts the signals that it gets until nothing more comes, and ends as `train` does.
 CHILD = """
-import signal, sys, time
+import os, signal, sys, time
 got = []
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: got.append(number))
-print("there", flush=True)
+print("out of reach of the terminal:", os.getpgrp() == os.getpid(), flush=True)
 deadline = time.monotonic() + 20
 while not got and time.monotonic() < deadline:
     time.sleep(0.01)
@@ -46,7 +46,7 @@ def parent(child):
 @pytest.mark.parametrize("send", [os.kill, os.killpg])
 def test_a_signal_reaches_the_command_once_and_its_end_is_waited_for(number, send, heed):
     process = parent(CHILD.format(heed=heed))
-    assert process.stdout.readline() == "there\n"
+    assert process.stdout.readline() == "out of reach of the terminal: True\n"
     send(process.pid, number)
     assert (
         process.communicate(timeout=30)[1] == "1 signals\n"

@@ -212,7 +212,7 @@ def main() -> None:
     parser = processes.Parser(
         prog="controls",
         description=__doc__,
-        usage="%(prog)s [leakgan] --preset NAME [FLAGS]",
+        usage="%(prog)s [leakgan] --preset NAME [FLAGS] [FLAGS of train]",
     )
     parser.add_argument("package", help=argparse.SUPPRESS)
     parser.add_argument("--preset", required=True, help="settings to start from, as in train")

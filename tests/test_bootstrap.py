@@ -2,9 +2,17 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seqgan.evaluation import bootstrap
-from seqgan.evaluation.bootstrap import difference_interval, mean_interval, over_seeds, paired_interval
+from seqgan.evaluation.bootstrap import (
+    difference_interval,
+    gain_over_controls,
+    mean_interval,
+    over_seeds,
+    paired_interval,
+)
 
 
 def rng(seed=0):
@@ -84,6 +92,56 @@ def test_over_seeds():
     assert math.isnan(over_seeds([{"a": 1.0}])["a"].deviation)
 
 
+CONTROLS = {"spread": [2.0, 4.0, 6.0], "steady": [5.0, 5.0, 5.0]}
+
+
+def test_the_gain_is_over_the_control_that_is_best_on_that_side():
+    """Worked by hand: means 2, 4 and 5; deviations 1, 2 and 0."""
+    lower = gain_over_controls([1.0, 2.0, 3.0], CONTROLS, lower_is_better=True)
+    assert (lower.control, lower.value) == ("spread", 2)
+    assert lower.pooled_deviation == pytest.approx(1.5811388)  # of 1 and 2: sqrt(5 / 2)
+    assert lower.in_deviations == pytest.approx(1.2649111)
+    assert (lower.paired.mean, lower.paired.deviation, lower.paired.runs) == (2, 1, 3)  # 1, 2, 3
+    higher = gain_over_controls([1.0, 2.0, 3.0], CONTROLS, lower_is_better=False)
+    assert (higher.control, higher.value) == ("steady", -3)
+    assert higher.pooled_deviation == pytest.approx(0.70710678)
+    assert higher.in_deviations == pytest.approx(-4.2426407)
+    assert (higher.paired.mean, higher.paired.deviation) == (-3, 1)
+
+
+def test_what_the_runs_of_a_seed_share_cancels_in_pairs_only():
+    gain = gain_over_controls([11.0, 52.0, 93.0], {"control": [10.0, 50.0, 90.0]}, lower_is_better=False)
+    assert (gain.paired.mean, gain.paired.deviation) == (2, 1)
+    assert gain.pooled_deviation > 40
+    assert gain.in_deviations < 0.05
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(-9, 9)] * 3), min_size=2, max_size=6),
+    st.booleans(),
+)
+def test_the_other_side_of_the_opposite_values_is_the_same_gain(rows, lower):
+    system, first, second = ([row[i] for row in rows] for i in range(3))
+    gain = gain_over_controls(system, {"a": first, "b": second}, lower_is_better=lower)
+    opposite = gain_over_controls(
+        [-v for v in system], {"a": [-v for v in first], "b": [-v for v in second]}, lower_is_better=not lower
+    )
+    assert gain == opposite
+    smallest = min(
+        gain_over_controls(system, {"c": values}, lower_is_better=lower).value for values in (first, second)
+    )
+    assert gain.value == pytest.approx(smallest, abs=1e-12)
+
+
+def test_one_seed_or_no_deviation():
+    one = gain_over_controls([1.0], {"a": [2.0], "b": [1.5]}, lower_is_better=True)
+    assert (one.control, one.value) == ("b", 0.5)
+    assert all(math.isnan(v) for v in (one.pooled_deviation, one.in_deviations, one.paired.deviation))
+    for value, expected in ((2.0, math.inf), (0.5, -math.inf), (1.0, math.nan)):
+        gain = gain_over_controls([value] * 2, {"a": [1.0, 1.0]}, lower_is_better=False)
+        assert gain.in_deviations == pytest.approx(expected, nan_ok=True)
+
+
 def test_wrong_use_is_named():
     good = np.ones(3)
     for values in (np.zeros(0), np.array([1.0, np.nan])):
@@ -97,3 +155,8 @@ def test_wrong_use_is_named():
         paired_interval(good, np.ones(2), rng=rng())
     with pytest.raises(ValueError, match="runs: there are none"):
         over_seeds([])
+    for system, controls in (([], {"a": []}), ([1.0], {}), ([1.0, 2.0], {"a": [1.0]})):
+        with pytest.raises(ValueError, match="gain: .* one value of each for each seed"):
+            gain_over_controls(system, controls, lower_is_better=True)
+    with pytest.raises(ValueError, match="gain: a value is not finite"):
+        gain_over_controls([1.0], {"a": [math.nan]}, lower_is_better=True)

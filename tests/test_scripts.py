@@ -1,10 +1,8 @@
 """The shell scripts, in a copy of the tree where Python is a stand-in that writes down its arguments."""
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 
 import pytest
 
@@ -102,6 +100,14 @@ def test_the_benchmark_is_told_the_package(tree):
         assert call == ["python", "scripts/benchmark.py", package, "--device", "cuda"]
 
 
+def test_the_controls_are_told_the_package_and_the_tables_their_name(tree):
+    for arguments, package in (((), "seqgan"), (("leakgan",), "leakgan")):
+        call = run(tree, "controls.sh", *arguments, *FLAGS)[1][-1]
+        assert call == ["python", "scripts/controls.py", package, *FLAGS]
+    call = run(tree, "reproduce.sh", "leakgan-oracle", "a file.npz")[1][-1]
+    assert call == ["python", "scripts/reproduce.py", "leakgan-oracle", "a file.npz"]
+
+
 def test_no_script_holds_a_hyper_parameter():
     for step in STEPS:
         (line,) = (
@@ -162,50 +168,3 @@ def test_a_python_that_is_too_old_is_named(tree):
     assert not (tree / ".venv").exists()
     result, _ = run(tree, "train.sh", PYTHON="no-such-python")
     assert "no-such-python is no Python 3.11 or newer" in result.stderr
-
-
-def test_the_comparison_trains_once_and_runs_the_controls_from_there(tree):
-    result, calls = run(tree, "reproduce.sh", "oracle", "a file.npz")
-    assert result.returncode == 0, result.stderr
-    *trained, table = [call[1:] for call in calls if call[1:2] == ["-m"] or call[1] == "scripts/table.py"][2:]
-    assert [call[1] for call in trained] == ["seqgan", "leakgan", "leakgan", "leakgan"]
-    assert all(call[3:7] == ["--preset", "oracle", "--corpus.path", "a file.npz"] for call in trained)
-    folders = [call[call.index("--run") + 1] for call in trained]
-    assert table == ["scripts/table.py", *folders]
-    assert len(set(folders)) == 4
-    controls = [call[call.index("--pretrained") + 1 :] for call in trained[2:]]
-    assert controls == [
-        [folders[1], "--reward.kind", "constant"],
-        [folders[1], "--reward.kind", "shuffled", "--reward.transform", "logit"],
-    ]
-
-
-@pytest.mark.parametrize("arguments", [[], ["tiny", "x"], ["coco"], ["coco", "folder", "--quiet"]])
-def test_the_comparison_says_what_it_needs(tree, arguments):
-    result, calls = run(tree, "reproduce.sh", *arguments)
-    assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith("reproduce: ")
-    assert not any("train" in call for call in calls)
-
-
-def test_the_table_has_a_row_for_each_generator_once(tmp_path):
-    def evaluation(run, name, **values):
-        folder = tmp_path / run / "evaluation"
-        folder.mkdir(parents=True, exist_ok=True)
-        content = {"generator": name, "signature": "s:1", **values}
-        (folder / f"{name}.json").write_text(json.dumps(content))
-
-    for run_name in ("one", "two"):
-        evaluation(run_name, "mle-best", nll_test=2.0, bleu_4=0.25, sentences=["a"])
-        evaluation(run_name, "oracle", nll_test=1.0)
-    evaluation("two", "adversarial-last", nll_test=1.5, bleu_4=0.5, sentences=["b"])
-    command = [sys.executable, ROOT / "scripts" / "table.py", tmp_path / "one", tmp_path / "two"]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert printed.splitlines() == [
-        "| generator | NLL-test | BLEU-4 |",
-        "|---|---:|---:|",
-        "| one, mle-best | 2.000 | 0.250 |",
-        "| two, adversarial-last | 1.500 | 0.500 |",
-        "",
-        "`signature: s:1`",
-    ]

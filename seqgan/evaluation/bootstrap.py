@@ -4,6 +4,7 @@ Sentence values are what :func:`seqgan.evaluation.bleu.References.sentence_bleu`
 one for each sentence; every resampling uses the generator of random numbers that is handed in.
 """
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +37,38 @@ class Spread:
     """Sample standard deviation (divided by runs - 1); NaN for one run."""
     runs: int
 
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Mean and standard deviation of one value for each run."""
+        deviation = statistics.stdev(values) if len(values) > 1 else math.nan
+        return cls(statistics.fmean(values), deviation, len(values))
+
     def __str__(self) -> str:
         return f"{self.mean:.4f} ± {self.deviation:.4f} ({self.runs} runs)"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By how much a metric is better than that of the best control; more than 0 is better, less is worse."""
+
+    control: str
+    """The control whose mean is best."""
+    pooled_deviation: float
+    """sqrt((s_a^2 + s_c^2) / 2), of the standard deviations over seeds of both; NaN for one seed."""
+    paired: Spread
+    """The gains seed by seed: what the runs of one seed share, such as pre-training, cancels."""
+
+    @property
+    def value(self) -> float:
+        """The difference of the means, which is the mean of the differences."""
+        return self.paired.mean
+
+    @property
+    def in_deviations(self) -> float:
+        """The gain divided by the pooled deviation; infinite without deviation, NaN for one seed or 0 / 0."""
+        if self.pooled_deviation == 0 and self.value != 0:
+            return math.copysign(math.inf, self.value)
+        return self.value / self.pooled_deviation if self.pooled_deviation else math.nan
 
 
 def mean_interval(
@@ -114,15 +145,33 @@ def over_seeds(runs: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
     if not runs:
         raise ValueError("runs: there are none; a mean over seeds needs at least one")
     names = [name for name in runs[0] if all(name in run for run in runs)]
-    columns = {name: [run[name] for run in runs] for name in names}
-    return {
-        name: Spread(
-            statistics.fmean(values),
-            statistics.stdev(values) if len(values) > 1 else float("nan"),
-            len(values),
+    return {name: Spread.of([run[name] for run in runs]) for name in names}
+
+
+def gain_over_controls(
+    system: Sequence[float], controls: Mapping[str, Sequence[float]], *, lower_is_better: bool
+) -> Gain:
+    """The gain in a metric over the control with the best mean, the first of equal ones.
+
+    One value for each seed, all in the same order of seeds.
+
+    Raises:
+        ValueError: There are no controls or no seeds, their numbers differ, or a value is not finite.
+    """
+    if not controls or not system or any(len(values) != len(system) for values in controls.values()):
+        numbers = ", ".join(f"{name} {len(values)}" for name, values in controls.items())
+        raise ValueError(
+            f"gain: {len(system)} values, of the controls {numbers or 'none'}; "
+            "there must be a control, and one value of each for each seed"
         )
-        for name, values in columns.items()
-    }
+    if not all(math.isfinite(value) for values in (system, *controls.values()) for value in values):
+        raise ValueError("gain: a value is not finite")
+    sign = -1.0 if lower_is_better else 1.0
+    best = max(controls, key=lambda name: sign * statistics.fmean(controls[name]))
+    pairs = zip(system, controls[best], strict=True)
+    paired = Spread.of([sign * (value - control) for value, control in pairs])
+    deviations = Spread.of(system).deviation, Spread.of(controls[best]).deviation
+    return Gain(best, math.hypot(*deviations) / math.sqrt(2), paired)
 
 
 def _resampled_means(

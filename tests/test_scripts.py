@@ -126,7 +126,7 @@ def test_the_environment_is_made_once_and_again_when_requirements_change(tree):
         ["-m", "pip"],
         ["-m", "seqgan"],
     ]
-    assert calls[2][-4:] == ["--constraint", "constraints.txt", "--editable", "."]
+    assert calls[2][-4:] == ["--constraint", "constraints.txt", "--editable", ".[plots]"]
     assert result.stderr == "Installing into .venv (once) ...\n"
     result, calls = run(tree, "train.sh", "--quiet")
     assert [call[1:3] for call in calls] == [["-m", "seqgan"]]
@@ -139,7 +139,7 @@ def test_the_environment_is_made_once_and_again_when_requirements_change(tree):
 
 def test_the_check_installs_the_test_extra(tree):
     calls = run(tree, "test.sh")[1]
-    assert calls[2][-2:] == ["--editable", ".[test]"]
+    assert calls[2][-2:] == ["--editable", ".[plots,test]"]
 
 
 def test_a_failed_installation_is_tried_again(tree):

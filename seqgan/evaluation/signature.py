@@ -14,7 +14,10 @@ from jaxtyping import Float
 
 import seqgan
 
-NUMBERS: Mapping[str, type] = {"hypotheses": int, "references": int, "top_k": int, "top_p": float}
+NUMBERS: Mapping[str, type] = {
+    **dict.fromkeys(("hypotheses", "references", "top_k", "dimensions", "seed", "resamples"), int),
+    **dict.fromkeys(("top_p", "confidence"), float),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,22 @@ class Signature:
     """Likeliest tokens that it was sampled among."""
     top_p: float | None = None
     """Share of the probability that it was sampled among."""
+    language_model: str | None = None
+    """Folder of the language model whose perplexity it is."""
+    hypothesis_features: str | None = None
+    """What the feature vectors of the generated sequences come from: a file, or the name of an encoder."""
+    reference_features: str | None = None
+    """The same of the real ones."""
+    dimensions: int | None = None
+    """Of the feature vectors."""
+    mauve: str | None = None
+    """Version of the package mauve-text."""
+    seed: int | None = None
+    """Of a metric that draws random numbers."""
+    confidence: float | None = None
+    """That an interval covers the value."""
+    resamples: int | None = None
+    """Of the bootstrap that an interval comes from."""
     version: str = seqgan.__version__
     """Of this package."""
 
@@ -116,4 +135,5 @@ class Score:
 
 
 def _text(value: int | float | str) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """As written; a name with the sign that parts signatures (a file may be called so) loses it."""
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("|", "_")

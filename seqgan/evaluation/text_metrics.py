@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from seqgan.evaluation.bleu import References, bleu_f1, sentence_self_bleu
+from seqgan.evaluation.bleu import References, bleu_f1, means_by_order, sentence_self_bleu
 from seqgan.evaluation.copying import longest_copied, novelty
 from seqgan.evaluation.diversity import distinct, unique_share
 from seqgan.evaluation.kneser_ney import KneserNey, fit_kneser_ney, with_end
@@ -103,13 +103,10 @@ def _bleu_metrics(counts: NgramCounts, references: References, orders: Sequence[
         "self_bleu": sentence_self_bleu(counts, orders),
         "backward_bleu": References(counts).sentence_bleu(references.counts, orders),
     }
-    means = {
-        f"{name}_{n}": Estimate.mean(column)
-        for name, columns in scores.items()
-        for n, column in zip(orders, columns.T, strict=True)
-    }
     f1 = bleu_f1(scores["bleu"].mean(0), scores["backward_bleu"].mean(0))
-    return means | {name: Estimate(value) for name, value in _by_order("bleu_f1", orders, f1).items()}
+    return means_by_order(scores, orders) | {
+        name: Estimate(value) for name, value in _by_order("bleu_f1", orders, f1).items()
+    }
 
 
 def _copies(hypotheses: Sequences, training: Sequences) -> dict[str, Estimate]:

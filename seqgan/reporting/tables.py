@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from seqgan.evaluation.signature import Score
-from seqgan.metrics import METRICS
+from seqgan.metrics import METRICS, ON_REQUEST
 
 MEANINGS = {
     name.removeprefix("evaluation/"): meaning
-    for name, meaning in METRICS.items()
+    for name, meaning in {**METRICS, **ON_REQUEST}.items()
     if name.startswith("evaluation/")
 }
 SUMMARY = (

@@ -1,5 +1,6 @@
 # Sourced by the other scripts: makes .venv once, installs the package into it, and activates it.
-# With it goes what draws pictures; a script that needs more sets extra=test before. Relative paths in flags start from the project's folder.
+# With it goes what draws pictures; a script that needs more sets extra=test before. Relative paths in flags start
+# from the project's folder.
 # A sourced file works on the arguments of the script that sources it: a first one that names a package
 # is taken away and becomes $package.
 

@@ -93,7 +93,7 @@ class LanguageModel:
         """Places of sentences, the longest first, as many at once as their logits may be."""
         order = lengths.argsort(descending=True, stable=True)
         order = order[lengths[order] > 0]
-        size = int(self.model.config.get_text_config().vocab_size)
+        size = _vocabulary_size(self.model)
         while len(order):
             rows = max(1, MAX_LOGITS // (size * int(lengths[order[0]])))
             yield order[:rows]
@@ -142,6 +142,14 @@ def load_language_model(folder: Path, device: torch.device | str = "cpu") -> Lan
     if info["missing_keys"]:
         missing = ", ".join(sorted(info["missing_keys"])[:3])
         raise ValueError(f"--language-model: {folder} is no causal language model: it lacks {missing}")
+    num_words, num_outputs = len(tokenizer) - len(tokenizer.all_special_ids), _vocabulary_size(model)
+    if (
+        num_words < 1 or len(tokenizer) > num_outputs
+    ):  # transformers makes an empty one up where there is none
+        raise ValueError(
+            f"--language-model: {folder} has no tokenizer of the model's: {len(tokenizer)} tokens, and the "
+            f"model has {num_outputs}"
+        )
     start_id = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if start_id is None:
         raise ValueError(f"--language-model: the tokenizer of {folder} has neither a BOS nor an EOS token")
@@ -165,6 +173,10 @@ def score_by_language_model(
         hypotheses=len(hypotheses), references=len(references), case=case, language_model=model.name
     )
     return Score.from_estimates(estimates, signature)
+
+
+def _vocabulary_size(model: Any) -> int:
+    return int(model.config.get_text_config().vocab_size)
 
 
 @contextlib.contextmanager

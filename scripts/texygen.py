@@ -1,9 +1,9 @@
 """The published table of the Texygen benchmark (Zhu et al. 2018), beside what we compute of the same files.
 
-BLEU-2..5 of the samples against the test captions and self-BLEU-2..5 among the samples: all sentences, Treebank
-tokens, case kept, smoothing method 1. Published are three decimals, of which some are rounded and some cut off:
-the largest deviation may be one unit of the third, 0.001, or the exit status is 1. What the files are, and where
-they come from, is told in data/README.md.
+BLEU-2..5 of the samples against the test captions and self-BLEU-2..5 among the samples: all sentences,
+Treebank tokens, case kept, smoothing method 1. Published are three decimals, some rounded and some cut off:
+the largest deviation may be one unit of the third, 0.001, or the exit status is 1. What the files are, and
+where they come from, is told in data/README.md.
 """
 
 import argparse

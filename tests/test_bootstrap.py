@@ -3,8 +3,16 @@ import math
 import numpy as np
 import pytest
 
+import seqgan
 from seqgan.evaluation import bootstrap
-from seqgan.evaluation.bootstrap import difference_interval, mean_interval, over_seeds, paired_interval
+from seqgan.evaluation.bootstrap import (
+    difference_interval,
+    mean_interval,
+    over_seeds,
+    paired_interval,
+    with_intervals,
+)
+from seqgan.evaluation.signature import Estimate, Score, Signature
 
 
 def rng(seed=0):
@@ -97,3 +105,20 @@ def test_wrong_use_is_named():
         paired_interval(good, np.ones(2), rng=rng())
     with pytest.raises(ValueError, match="runs: there are none"):
         over_seeds([])
+
+
+def test_the_intervals_of_a_score_are_signed():
+    """Those of means over sentences alone; the score itself stays as it is."""
+    values = rng(3).standard_normal(80)
+    estimates = {"bleu_2": Estimate.mean(values), "unique": Estimate(0.5)}
+    score = Score.from_estimates(estimates, Signature(hypotheses=80))
+    found = with_intervals(score, rng=rng(), confidence=0.9, resamples=500)
+    assert found.intervals == {"bleu_2": mean_interval(values, rng=rng(), confidence=0.9, resamples=500)}
+    assert str(found.signature) == f"hypotheses:80|confidence:0.9|resamples:500|version:{seqgan.__version__}"
+    assert Signature.parse(str(found.signature)) == found.signature
+    assert found.as_json() == score.as_json() | {
+        "bleu_2_low": found.intervals["bleu_2"].low,
+        "bleu_2_high": found.intervals["bleu_2"].high,
+        "signature": str(found.signature),
+    }
+    assert score.intervals == {}

@@ -42,7 +42,7 @@ def run(*arguments):
 
 
 def test_the_script_says_how_far_it_is_off(tmp_path):
-    """Real captions agree; two other sentences under the name of samples do not, or have nothing to agree with."""
+    """Real captions agree; two other sentences as samples do not, or have nothing to agree with."""
     coco = shared_data("coco/train.txt").parent
     (tmp_path / "mle.txt").write_text("a cat .\na dog .\n")
     result = run(coco, tmp_path)

@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from tqdm import tqdm
 
 from seqgan.config import REPEATED, Range, flag_name, validate
 from seqgan.decoding import Temperature
+from seqgan.evaluation.bootstrap import with_intervals
 from seqgan.evaluation.frechet import load_features, score_features
 from seqgan.evaluation.language_model import LanguageModel, load_language_model, score_by_language_model
 from seqgan.evaluation.ngrams import number_words
@@ -68,6 +70,9 @@ class EvaluateArguments:
     """The same of the real sentences, by the same encoder."""
     mauve: bool = False
     """With features: MAUVE besides (needs the package mauve-text)."""
+    confidence: Annotated[float | None, Range(minimum=0, open=True), Range(maximum=1, open=True)] = None
+    """Show bootstrap intervals of this confidence, such as 0.95, for means over sentences; between 0 and 1.
+    They tell how another draw of as many sentences would vary, not another seed of the training."""
     json: bool = False
     """Print one JSON object instead of a table."""
     quiet: bool = False
@@ -106,6 +111,9 @@ def evaluate(arguments: EvaluateArguments) -> None:
             **({} if features is None else feature_columns(arguments, *features)),
         }  # every file is open before the first is measured
         results = {title: measure_column() for title, measure_column in columns.items()}
+    if arguments.confidence is not None:
+        rng, confidence = np.random.default_rng(0), arguments.confidence
+        results = {t: with_intervals(score, rng=rng, confidence=confidence) for t, score in results.items()}
     if arguments.json:
         found = {name: score.as_json() for name, score in results.items()}
         alone = arguments.run is None and len(found) == 1

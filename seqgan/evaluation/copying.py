@@ -9,6 +9,8 @@ from jaxtyping import Int, Int32, Int64
 from seqgan.evaluation.ngrams import stable_argsort
 from seqgan.text.sequences import Sequences
 
+MAX_POSITIONS = 2**31 - 2  # whose ranks fit 32 bits
+
 
 def novelty(hypotheses: Sequences, training: Sequences) -> float:
     """The share of sequences that are not, as a whole, in the training text; 1 for an empty set.
@@ -29,6 +31,9 @@ def longest_copied(hypotheses: Sequences, training: Sequences) -> Int[np.ndarray
     The training text's longest match with a rest is one of its two neighbours in that order (Manber
     and Myers 1993); its length is read off the ranks of all levels. One sort of all tokens per
     doubling, up to the longest sequence; 4 bytes per token and doubling are kept.
+
+    Raises:
+        ValueError: Both together have more than ``MAX_POSITIONS`` tokens, each sequence's end being one.
     """
     text = _Text(training, hypotheses)
     levels = text.ranks()
@@ -55,6 +60,11 @@ class _Text:
         self.ends: Int64[np.ndarray, "P"] = np.repeat(slots, self.lengths + 1)
         self.is_token = np.arange(len(self.ends)) != self.ends
         self.tokens = np.concatenate([training.ids, hypotheses.ids]).astype(np.int64)
+        if len(self.ends) > MAX_POSITIONS:
+            raise ValueError(
+                f"sequences: {len(self.ends)} tokens with their ends are too many; copies are looked for "
+                f"among at most {MAX_POSITIONS}"
+            )
 
     def ranks(self) -> list[Int32[np.ndarray, "P"]]:
         """At level k, for every position, the rank of its next 2^k tokens, cut at the sequence's end."""

@@ -3,9 +3,10 @@
 An n-gram is numbered by its place among the distinct n-grams of its set in lexicographic order. Its
 key is the number of its first n-1 tokens times the number of token types plus the number of its last
 token: a pair of dense numbers, so that nothing is hashed and no two n-grams collide. Both factors
-are at most the number of tokens, so a key fits 64 bits for any set of fewer than 3e9 tokens.
+are at most the number of tokens, so a key fits 64 bits for any set of up to ``MAX_TOKENS``.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from jaxtyping import Bool, Int, Shaped
 from seqgan.text.sequences import Sequences
 
 ABSENT = -1  # the number of an n-gram that the other set does not have
+MAX_TOKENS = math.isqrt(2**63 - 1)  # of a set: 3e9
+PACKED_BITS = 63  # of a key and a position that are sorted as one number
 
 
 def number_words(*corpora: Iterable[Sequence[str]]) -> list[Sequences]:
@@ -98,10 +101,14 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
     """Count every n-gram of order 1 to ``max_order``, with one sort per order.
 
     Raises:
-        ValueError: ``max_order`` is less than 1.
+        ValueError: ``max_order`` is less than 1, or there are more than ``MAX_TOKENS`` tokens.
     """
     if max_order < 1:
         raise ValueError(f"max_order: {max_order} is out of range; it must be at least 1")
+    if len(sequences.ids) > MAX_TOKENS:
+        raise ValueError(
+            f"sequences: {len(sequences.ids)} tokens are too many; at most {MAX_TOKENS} are counted"
+        )
     index = np.int32 if len(sequences.ids) < 2**31 else np.int64  # half the memory wherever it can be
     holder_of = np.repeat(np.arange(len(sequences), dtype=index), sequences.lengths)
     ends = np.arange(len(sequences.ids), dtype=index)  # where the n-grams of this order end
@@ -142,7 +149,7 @@ def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
     keys = keys.astype(np.int64, copy=False)
     lowest, highest = int(keys.min()), int(keys.max())
     position_bits = len(keys).bit_length()
-    key_bits = 63 - position_bits
+    key_bits = PACKED_BITS - position_bits
     if (highest - lowest).bit_length() > key_bits:
         by_low_bits = stable_argsort(keys & ((1 << key_bits) - 1))
         return np.asarray(by_low_bits[stable_argsort((keys >> key_bits)[by_low_bits])])

@@ -102,6 +102,19 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def excludes(self, value: float) -> bool:
+        """Whether ``value`` lies outside."""
+        return not self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
 class Score:
     """Named values with one signature."""
 
@@ -113,6 +126,8 @@ class Score:
         default_factory=dict, compare=False, repr=False
     )
     """For each value that is a mean over sequences, what it is the mean of, in their order."""
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """Of those values for which one was asked (see :func:`seqgan.evaluation.bootstrap.with_intervals`)."""
 
     @classmethod
     def from_estimates(cls, estimates: Mapping[str, Estimate], signature: Signature) -> "Score":
@@ -129,9 +144,14 @@ class Score:
         return {f"{group}/{name}": value for name, value in self.values.items()}
 
     def as_json(self) -> dict[str, float | str]:
-        """The values by name, ``name_error`` for each standard error, and ``signature``."""
+        """The values by name, ``name_error`` for each standard error, and ``signature``.
+
+        ``name_low`` and ``name_high`` are the bounds of an interval.
+        """
         errors = {f"{name}_error": error for name, error in self.standard_errors.items()}
-        return {**self.values, **errors, "signature": str(self.signature)}
+        low = {f"{name}_low": interval.low for name, interval in self.intervals.items()}
+        high = {f"{name}_high": interval.high for name, interval in self.intervals.items()}
+        return {**self.values, **errors, **low, **high, "signature": str(self.signature)}
 
 
 def _text(value: int | float | str) -> str:

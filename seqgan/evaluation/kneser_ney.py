@@ -47,7 +47,7 @@ class KneserNey:
     """The fitted model; see :func:`fit_kneser_ney`."""
 
     counts: NgramCounts
-    """Of the training sequences, each with its start token."""
+    """The n-grams of the training sequences, each with its start token; without their holders."""
     orders: tuple[KneserNeyOrder, ...]
     vocabulary_size: int
     """Tokens that may be predicted: each has the same share of the uniform distribution."""
@@ -117,7 +117,7 @@ def fit_kneser_ney(
         num_histories = len(counts.order(n - 1).keys) if n > 1 else 1
         discounts = (discount,) * 3 if discount is not None else estimate_discounts(values)
         orders.append(_normalise(values, _prefixes(counts, n), num_histories, discounts))
-    return KneserNey(counts, tuple(orders), vocabulary_size)
+    return KneserNey(counts.without_holders(), tuple(orders), vocabulary_size)
 
 
 def estimate_discounts(counts: Int[np.ndarray, "G"]) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ token: a pair of dense numbers, so that nothing is hashed and no two n-grams col
 are at most the number of tokens, so a key fits 64 bits for any set of up to ``MAX_TOKENS``.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,14 @@ class NgramCounts:
     def totals(self, n: int) -> Int[np.ndarray, "S"]:
         """N-grams of order ``n`` in each sequence, repeated ones too; 0 where it is shorter than that."""
         return (self.sequences.lengths - n + 1).clip(min=0)
+
+    def without_holders(self) -> "NgramCounts":
+        """The same n-grams, with nothing about who holds them: a third of the memory."""
+        nothing = np.zeros(0, np.int32)
+        orders = (
+            dataclasses.replace(o, starts=nothing, holders=nothing, counts=nothing) for o in self.orders
+        )
+        return NgramCounts(self.sequences, tuple(orders))
 
     def find_in(self, other: "NgramCounts") -> list[Int[np.ndarray, "_"]]:
         """For each order, the number that each of these n-grams has in ``other``, or ``ABSENT``.
@@ -153,9 +162,12 @@ def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
     if (highest - lowest).bit_length() > key_bits:
         by_low_bits = stable_argsort(keys & ((1 << key_bits) - 1))
         return np.asarray(by_low_bits[stable_argsort((keys >> key_bits)[by_low_bits])])
-    packed = ((keys - lowest) << position_bits) | np.arange(len(keys))
+    packed = keys - lowest  # and on in place: these are the largest arrays of all
+    packed <<= position_bits
+    packed |= np.arange(len(keys))
     packed.sort()
-    return packed & ((1 << position_bits) - 1)
+    packed &= (1 << position_bits) - 1
+    return packed
 
 
 def _group(
@@ -165,7 +177,7 @@ def _group(
     rows = np.flatnonzero(is_new | _differs_from_previous(holders))
     return NgramOrder(
         keys=keys[is_new],
-        starts=np.append(np.flatnonzero(is_new[rows]), len(rows)),
+        starts=np.append(np.flatnonzero(is_new[rows]), len(rows)).astype(holders.dtype),
         holders=holders[rows],
         counts=np.diff(rows, append=len(keys)).astype(holders.dtype),
     )

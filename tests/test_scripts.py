@@ -102,6 +102,11 @@ def test_the_benchmark_is_told_the_package(tree):
         assert call == ["python", "scripts/benchmark.py", package, "--device", "cuda"]
 
 
+def test_the_benchmark_of_metrics_is_one_of_its_own(tree):
+    call = run(tree, "benchmark.sh", "metrics", "--sizes", "1000")[1][-1]
+    assert call == ["python", "scripts/benchmark_metrics.py", "--sizes", "1000"]
+
+
 def test_no_script_holds_a_hyper_parameter():
     for step in STEPS:
         (line,) = (

@@ -1,9 +1,9 @@
 """The metrics of text: BLEU beside nltk, and how they grow with the number of sentences.
 
-First BLEU and self-BLEU of 10,000 sentences against 10,000; nltk scores a sample of them, scaled to all. Then N
-generated sentences against N real ones, every line in a process of its own, references counted anew. Made-up
-sentences of 8 to 19 words, V 5000, Zipf-distributed and so without any common phrases, which is the hard case.
-All on one thread.
+First BLEU and self-BLEU of 10,000 sentences against 10,000; nltk scores a sample of them, scaled to all.
+Then N generated sentences against N real ones, every line in a process of its own, references counted anew.
+Made-up sentences of 8 to 19 words, V 5000, Zipf-distributed and so without any common phrases, which is the
+hard case. All on one thread.
 """
 
 import argparse

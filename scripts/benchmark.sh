@@ -1,5 +1,10 @@
 #!/usr/bin/env bash
-# One table: our operations beside a plain implementation. Flags: scripts/benchmark.sh --help
+# Our operations beside a plain implementation, and how the metrics of text grow.
+# Usage: scripts/benchmark.sh [seqgan | leakgan | metrics] [FLAGS]     Flags: ... --help
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
+if [ "${1-}" = metrics ]; then
+    shift
+    exec python scripts/benchmark_metrics.py "$@"
+fi
 exec python scripts/benchmark.py "$package" "$@"

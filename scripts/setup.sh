@@ -1,5 +1,6 @@
 # Sourced by the other scripts: makes .venv once, installs the package into it, and activates it.
-# A script that needs more sets extra=test before. Relative paths in flags start from the project's folder.
+# With it goes what draws pictures; a script that needs more sets extra=test before. Relative paths in flags start
+# from the project's folder.
 # A sourced file works on the arguments of the script that sources it: a first one that names a package
 # is taken away and becomes $package.
 
@@ -29,6 +30,6 @@ wanted=$(cat setup.cfg pyproject.toml constraints.txt | cksum)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing into .venv (once) ..." >&2
     python -m pip install --quiet --disable-pip-version-check \
-        --constraint constraints.txt --editable ".${extra:+[$extra]}" || exit 2
+        --constraint constraints.txt --editable ".[plots${extra:+,$extra}]" || exit 2
     echo "$wanted" > "$stamp"
 fi

@@ -56,6 +56,13 @@ METRICS = {
     "alarm/discriminator_guessing": "1 while the accuracy has been at 0.5 for many rows",
 }
 
+ON_REQUEST = {  # what `evaluate` measures of files where it is asked to
+    "evaluation/language_model_perplexity": "perplexity by the language model (lower)",
+    "evaluation/language_model_perplexity_real": "the real text's perplexity by it",
+    "evaluation/frechet_distance": "Fréchet distance of features (lower)",
+    "evaluation/mauve": "MAUVE of features (higher)",
+}
+
 
 def lower_is_better(name: str) -> bool:
     """Which side of an evaluation's metric, named without its group, is the better one.

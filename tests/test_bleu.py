@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nltk.tokenize import NLTKWordTokenizer
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
+from seqgan.evaluation import ngrams
 from seqgan.evaluation.bleu import References, sentence_self_bleu
 from seqgan.evaluation.ngrams import count_ngrams, number_words
 from seqgan.text.sequences import Sequences
@@ -69,6 +70,17 @@ def test_references_given_twice_change_nothing(hypotheses, references):
     assert (bleu(hypotheses, references * 2) == bleu(hypotheses, references)).all()
 
 
+@given(CORPUS, CORPUS)
+def test_sorting_keys_in_parts_changes_nothing(hypotheses, references):
+    """As where a key and its position do not fit one 64-bit number."""
+    expected = bleu(hypotheses, references), self_bleu([*hypotheses, *references])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ngrams, "PACKED_BITS", 10)
+        found = bleu(hypotheses, references), self_bleu([*hypotheses, *references])
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours == theirs).all()
+
+
 @given(CORPUS)
 def test_self_bleu_of_a_doubled_set_is_bleu_against_itself(corpus):
     assert (self_bleu(corpus * 2)[: len(corpus)] == bleu(corpus, corpus)).all()
@@ -83,6 +95,32 @@ def test_known_values():
     assert (self_bleu([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]]) == 0).all()  # nothing in common
     assert (bleu([[], [1, 2, 3]], [[4, 5]]) == 0).all()  # empty; no common unigram
     assert (bleu([[], [1]], [[]]) == 0).all()  # an empty reference
+
+
+EDGE_CASES = {
+    "empty": ([], [[1, 2, 3]]),
+    "empty reference": ([1, 2], [[]]),
+    "no unigram in common": ([8, 9], [[1, 2, 3]]),
+    "one identical token": ([7], [[7]]),
+    "one token of a longer reference": ([7], [[7, 8, 9]]),
+    "five identical tokens": ([7] * 5, [[7] * 5]),
+    "six identical tokens": ([7] * 6, [[7] * 6]),
+    "five of six": ([7] * 5, [[7] * 6]),
+    "four between three and five": ([1, 2, 3, 4], [[1, 2, 3, 4, 5], [1, 2, 3]]),
+    "four between five and three": ([1, 2, 3, 4], [[1, 2, 3], [1, 2, 3, 4, 5]]),
+    "longer than all": ([1, 2, 3, 4, 5, 6, 7], [[1, 2, 3], [4, 5]]),
+    "clipped": ([7, 7, 7, 8], [[7, 7, 8], [7, 8, 8]]),
+    "no bigram in common": ([1, 3, 2], [[1, 2, 3]]),
+}
+
+
+@pytest.mark.parametrize(("hypothesis", "references"), EDGE_CASES.values(), ids=EDGE_CASES)
+def test_every_edge_case_equals_nltk(hypothesis, references):
+    expected = nltk_bleu(references, hypothesis)
+    np.testing.assert_allclose(bleu([hypothesis], references)[0], expected, rtol=0, atol=1e-9)
+    # by self-BLEU the same: the first sentence has the others as its references
+    np.testing.assert_allclose(self_bleu([hypothesis, *references])[0], expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(self_bleu([*references, hypothesis])[-1], expected, rtol=0, atol=1e-9)
 
 
 def test_the_closest_reference_length_is_the_shorter_of_two():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import seqgan
 from seqgan.evaluation import bootstrap
 from seqgan.evaluation.bootstrap import (
     difference_interval,
@@ -12,7 +13,9 @@ from seqgan.evaluation.bootstrap import (
     mean_interval,
     over_seeds,
     paired_interval,
+    with_intervals,
 )
+from seqgan.evaluation.signature import Estimate, Score, Signature
 
 
 def rng(seed=0):
@@ -160,3 +163,20 @@ def test_wrong_use_is_named():
             gain_over_controls(system, controls, lower_is_better=True)
     with pytest.raises(ValueError, match="gain: a value is not finite"):
         gain_over_controls([1.0], {"a": [math.nan]}, lower_is_better=True)
+
+
+def test_the_intervals_of_a_score_are_signed():
+    """Those of means over sentences alone; the score itself stays as it is."""
+    values = rng(3).standard_normal(80)
+    estimates = {"bleu_2": Estimate.mean(values), "unique": Estimate(0.5)}
+    score = Score.from_estimates(estimates, Signature(hypotheses=80))
+    found = with_intervals(score, rng=rng(), confidence=0.9, resamples=500)
+    assert found.intervals == {"bleu_2": mean_interval(values, rng=rng(), confidence=0.9, resamples=500)}
+    assert str(found.signature) == f"hypotheses:80|confidence:0.9|resamples:500|version:{seqgan.__version__}"
+    assert Signature.parse(str(found.signature)) == found.signature
+    assert found.as_json() == score.as_json() | {
+        "bleu_2_low": found.intervals["bleu_2"].low,
+        "bleu_2_high": found.intervals["bleu_2"].high,
+        "signature": str(found.signature),
+    }
+    assert score.intervals == {}

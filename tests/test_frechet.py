@@ -1,10 +1,12 @@
+import importlib.metadata
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
-from seqgan.evaluation.frechet import frechet_distance, load_features, mauve
+from seqgan.evaluation.frechet import features_of, frechet_distance, load_features, mauve, score_features
 
 RNG = np.random.default_rng(0)
 
@@ -102,3 +104,47 @@ def test_mauve_is_asked_of_its_package_or_said_to_be_missing(monkeypatch):
     assert asked["p_features"] is first
     assert asked["q_features"] is second
     assert asked["seed"] == 7
+
+
+def test_features_by_a_callable():
+    """Of all sentences at once, in their order; lists and tensors will do."""
+    sentences = ["a cat", "a", "three words here"]
+    made = [[float(len(s)), float(s.count(" "))] for s in sentences]
+    for encoder in (np.array, list, torch.tensor):
+        features = features_of(
+            sentences, lambda given, encoder=encoder: encoder([made[sentences.index(s)] for s in given])
+        )
+        assert features.tolist() == made
+    score = score_features(features, features[:2], names=("lengths of a", "lengths|of b"))
+    assert score.values == {"frechet_distance": frechet_distance(features, features[:2])}
+    about = "hypothesis_features:lengths of a|reference_features:lengths_of b|dimensions:2|"
+    assert str(score.signature).startswith(f"hypotheses:3|references:2|{about}")
+    assert score.signature.parse(str(score.signature)).dimensions == 2
+
+
+@pytest.mark.parametrize(
+    ("sentences", "given", "message"),
+    [
+        ([], np.ones((0, 2)), "there are no sentences"),
+        (["a", "b"], np.ones((1, 2)), r"an array \(1, 2\) for 2 sentences"),
+        (["a", "b"], np.ones(2), r"an array \(2,\) for 2 sentences"),
+        (["a", "b"], np.ones((2, 0)), r"of the encoder: \(2, 0\)"),
+        (["a", "b"], np.array([[1.0], [np.inf]]), "of finite numbers only"),
+        (["a", "b"], np.ones((2, 2), int), "the encoder gives int64"),
+        (["a", "b"], ["x", "y"], "the encoder gives <U1"),
+    ],
+)
+def test_a_callable_that_gives_something_else_is_named(sentences, given, message):
+    with pytest.raises(ValueError, match=f"features.*{message}"):
+        features_of(sentences, lambda _: given)
+
+
+def test_mauve_by_its_package():
+    """Equal sets reach nearly 1, far ones nearly 0; the same seed gives the same value."""
+    pytest.importorskip("mauve", reason="the optional package mauve-text is not installed")
+    near, far = RNG.standard_normal((200, 4)), RNG.standard_normal((150, 4)) + 100
+    score = score_features(near, near, names=("a", "b"), with_mauve=True)
+    assert score.values["mauve"] > 0.95
+    assert mauve(near, far) < 0.05
+    assert mauve(near, far + near[:150], seed=3) == mauve(near, far + near[:150], seed=3)
+    assert f"mauve:{importlib.metadata.version('mauve-text')}|seed:0|" in str(score.signature)

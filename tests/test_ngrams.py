@@ -50,6 +50,14 @@ def test_counts_equal_naive_counting(corpus):
     check_against_naive(corpus)
 
 
+@given(CORPUS)
+def test_counts_sorted_in_parts_equal_naive_counting(corpus):
+    """As where a key and its position do not fit one 64-bit number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ngrams, "PACKED_BITS", 8)
+        check_against_naive(corpus)
+
+
 @given(st.lists(st.lists(EXTREME, max_size=6), max_size=6))
 def test_extreme_ids_are_counted_all_the_same(corpus):
     check_against_naive(corpus, max_order=3)
@@ -123,6 +131,15 @@ def test_empty_sets_hold_nothing(corpus):
     counts = count_ngrams(Sequences.from_lists(corpus), 3)
     assert [len(order.keys) for order in counts.orders] == [0, 0, 0]
     assert len(counts.sequences) == len(corpus)
+
+
+def test_more_tokens_than_keys_have_room_for_are_refused(monkeypatch):
+    """The largest key of that many tokens, each of its own type, fits 64 bits; that of one more does not."""
+    assert (ngrams.MAX_TOKENS**2 - 1).bit_length() == 63 < ((ngrams.MAX_TOKENS + 1) ** 2 - 1).bit_length()
+    monkeypatch.setattr(ngrams, "MAX_TOKENS", 4)
+    assert count_ngrams(Sequences.from_lists([[1, 2], [3, 4]]), 2).max_order == 2
+    with pytest.raises(ValueError, match="sequences: 5 tokens are too many; at most 4"):
+        count_ngrams(Sequences.from_lists([[1, 2], [3, 4, 5]]), 2)
 
 
 def test_orders_out_of_range_are_named():

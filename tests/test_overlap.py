@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqgan.evaluation import copying
 from seqgan.evaluation.copying import longest_copied, novelty
 from seqgan.evaluation.ngrams import ABSENT, count_ngrams
 from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard, ngram_jensen_shannon
@@ -110,6 +111,13 @@ def test_the_distance_of_lengths_is_that_of_the_sorted_lengths(first, second):
     expected = np.mean(np.abs(np.subtract(longer, shorter)))
     assert length_distance(pack(first), pack(second)) == pytest.approx(expected, abs=1e-12)
     assert length_deviation(pack(first)) == pytest.approx(np.std([len(s) for s in first]))
+
+
+def test_more_text_than_ranks_have_room_for_is_refused(monkeypatch):
+    monkeypatch.setattr(copying, "MAX_POSITIONS", 6)
+    assert longest_copied(pack([[1, 2]]), pack([[2, 1]])).tolist() == [1]
+    with pytest.raises(ValueError, match="sequences: 7 tokens with their ends are too many"):
+        longest_copied(pack([[1, 2, 3]]), pack([[2, 1]]))
 
 
 def test_lengths_of_nothing():

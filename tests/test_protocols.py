@@ -62,7 +62,7 @@ def test_fewer_sentences_than_a_protocol_takes_are_all_taken():
 
 def test_wrong_use_is_named():
     with pytest.raises(
-        ValueError, match="there is no 'texygen'; choose one of all, first-500, first-200-lower"
+        ValueError, match="--protocol: there is no 'texygen'; choose one of all, first-500, first-200-lower"
     ):
         score_by_protocol("texygen", HYPOTHESES, REFERENCES)
     with pytest.raises(ValueError, match="references: there are none"):

@@ -108,6 +108,11 @@ def test_the_controls_are_told_the_package_and_the_tables_their_name(tree):
     assert call == ["python", "scripts/reproduce.py", "leakgan-oracle", "a file.npz"]
 
 
+def test_the_benchmark_of_metrics_is_one_of_its_own(tree):
+    call = run(tree, "benchmark.sh", "metrics", "--sizes", "1000")[1][-1]
+    assert call == ["python", "scripts/benchmark_metrics.py", "--sizes", "1000"]
+
+
 def test_no_script_holds_a_hyper_parameter():
     for step in STEPS:
         (line,) = (
@@ -132,7 +137,7 @@ def test_the_environment_is_made_once_and_again_when_requirements_change(tree):
         ["-m", "pip"],
         ["-m", "seqgan"],
     ]
-    assert calls[2][-4:] == ["--constraint", "constraints.txt", "--editable", "."]
+    assert calls[2][-4:] == ["--constraint", "constraints.txt", "--editable", ".[plots]"]
     assert result.stderr == "Installing into .venv (once) ...\n"
     result, calls = run(tree, "train.sh", "--quiet")
     assert [call[1:3] for call in calls] == [["-m", "seqgan"]]
@@ -145,7 +150,7 @@ def test_the_environment_is_made_once_and_again_when_requirements_change(tree):
 
 def test_the_check_installs_the_test_extra(tree):
     calls = run(tree, "test.sh")[1]
-    assert calls[2][-2:] == ["--editable", ".[test]"]
+    assert calls[2][-2:] == ["--editable", ".[plots,test]"]
 
 
 def test_a_failed_installation_is_tried_again(tree):

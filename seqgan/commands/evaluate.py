@@ -1,29 +1,37 @@
-"""Measure the generators of a run, or a file of sentences against a file of references."""
+"""Measure the generators of a run, or files of sentences or of features against each other."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from tqdm import tqdm
 
-from seqgan.config import Range, flag_name, validate
+from seqgan.config import REPEATED, Range, flag_name, validate
 from seqgan.decoding import Temperature
+from seqgan.evaluation.bootstrap import with_intervals
+from seqgan.evaluation.frechet import load_features, score_features
+from seqgan.evaluation.language_model import LanguageModel, load_language_model, score_by_language_model
 from seqgan.evaluation.ngrams import number_words
+from seqgan.evaluation.protocols import find_protocol, score_by_protocol
 from seqgan.evaluation.signature import Score, Signature
 from seqgan.evaluation.text_metrics import text_metrics
 from seqgan.frameworks import open_run
 from seqgan.metrics import ORDERS
 from seqgan.reporting.measurements import measure
 from seqgan.reporting.tables import signatures, table
+from seqgan.settings import find_device
+from seqgan.text.sequences import Sequences
 from seqgan.text.sources import read_lines
 from seqgan.text.tokenizers import build_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateArguments:
-    """Either a run, or two text files with one sentence per line."""
+    """Either a run; or two text files with one sentence per line, two files of features, or both pairs."""
 
     run: Path | None = None
     """Run folder, whose generators are measured against its test text."""
@@ -38,43 +46,91 @@ class EvaluateArguments:
     top_p: Annotated[float | None, Range(minimum=0, open=True), Range(maximum=1)] = None
     """With --run: sample among the fewest likeliest tokens that hold this share of the mass; up to 1."""
     device: str = "auto"
-    """With --run: where to work: cpu, cuda, cuda:N, or auto (cuda where there is one)."""
+    """With --run or --language-model: where to work: cpu, cuda, cuda:N, or auto (cuda where there is one)."""
     hypotheses: Path | None = None
     """File of generated sentences, one a line; an empty line is an empty sentence."""
     references: Path | None = None
     """File of real sentences, one a line."""
     tokenizer: str = "treebank"
-    """With files: how they are cut into tokens: treebank, whitespace, characters, or package.module:Class."""
+    """With text files: how they are cut into tokens: treebank, whitespace, characters, or
+    package.module:Class."""
     lower_case: bool = False
-    """With files: compare them in lower case."""
+    """With text files: compare them in lower case."""
+    protocol: Annotated[tuple[str, ...], REPEATED] = ()
+    """With text files: besides, BLEU and self-BLEU as others computed their tables, for comparison with these
+    tables only: all (Texygen's table: all sentences), first-500 (Texygen's code: 500 references, self-BLEU
+    among 500 sentences), first-200-lower (RelGAN, TextGAN-PyTorch: 200 sentences, in lower case whatever
+    --lower-case says). May be given several times."""
+    language_model: Path | None = None
+    """With text files: the perplexity of both by the causal language model in this local folder, in Hugging
+    Face's format with safetensors (needs the package transformers)."""
+    hypothesis_features: Path | None = None
+    """For the Fréchet distance: .npy file of feature vectors of generated sentences, one vector a row."""
+    reference_features: Path | None = None
+    """The same of the real sentences, by the same encoder."""
+    mauve: bool = False
+    """With features: MAUVE besides (needs the package mauve-text)."""
+    confidence: Annotated[float | None, Range(minimum=0, open=True), Range(maximum=1, open=True)] = None
+    """Show bootstrap intervals of this confidence, such as 0.95, for means over sentences; between 0 and 1.
+    They tell how another draw of as many sentences would vary, not another seed of the training."""
     json: bool = False
     """Print one JSON object instead of a table."""
     quiet: bool = False
     """Show no progress bar."""
 
 
-OF_A_RUN = ("checkpoint", "temperature", "top_k", "top_p", "device")
-OF_FILES = ("tokenizer", "lower_case")
+OF_A_RUN = ("checkpoint", "temperature", "top_k", "top_p")
+OF_TEXTS = ("tokenizer", "lower_case", "protocol", "language_model")
+WHAT_TO_GIVE = (
+    "evaluate: give either --run, or both --hypotheses and --references, or both --hypothesis-features and "
+    "--reference-features"
+)
+Columns = dict[str, Callable[[], Score]]
 
 
 def evaluate(arguments: EvaluateArguments) -> None:
     """Print a table or a JSON object."""
     validate(arguments)
-    if arguments.run is not None and arguments.hypotheses is None and arguments.references is None:
-        refuse_flags(arguments, OF_FILES, "--hypotheses and --references")
+    texts = _both(arguments.hypotheses, arguments.references)
+    features = _both(arguments.hypothesis_features, arguments.reference_features)
+    if (arguments.run is None) == (texts is None and features is None):
+        raise ValueError(WHAT_TO_GIVE)
+    for names, needed, given in (
+        (OF_A_RUN, "--run", arguments.run),
+        (OF_TEXTS, "--hypotheses and --references", texts),
+        (("mauve",), "--hypothesis-features and --reference-features", features),
+        (("device",), "--run or --language-model", arguments.run or arguments.language_model),
+    ):
+        if given is None:
+            refuse_flags(arguments, names, needed)
+    if arguments.run is not None:
         results = evaluate_run(arguments, arguments.run)
-    elif arguments.run is None and arguments.hypotheses is not None and arguments.references is not None:
-        refuse_flags(arguments, OF_A_RUN, "--run")
-        results = {
-            arguments.hypotheses.name: evaluate_files(arguments, arguments.hypotheses, arguments.references)
-        }
     else:
-        raise ValueError("evaluate: give either --run, or both --hypotheses and --references")
+        columns = {
+            **({} if texts is None else text_columns(arguments, *texts)),
+            **({} if features is None else feature_columns(arguments, *features)),
+        }  # every file is open before the first is measured
+        results = {title: measure_column() for title, measure_column in columns.items()}
+    if arguments.confidence is not None:
+        rng, confidence = np.random.default_rng(0), arguments.confidence
+        results = {t: with_intervals(score, rng=rng, confidence=confidence) for t, score in results.items()}
     if arguments.json:
         found = {name: score.as_json() for name, score in results.items()}
-        print(json.dumps(found if arguments.run is not None else next(iter(found.values()))))
+        alone = arguments.run is None and len(found) == 1
+        print(json.dumps(next(iter(found.values())) if alone else found))
     else:
         print(f"{table(results)}\n\n{signatures(results)}")
+
+
+def _both(first: Path | None, second: Path | None) -> tuple[Path, Path] | None:
+    """Two paths that go together; None where there are none.
+
+    Raises:
+        ValueError: One is missing.
+    """
+    if (first is None) != (second is None):
+        raise ValueError(WHAT_TO_GIVE)
+    return None if first is None or second is None else (first, second)
 
 
 def refuse_flags(arguments: EvaluateArguments, names: Sequence[str], needed: str) -> None:
@@ -104,20 +160,69 @@ def evaluate_run(arguments: EvaluateArguments, run: Path) -> dict[str, Score]:
     return {name: measure(experiment, name, decoding, again=True).score for name in bar}
 
 
-def evaluate_files(arguments: EvaluateArguments, hypotheses: Path, references: Path) -> Score:
-    """BLEU, self-BLEU and diversity of a file; a blank line is an empty hypothesis, but no reference."""
-    tokenizer = build_tokenizer(arguments.tokenizer, lower_case=arguments.lower_case, flag="--tokenizer")
-    generated = [tokenizer.tokenize(line) for line in read_lines(hypotheses).lines]
-    real = [tokenizer.tokenize(line) for line in read_lines(references).lines if line.strip()]
-    if len(generated) < 2:
-        raise ValueError(f"{hypotheses}: holds one sentence; self-BLEU needs at least two lines")
-    hypothesis_ids, reference_ids = number_words(generated, real)
-    estimates = text_metrics(hypothesis_ids, reference_ids, ORDERS)
-    signature = Signature(
-        hypotheses=len(generated),
-        references=len(real),
-        tokenizer=arguments.tokenizer,
-        case="lower" if arguments.lower_case else "kept",
-        smoothing="method1",
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """The lines of both files; a blank one is an empty hypothesis, but no reference."""
+
+    hypotheses: list[str]
+    references: list[str]
+    tokenizer: str
+
+    def numbered(self, *, lower_case: bool) -> tuple[Sequences, Sequences]:
+        """Both sides as ids of their tokens."""
+        tokenizer = build_tokenizer(self.tokenizer, lower_case=lower_case, flag="--tokenizer")
+        sides = (self.hypotheses, self.references)
+        first, second = number_words(*([tokenizer.tokenize(line) for line in side] for side in sides))
+        return first, second
+
+    def score(self, *, lower_case: bool) -> Score:
+        """All metrics of text."""
+        signature = Signature(
+            hypotheses=len(self.hypotheses),
+            references=len(self.references),
+            tokenizer=self.tokenizer,
+            case="lower" if lower_case else "kept",
+            smoothing="method1",
+        )
+        hypotheses, references = self.numbered(lower_case=lower_case)
+        return Score.from_estimates(text_metrics(hypotheses, references, ORDERS), signature)
+
+    def score_by_protocol(self, name: str) -> Score:
+        """BLEU and self-BLEU as somebody else computed them."""
+        sides = self.numbered(lower_case=find_protocol(name).lower_case)
+        return score_by_protocol(name, *sides, tokenizer=self.tokenizer, orders=ORDERS)
+
+    def score_by_language_model(self, model: LanguageModel, *, lower_case: bool) -> Score:
+        """Perplexities of the lines as they stand: the model cuts them into tokens of its own."""
+        sides = (self.hypotheses, self.references)
+        hypotheses, references = ([s.lower() if lower_case else s for s in lines] for lines in sides)
+        case = "lower" if lower_case else "kept"
+        return score_by_language_model(model, hypotheses, references, case=case)
+
+
+def text_columns(arguments: EvaluateArguments, hypotheses: Path, references: Path) -> Columns:
+    """Our metrics of two text files, and a column each for what was asked for besides."""
+    texts = Texts(
+        read_lines(hypotheses).lines,
+        [line for line in read_lines(references).lines if line.strip()],
+        arguments.tokenizer,
     )
-    return Score.from_estimates(estimates, signature)
+    if len(texts.hypotheses) < 2:
+        raise ValueError(f"{hypotheses}: holds one sentence; self-BLEU needs at least two lines")
+    title, lower_case = hypotheses.name, arguments.lower_case
+    columns: Columns = {title: partial(texts.score, lower_case=lower_case)}
+    for name in arguments.protocol:
+        find_protocol(name)
+        columns[f"{title}, {name}"] = partial(texts.score_by_protocol, name)
+    if arguments.language_model is not None:
+        model = load_language_model(arguments.language_model, find_device(arguments.device))
+        score = partial(texts.score_by_language_model, model, lower_case=lower_case)
+        columns[f"{title}, {model.name}"] = score
+    return columns
+
+
+def feature_columns(arguments: EvaluateArguments, hypotheses: Path, references: Path) -> Columns:
+    """The distance of two files of feature vectors."""
+    names = (hypotheses.name, references.name)
+    sides = (load_features(hypotheses), load_features(references))
+    return {hypotheses.name: partial(score_features, *sides, names=names, with_mauve=arguments.mauve)}

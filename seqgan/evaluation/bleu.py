@@ -16,12 +16,13 @@ ones, ``References(generated).sentence_bleu(real)``. It falls where the generate
 real text has (Shi et al. 2018).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float64, Int, Real
 
 from seqgan.evaluation.ngrams import NgramCounts, NgramOrder, check_counted, count_ngrams
+from seqgan.evaluation.signature import Estimate
 from seqgan.text.sequences import Sequences
 
 EPSILON = 0.1  # what smoothing method 1 puts in the place of no match
@@ -81,6 +82,17 @@ def sentence_self_bleu(
     check_counted(orders, counts)
     limits = [_largest_counts_elsewhere(order) for order in counts.orders]
     return _scores(counts, limits, _closest_lengths_elsewhere(counts.sequences.lengths), orders)
+
+
+def means_by_order(
+    scores: Mapping[str, Float64[np.ndarray, "_ K"]], orders: Sequence[int]
+) -> dict[str, Estimate]:
+    """The means over sentences of one or more kinds of BLEU, each as ``name_order``."""
+    return {
+        f"{name}_{n}": Estimate.mean(column)
+        for name, columns in scores.items()
+        for n, column in zip(orders, columns.T, strict=True)
+    }
 
 
 def bleu_f1(bleu: Float64[np.ndarray, "K"], backward: Float64[np.ndarray, "K"]) -> Float64[np.ndarray, "K"]:

@@ -4,6 +4,7 @@ Sentence values are what :func:`seqgan.evaluation.bleu.References.sentence_bleu`
 one for each sentence; every resampling uses the generator of random numbers that is handed in.
 """
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,20 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from seqgan.evaluation.signature import Interval, Score
+
 CHUNK = 2**22  # sentences drawn at once: 32 MB of places
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def excludes(self, value: float) -> bool:
-        """Whether ``value`` lies outside."""
-        return not self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -69,6 +59,26 @@ class Gain:
         if self.pooled_deviation == 0 and self.value != 0:
             return math.copysign(math.inf, self.value)
         return self.value / self.pooled_deviation if self.pooled_deviation else math.nan
+
+
+def with_intervals(
+    score: Score, *, rng: np.random.Generator, confidence: float = 0.95, resamples: int = 1000
+) -> Score:
+    """The score with a :func:`mean_interval` of every value that is a mean over sentences; signed.
+
+    Those of self-BLEU are too narrow: a sentence bears on the values of the others.
+
+    Raises:
+        ValueError: As :func:`mean_interval`.
+    """
+    intervals = {
+        name: mean_interval(values, rng=rng, confidence=confidence, resamples=resamples)
+        for name, values in score.sentence_values.items()
+    }
+    signature = dataclasses.replace(score.signature, confidence=confidence, resamples=resamples)
+    return dataclasses.replace(
+        score, intervals=intervals, signature=signature if intervals else score.signature
+    )
 
 
 def mean_interval(

@@ -9,6 +9,8 @@ from jaxtyping import Int, Int32, Int64
 from seqgan.evaluation.ngrams import stable_argsort
 from seqgan.text.sequences import Sequences
 
+MAX_POSITIONS = 2**30  # so that a rank, and the sum of two positions, fit 32 bits
+
 
 def novelty(hypotheses: Sequences, training: Sequences) -> float:
     """The share of sequences that are not, as a whole, in the training text; 1 for an empty set.
@@ -29,6 +31,9 @@ def longest_copied(hypotheses: Sequences, training: Sequences) -> Int[np.ndarray
     The training text's longest match with a rest is one of its two neighbours in that order (Manber
     and Myers 1993); its length is read off the ranks of all levels. One sort of all tokens per
     doubling, up to the longest sequence; 4 bytes per token and doubling are kept.
+
+    Raises:
+        ValueError: Both together have more than ``MAX_POSITIONS`` tokens, each sequence's end being one.
     """
     text = _Text(training, hypotheses)
     levels = text.ranks()
@@ -50,23 +55,30 @@ class _Text:
 
     def __init__(self, training: Sequences, hypotheses: Sequences) -> None:
         self.lengths = np.concatenate([training.lengths, hypotheses.lengths])
-        slots = np.cumsum(self.lengths + 1) - 1  # where each sequence's end stands
+        num_positions = int(self.lengths.sum()) + len(self.lengths)
+        if num_positions > MAX_POSITIONS:
+            raise ValueError(
+                f"sequences: {num_positions} tokens with their ends are too many; copies are looked for "
+                f"among at most {MAX_POSITIONS}"
+            )
         self.num_training = len(training.ids) + len(training)
-        self.ends: Int64[np.ndarray, "P"] = np.repeat(slots, self.lengths + 1)
-        self.is_token = np.arange(len(self.ends)) != self.ends
+        slots = np.cumsum(self.lengths + 1) - 1  # where each sequence's end stands
+        self.ends = np.repeat(slots.astype(np.int32), self.lengths + 1)
         self.tokens = np.concatenate([training.ids, hypotheses.ids]).astype(np.int64)
 
     def ranks(self) -> list[Int32[np.ndarray, "P"]]:
         """At level k, for every position, the rank of its next 2^k tokens, cut at the sequence's end."""
+        positions = np.flatnonzero(np.arange(len(self.ends)) != self.ends).astype(np.int32)  # of tokens
         ranks = np.zeros(len(self.ends), np.int32)
-        ranks[self.is_token] = _dense_ranks(self.tokens)
+        ranks[positions] = _dense_ranks(self.tokens)
         levels = [ranks]
         reach, longest = 1, int(self.lengths.max(initial=0))
         while reach < longest:
-            next_ranks = ranks[np.minimum(np.arange(len(ranks)) + reach, self.ends)]
-            keys = ranks.astype(np.int64) * (int(ranks.max()) + 1) + next_ranks
+            keys = ranks[positions].astype(np.int64)
+            keys *= int(ranks.max()) + 1
+            keys += ranks[np.minimum(positions + reach, self.ends[positions])]
             ranks = np.zeros_like(ranks)
-            ranks[self.is_token] = _dense_ranks(keys[self.is_token])
+            ranks[positions] = _dense_ranks(keys)
             levels.append(ranks)
             reach *= 2
         return levels

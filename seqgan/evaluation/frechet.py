@@ -1,13 +1,17 @@
 """Distances between sets of feature vectors that the user gives: Fréchet, and MAUVE where it is installed.
 
-Which features, of which encoder, decides what they mean; name it beside every value.
+Which features, of which encoder, decides what they mean: the signature of a :func:`score_features` names it.
 """
 
 import importlib
+import importlib.metadata
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+
+from seqgan.evaluation.signature import Score, Signature
 
 
 def load_features(path: Path) -> Float[np.ndarray, "N D"]:
@@ -27,6 +31,59 @@ def load_features(path: Path) -> Float[np.ndarray, "N D"]:
         raise ValueError(f"{path}: the array is {features.shape}; it must be a matrix, one vector a row")
     _check(features, str(path))
     return features
+
+
+def features_of(
+    sentences: Sequence[str], encoder: Callable[[Sequence[str]], Float[np.ndarray, "N D"]]
+) -> Float[np.ndarray, "N D"]:
+    """The feature vectors that ``encoder`` makes of all ``sentences``, one a row.
+
+    What it gives may be anything that numpy takes for an array, such as a list or a tensor on the CPU.
+
+    Raises:
+        ValueError: There are no sentences, or it gives something other than a matrix of finite numbers
+            with one row for each.
+    """
+    if not sentences:
+        raise ValueError("features: there are no sentences to make any of")
+    features = np.asarray(encoder(sentences))
+    if not np.issubdtype(features.dtype, np.floating):
+        raise ValueError(f"features: the encoder gives {features.dtype}; they must be floating-point numbers")
+    if features.ndim != 2 or len(features) != len(sentences):
+        raise ValueError(
+            f"features: the encoder gives an array {features.shape} for {len(sentences)} sentences; "
+            "it must be a matrix, one row for each"
+        )
+    _check(features, "features of the encoder")
+    return features
+
+
+def score_features(
+    hypotheses: Float[np.ndarray, "N D1"],
+    references: Float[np.ndarray, "M D2"],
+    *,
+    names: tuple[str, str],
+    with_mauve: bool = False,
+    seed: int = 0,
+) -> Score:
+    """Fréchet distance, and MAUVE if asked for, signed with the ``names`` of both sets of features.
+
+    Raises:
+        ValueError: As :func:`frechet_distance` and :func:`mauve`.
+    """
+    values = {"frechet_distance": frechet_distance(hypotheses, references)}
+    if with_mauve:
+        values["mauve"] = mauve(hypotheses, references, seed=seed)
+    signature = Signature(
+        hypotheses=len(hypotheses),
+        references=len(references),
+        hypothesis_features=names[0],
+        reference_features=names[1],
+        dimensions=hypotheses.shape[1],
+        mauve=importlib.metadata.version("mauve-text") if with_mauve else None,
+        seed=seed if with_mauve else None,
+    )
+    return Score(values, signature)
 
 
 def frechet_distance(first: Float[np.ndarray, "N D1"], second: Float[np.ndarray, "M D2"]) -> float:

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int, Int64
 
-from seqgan.evaluation.likelihood import per_token
+from seqgan.evaluation.likelihood import perplexity
 from seqgan.evaluation.ngrams import NgramCounts, count_ngrams
 from seqgan.evaluation.signature import Estimate
 from seqgan.text.sequences import Sequences
@@ -47,7 +47,7 @@ class KneserNey:
     """The fitted model; see :func:`fit_kneser_ney`."""
 
     counts: NgramCounts
-    """Of the training sequences, each with its start token."""
+    """The n-grams of the training sequences, each with its start token; without their holders."""
     orders: tuple[KneserNeyOrder, ...]
     vocabulary_size: int
     """Tokens that may be predicted: each has the same share of the uniform distribution."""
@@ -65,15 +65,13 @@ class KneserNey:
         return sums
 
     def perplexity(self, sequences: Sequences) -> Estimate:
-        """Perplexity: exp of the negative log-likelihood per token, its standard error by the delta method.
+        """Perplexity per token of the sequences (see :func:`seqgan.evaluation.likelihood.perplexity`).
 
         Raises:
             ValueError: There is no token.
         """
         log_probs = torch.from_numpy(self.sequence_log_probs(sequences))
-        nll = per_token(-log_probs, torch.from_numpy(sequences.lengths))
-        value = float(np.exp(nll.value))
-        return Estimate(value, value * nll.standard_error)
+        return perplexity(-log_probs, torch.from_numpy(sequences.lengths))
 
     def _ngram_probabilities(self, ngrams: NgramCounts) -> list[Float64[np.ndarray, "_"]]:
         """For each order p(w | h) of each n-gram hw of ``ngrams``; that of the start token has no meaning."""
@@ -119,7 +117,7 @@ def fit_kneser_ney(
         num_histories = len(counts.order(n - 1).keys) if n > 1 else 1
         discounts = (discount,) * 3 if discount is not None else estimate_discounts(values)
         orders.append(_normalise(values, _prefixes(counts, n), num_histories, discounts))
-    return KneserNey(counts, tuple(orders), vocabulary_size)
+    return KneserNey(counts.without_holders(), tuple(orders), vocabulary_size)
 
 
 def estimate_discounts(counts: Int[np.ndarray, "G"]) -> tuple[float, ...]:

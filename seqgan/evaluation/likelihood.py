@@ -3,6 +3,8 @@
 A set's NLL is the sum over all its tokens divided by their number, never a mean of batch means.
 """
 
+import math
+
 import torch
 from jaxtyping import Bool, Float64, Int
 from torch import Tensor, nn
@@ -72,6 +74,17 @@ def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate
     variance = (sums - mean * lengths).square().sum() / (num_sequences - 1)  # of one sequence NaN
     error = (num_sequences * variance).sqrt() / num_tokens
     return Estimate(float(mean), float(error), (sums * num_sequences / num_tokens).numpy())
+
+
+def perplexity(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate:
+    """Exp of the mean of negative log-likelihoods over all tokens, its standard error by the delta method.
+
+    Raises:
+        ValueError: There is no token.
+    """
+    mean = per_token(sums, lengths)
+    value = math.exp(mean.value)
+    return Estimate(value, value * mean.standard_error)
 
 
 def _batch_nll(

@@ -3,9 +3,11 @@
 An n-gram is numbered by its place among the distinct n-grams of its set in lexicographic order. Its
 key is the number of its first n-1 tokens times the number of token types plus the number of its last
 token: a pair of dense numbers, so that nothing is hashed and no two n-grams collide. Both factors
-are at most the number of tokens, so a key fits 64 bits for any set of fewer than 3e9 tokens.
+are at most the number of tokens, so a key fits 64 bits for any set of up to ``MAX_TOKENS``.
 """
 
+import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,8 @@ from jaxtyping import Bool, Int, Shaped
 from seqgan.text.sequences import Sequences
 
 ABSENT = -1  # the number of an n-gram that the other set does not have
+MAX_TOKENS = math.isqrt(2**63 - 1)  # of a set: 3e9
+PACKED_BITS = 63  # of a key and a position that are sorted as one number
 
 
 def number_words(*corpora: Iterable[Sequence[str]]) -> list[Sequences]:
@@ -76,6 +80,14 @@ class NgramCounts:
         """N-grams of order ``n`` in each sequence, repeated ones too; 0 where it is shorter than that."""
         return (self.sequences.lengths - n + 1).clip(min=0)
 
+    def without_holders(self) -> "NgramCounts":
+        """The same n-grams, with nothing about who holds them: a third of the memory."""
+        nothing = np.zeros(0, np.int32)
+        orders = (
+            dataclasses.replace(o, starts=nothing, holders=nothing, counts=nothing) for o in self.orders
+        )
+        return NgramCounts(self.sequences, tuple(orders))
+
     def find_in(self, other: "NgramCounts") -> list[Int[np.ndarray, "_"]]:
         """For each order, the number that each of these n-grams has in ``other``, or ``ABSENT``.
 
@@ -98,10 +110,14 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
     """Count every n-gram of order 1 to ``max_order``, with one sort per order.
 
     Raises:
-        ValueError: ``max_order`` is less than 1.
+        ValueError: ``max_order`` is less than 1, or there are more than ``MAX_TOKENS`` tokens.
     """
     if max_order < 1:
         raise ValueError(f"max_order: {max_order} is out of range; it must be at least 1")
+    if len(sequences.ids) > MAX_TOKENS:
+        raise ValueError(
+            f"sequences: {len(sequences.ids)} tokens are too many; at most {MAX_TOKENS} are counted"
+        )
     index = np.int32 if len(sequences.ids) < 2**31 else np.int64  # half the memory wherever it can be
     holder_of = np.repeat(np.arange(len(sequences), dtype=index), sequences.lengths)
     ends = np.arange(len(sequences.ids), dtype=index)  # where the n-grams of this order end
@@ -142,13 +158,16 @@ def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
     keys = keys.astype(np.int64, copy=False)
     lowest, highest = int(keys.min()), int(keys.max())
     position_bits = len(keys).bit_length()
-    key_bits = 63 - position_bits
+    key_bits = PACKED_BITS - position_bits
     if (highest - lowest).bit_length() > key_bits:
         by_low_bits = stable_argsort(keys & ((1 << key_bits) - 1))
         return np.asarray(by_low_bits[stable_argsort((keys >> key_bits)[by_low_bits])])
-    packed = ((keys - lowest) << position_bits) | np.arange(len(keys))
+    packed = keys - lowest  # and on in place: these are the largest arrays of all
+    packed <<= position_bits
+    packed |= np.arange(len(keys))
     packed.sort()
-    return packed & ((1 << position_bits) - 1)
+    packed &= (1 << position_bits) - 1
+    return packed
 
 
 def _group(
@@ -158,7 +177,7 @@ def _group(
     rows = np.flatnonzero(is_new | _differs_from_previous(holders))
     return NgramOrder(
         keys=keys[is_new],
-        starts=np.append(np.flatnonzero(is_new[rows]), len(rows)),
+        starts=np.append(np.flatnonzero(is_new[rows]), len(rows)).astype(holders.dtype),
         holders=holders[rows],
         counts=np.diff(rows, append=len(keys)).astype(holders.dtype),
     )

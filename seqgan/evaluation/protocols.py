@@ -7,7 +7,7 @@ its own protocol alone. Our own figures use all sentences.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seqgan.evaluation.bleu import References, sentence_self_bleu
+from seqgan.evaluation.bleu import References, means_by_order, sentence_self_bleu
 from seqgan.evaluation.ngrams import count_ngrams
 from seqgan.evaluation.signature import Score, Signature
 from seqgan.text.sequences import Sequences
@@ -25,7 +25,8 @@ class Protocol:
     num_generated: int | None = None
     """Hypotheses that there are for self-BLEU."""
     lower_case: bool = False
-    """Whether the text is to be lower-cased before it is cut into tokens; that is the caller's part."""
+    """Whether the text is lower-cased before it is cut into tokens, which is the caller's part; else its
+    case is kept."""
 
 
 PROTOCOLS = {
@@ -44,6 +45,17 @@ PROTOCOLS = {
 }
 
 
+def find_protocol(name: str) -> Protocol:
+    """The protocol of that name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"--protocol: there is no {name!r}; choose one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
 def score_by_protocol(
     name: str,
     hypotheses: Sequences,
@@ -52,21 +64,19 @@ def score_by_protocol(
     tokenizer: str | None = None,
     orders: Sequence[int] = (2, 3, 4, 5),
 ) -> Score:
-    """BLEU-n and self-BLEU-n by a named protocol, which the signature tells.
+    """BLEU-n and self-BLEU-n by a named protocol, which the signature tells; means over sentences.
 
     Raises:
         ValueError: There is no such protocol, no reference, or fewer than two hypotheses.
     """
-    if name not in PROTOCOLS:
-        raise ValueError(f"protocol: there is no {name!r}; choose one of {', '.join(PROTOCOLS)}")
-    protocol = PROTOCOLS[name]
+    protocol = find_protocol(name)
     scored = count_ngrams(_first(hypotheses, protocol.num_scored), max(orders))
     real = References(_first(references, protocol.num_references), max(orders))
     generated = count_ngrams(_first(hypotheses, protocol.num_generated), max(orders))
-    bleu = real.sentence_bleu(scored, orders).mean(0)
-    self_bleu = sentence_self_bleu(generated, orders)[: protocol.num_scored].mean(0)
-    values = {f"bleu_{n}": float(value) for n, value in zip(orders, bleu, strict=True)}
-    values |= {f"self_bleu_{n}": float(value) for n, value in zip(orders, self_bleu, strict=True)}
+    scores = {
+        "bleu": real.sentence_bleu(scored, orders),
+        "self_bleu": sentence_self_bleu(generated, orders)[: protocol.num_scored],
+    }
     signature = Signature(
         protocol=name,
         hypotheses=len(scored.sequences),
@@ -75,7 +85,7 @@ def score_by_protocol(
         case="lower" if protocol.lower_case else "kept",
         smoothing="method1",
     )
-    return Score(values, signature)
+    return Score.from_estimates(means_by_order(scores, orders), signature)
 
 
 def _first(sequences: Sequences, number: int | None) -> Sequences:

@@ -14,7 +14,10 @@ from jaxtyping import Float
 
 import seqgan
 
-NUMBERS: Mapping[str, type] = {"hypotheses": int, "references": int, "top_k": int, "top_p": float}
+NUMBERS: Mapping[str, type] = {
+    **dict.fromkeys(("hypotheses", "references", "top_k", "dimensions", "seed", "resamples"), int),
+    **dict.fromkeys(("top_p", "confidence"), float),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,22 @@ class Signature:
     """Likeliest tokens that it was sampled among."""
     top_p: float | None = None
     """Share of the probability that it was sampled among."""
+    language_model: str | None = None
+    """Folder of the language model whose perplexity it is."""
+    hypothesis_features: str | None = None
+    """What the feature vectors of the generated sequences come from: a file, or the name of an encoder."""
+    reference_features: str | None = None
+    """The same of the real ones."""
+    dimensions: int | None = None
+    """Of the feature vectors."""
+    mauve: str | None = None
+    """Version of the package mauve-text."""
+    seed: int | None = None
+    """Of a metric that draws random numbers."""
+    confidence: float | None = None
+    """That an interval covers the value."""
+    resamples: int | None = None
+    """Of the bootstrap that an interval comes from."""
     version: str = seqgan.__version__
     """Of this package."""
 
@@ -83,6 +102,19 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def excludes(self, value: float) -> bool:
+        """Whether ``value`` lies outside."""
+        return not self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
 class Score:
     """Named values with one signature."""
 
@@ -94,6 +126,8 @@ class Score:
         default_factory=dict, compare=False, repr=False
     )
     """For each value that is a mean over sequences, what it is the mean of, in their order."""
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """Of those values for which one was asked (see :func:`seqgan.evaluation.bootstrap.with_intervals`)."""
 
     @classmethod
     def from_estimates(cls, estimates: Mapping[str, Estimate], signature: Signature) -> "Score":
@@ -110,10 +144,16 @@ class Score:
         return {f"{group}/{name}": value for name, value in self.values.items()}
 
     def as_json(self) -> dict[str, float | str]:
-        """The values by name, ``name_error`` for each standard error, and ``signature``."""
+        """The values by name, ``name_error`` for each standard error, and ``signature``.
+
+        ``name_low`` and ``name_high`` are the bounds of an interval.
+        """
         errors = {f"{name}_error": error for name, error in self.standard_errors.items()}
-        return {**self.values, **errors, "signature": str(self.signature)}
+        low = {f"{name}_low": interval.low for name, interval in self.intervals.items()}
+        high = {f"{name}_high": interval.high for name, interval in self.intervals.items()}
+        return {**self.values, **errors, **low, **high, "signature": str(self.signature)}
 
 
 def _text(value: int | float | str) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """As written; a name with the sign that parts signatures (a file may be called so) loses it."""
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("|", "_")

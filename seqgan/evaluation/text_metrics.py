@@ -6,11 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
-from seqgan.evaluation.bleu import References, bleu_f1, sentence_self_bleu
+from seqgan.evaluation.bleu import References, bleu_f1, means_by_order, sentence_self_bleu
 from seqgan.evaluation.copying import longest_copied, novelty
 from seqgan.evaluation.diversity import distinct, unique_share
 from seqgan.evaluation.kneser_ney import KneserNey, fit_kneser_ney, with_end
-from seqgan.evaluation.ngrams import NgramCounts, count_ngrams
+from seqgan.evaluation.ngrams import count_ngrams
 from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard, ngram_jensen_shannon
 from seqgan.evaluation.signature import Estimate
 from seqgan.text.sequences import Sequences
@@ -77,45 +77,44 @@ def text_metrics(
     """
     if not isinstance(real, RealText):
         real = RealText(real, max_order=max(orders))
-    counts, references = count_ngrams(hypotheses, max(orders)), real.bleu
-    bleu = _bleu_metrics(counts, references, orders)
-    of_sets = {
-        **_by_order("distinct", orders, [distinct(counts, n) for n in orders]),
-        "unique": unique_share(hypotheses),
-        **_by_order("ms_jaccard", orders, ms_jaccard(counts, references.counts, orders)),
-        **_by_order("ngram_js", orders, ngram_jensen_shannon(counts, references.counts, orders)),
-        "length_deviation": length_deviation(hypotheses),
-        "length_distance": length_distance(hypotheses, real.references),
-    }
-    return {
-        **bleu,
-        **{name: Estimate(value) for name, value in of_sets.items()},
+    counted = _counted_metrics(hypotheses, real.bleu, orders)
+    copies = {} if real.training is None else _copies(hypotheses, real.training)
+    reverse = real.fit(hypotheses).perplexity(real.closed(real.references))
+    return {  # what needs memory for a while comes before the model that is kept
+        **counted,
+        "unique": Estimate(unique_share(hypotheses)),
         "mean_length": Estimate.mean(hypotheses.lengths.astype(np.float64)),
+        "length_deviation": Estimate(length_deviation(hypotheses)),
+        "length_distance": Estimate(length_distance(hypotheses, real.references)),
         "forward_perplexity": real.language_model.perplexity(real.closed(hypotheses)),
-        "reverse_perplexity": real.fit(hypotheses).perplexity(real.closed(real.references)),
-        **({} if real.training is None else _copies(hypotheses, real.training)),
+        "reverse_perplexity": reverse,
+        **copies,
     }
 
 
-def _bleu_metrics(counts: NgramCounts, references: References, orders: Sequence[int]) -> dict[str, Estimate]:
+def _counted_metrics(
+    hypotheses: Sequences, references: References, orders: Sequence[int]
+) -> dict[str, Estimate]:
+    """What needs to know which sentence holds which n-gram; that of the hypotheses is not kept."""
+    counts = count_ngrams(hypotheses, max(orders))
     scores = {
         "bleu": references.sentence_bleu(counts, orders),
         "self_bleu": sentence_self_bleu(counts, orders),
         "backward_bleu": References(counts).sentence_bleu(references.counts, orders),
     }
-    means = {
-        f"{name}_{n}": Estimate.mean(column)
-        for name, columns in scores.items()
-        for n, column in zip(orders, columns.T, strict=True)
+    of_sets = {
+        "bleu_f1": bleu_f1(scores["bleu"].mean(0), scores["backward_bleu"].mean(0)),
+        "distinct": np.array([distinct(counts, n) for n in orders]),
+        "ms_jaccard": ms_jaccard(counts, references.counts, orders),
+        "ngram_js": ngram_jensen_shannon(counts, references.counts, orders),
     }
-    f1 = bleu_f1(scores["bleu"].mean(0), scores["backward_bleu"].mean(0))
-    return means | {name: Estimate(value) for name, value in _by_order("bleu_f1", orders, f1).items()}
+    return means_by_order(scores, orders) | {
+        f"{name}_{n}": Estimate(float(value))
+        for name, values in of_sets.items()
+        for n, value in zip(orders, values, strict=True)
+    }
 
 
 def _copies(hypotheses: Sequences, training: Sequences) -> dict[str, Estimate]:
     copied = longest_copied(hypotheses, training).astype(np.float64)
     return {"novelty": Estimate(novelty(hypotheses, training)), "longest_copied": Estimate.mean(copied)}
-
-
-def _by_order(name: str, orders: Sequence[int], values: Sequence[float] | np.ndarray) -> dict[str, float]:
-    return {f"{name}_{n}": float(value) for n, value in zip(orders, values, strict=True)}

@@ -5,12 +5,12 @@ import io
 from collections.abc import Collection, Mapping, Sequence
 
 from seqgan.evaluation.signature import Score
-from seqgan.metrics import METRICS
+from seqgan.metrics import METRICS, ON_REQUEST
 from seqgan.reporting.measurements import Measurement
 
 MEANINGS = {
     name.removeprefix("evaluation/"): meaning
-    for name, meaning in METRICS.items()
+    for name, meaning in {**METRICS, **ON_REQUEST}.items()
     if name.startswith("evaluation/")
 }
 SUMMARY = (
@@ -23,20 +23,22 @@ SUMMARY = (
 
 
 def table(columns: Mapping[str, Score], names: Collection[str] = MEANINGS) -> str:
-    """Metrics as rows and generators as columns, in Markdown; those of ``names`` that were measured."""
+    """Metrics as rows and generators as columns, in Markdown; those of ``names`` that were measured.
+
+    Behind a value stands its interval, where it has one.
+    """
     names = [name for name in names if any(name in score.values for score in columns.values())]
     label_width = max(len(MEANINGS[name]) for name in names)
-    widths = [max(len(title), 8) for title in columns]
+    cells = {name: [_cell(score, name) for score in columns.values()] for name in names}
+    titles_and_cells = zip(columns, *cells.values(), strict=True)
+    widths = [max(8, *map(len, column)) for column in titles_and_cells]
     lines = [
         _row("metric".ljust(label_width), [t.rjust(w) for t, w in zip(columns, widths, strict=True)]),
         _row("-" * label_width, ["-" * (w - 1) + ":" for w in widths]),
     ]
-    for name in names:
-        cells = [
-            (f"{score.values[name]:.4f}" if name in score.values else "").rjust(w)
-            for score, w in zip(columns.values(), widths, strict=True)
-        ]
-        lines.append(_row(MEANINGS[name].ljust(label_width), cells))
+    for name, row in cells.items():
+        texts = [text.rjust(w) for text, w in zip(row, widths, strict=True)]
+        lines.append(_row(MEANINGS[name].ljust(label_width), texts))
     return "\n".join(lines)
 
 
@@ -54,6 +56,15 @@ def csv_text(labelled: Sequence[tuple[str, Measurement]]) -> str:
         errors = [m.score.standard_errors.get(n) for n in with_errors]
         writer.writerow([label, m.run, m.generator, *way, *values, *errors, m.score.signature])
     return text.getvalue()
+
+
+def _cell(score: Score, name: str) -> str:
+    """A value with its interval; empty where it was not measured."""
+    if name not in score.values:
+        return ""
+    interval = score.intervals.get(name)
+    bounds = f" [{interval.low:.4f}, {interval.high:.4f}]" if interval else ""
+    return f"{score.values[name]:.4f}{bounds}"
 
 
 def _row(label: str, cells: Sequence[str]) -> str:

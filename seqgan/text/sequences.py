@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32, Int64
@@ -75,4 +75,5 @@ class Sequences:
 
     def keys(self) -> list[bytes]:
         """One value for each sequence, equal for equal sequences."""
-        return [self[row].tobytes() for row in range(len(self))]
+        data, bounds = self.ids.tobytes(), (self.offsets * self.ids.itemsize).tolist()
+        return [data[start:end] for start, end in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""The command line of every framework: ``seqgan {prepare,pretrain,train,generate,evaluate,config}``."""
+"""The command line of every framework: ``seqgan {prepare,pretrain,train,generate,evaluate,sweep,report,config}``."""
 
 import contextlib
 import dataclasses
@@ -22,6 +22,7 @@ import tyro
 import seqgan
 from seqgan.commands.evaluate import EvaluateArguments, evaluate
 from seqgan.commands.generate import GenerateArguments, generate
+from seqgan.commands.sweep import SweepArguments, run_sweep
 from seqgan.commands.train import ConfigArguments, ExperimentArguments, prepare, pretrain, show_config, train
 from seqgan.config import Settings, flag_name, flatten, merge, read_toml, to_settings
 from seqgan.experiment import Experiment
@@ -59,6 +60,9 @@ COMMANDS = {
     ),
     "generate": Command(GenerateArguments, generate, "Sample sentences from a run."),
     "evaluate": Command(EvaluateArguments, evaluate, "Measure a run, or two text files against each other."),
+    "sweep": Command(
+        SweepArguments, run_sweep, "Draw quality against diversity over temperatures, for runs and baselines."
+    ),
     "config": Command(ConfigArguments, show_config, "Print the resolved settings as TOML."),
 }
 

@@ -23,6 +23,7 @@ import tyro
 Settings = dict[str, Any]
 NONE = "none"  # how TOML, which has no null, says that a setting is None
 WITHOUT_PREFIX = tyro.conf.arg(name="")  # for a nested section whose flags stand at the top
+REPEATED: Any = tyro.conf.UseAppendAction  # for a tuple whose flag is given once for each entry
 Config = TypeVar("Config")
 
 

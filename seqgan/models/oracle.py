@@ -1,5 +1,6 @@
 """The oracle: an LSTM whose known weights stand for the true distribution (Yu et al. 2017, section 4)."""
 
+import hashlib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqgan.models.generator import Generator
 from seqgan.models.lstm import LSTMConfig, LSTMGenerator
 
 GATES = ("i", "f", "c", "o")  # the file's names of input, forget, candidate and output, in torch's order
+
+OFFICIAL_OUTPUT_WEIGHT = "ffba65d059dd2e3a51a4efd96fb482084c7fb8c5d5f4aa445ffc92ea60f6eb4d"
 
 
 def load_oracle(path: Path | str) -> LSTMGenerator:
@@ -46,6 +50,12 @@ def random_oracle(
     """An oracle with every parameter drawn from N(0, 1), start token 0, nothing forbidden."""
     config = LSTMConfig(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=1.0)
     return _frozen(LSTMGenerator(config, vocabulary_size=vocabulary_size, bos_id=0, rng=rng))
+
+
+def is_official(oracle: Generator) -> bool:
+    """Whether it is that of the official SeqGAN code, by the SHA-256 of its output weights (float32)."""
+    weight = oracle.output_weight.detach().float().cpu().contiguous()
+    return hashlib.sha256(weight.numpy().tobytes()).hexdigest() == OFFICIAL_OUTPUT_WEIGHT
 
 
 def restore_oracle(state: Mapping[str, Tensor]) -> LSTMGenerator:

@@ -1,9 +1,12 @@
 """What people see of an evaluation: one table, and the signature."""
 
+import csv
+import io
 from collections.abc import Collection, Mapping, Sequence
 
 from seqgan.evaluation.signature import Score
 from seqgan.metrics import METRICS
+from seqgan.reporting.measurements import Measurement
 
 MEANINGS = {
     name.removeprefix("evaluation/"): meaning
@@ -35,6 +38,22 @@ def table(columns: Mapping[str, Score], names: Collection[str] = MEANINGS) -> st
         ]
         lines.append(_row(MEANINGS[name].ljust(label_width), cells))
     return "\n".join(lines)
+
+
+def csv_text(labelled: Sequence[tuple[str, Measurement]]) -> str:
+    """One line for each measurement, with every metric, its standard error, and the signature."""
+    names = [n for n in MEANINGS if any(n in m.score.values for _, m in labelled)]
+    with_errors = [n for n in names if any(n in m.score.standard_errors for _, m in labelled)]
+    about = ["label", "run", "generator", "temperature", "top_k", "top_p"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*about, *names, *(f"{n}_error" for n in with_errors), "signature"])
+    for label, m in labelled:
+        way = (m.decoding.temperature, m.decoding.top_k, m.decoding.top_p)
+        values = [m.score.values.get(n) for n in names]
+        errors = [m.score.standard_errors.get(n) for n in with_errors]
+        writer.writerow([label, m.run, m.generator, *way, *values, *errors, m.score.signature])
+    return text.getvalue()
 
 
 def _row(label: str, cells: Sequence[str]) -> str:

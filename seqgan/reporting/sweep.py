@@ -1,0 +1,151 @@
+"""Generators over a range of temperatures, top-k and top-p: quality against diversity as curves.
+
+Cooling the softmax buys one with the other, so that a single point says nothing: a model is better
+than another where its curve is (Caccia et al. 2020, "Language GANs Falling Short").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from seqgan.decoding import Decoding
+from seqgan.experiment import Experiment
+from seqgan.generator_files import FURTHEST
+from seqgan.reporting.measurements import REAL_TEXT, Measurement, measure
+
+TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+TITLES = {
+    "mle-best": "MLE",
+    "adversarial-last": "adversarial",
+    "ngram": "n-grams",
+    REAL_TEXT: "training text",
+    "oracle": "the oracle itself",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One generator, sampled in several ways of one sort."""
+
+    label: str
+    measurements: Sequence[Measurement]
+
+    @property
+    def knob(self) -> str:
+        """What is varied: temperature, top_k or top_p."""
+        decoding = self.measurements[0].decoding
+        return next((name for name in ("top_k", "top_p") if getattr(decoding, name)), "temperature")
+
+
+def decodings(
+    temperatures: Sequence[float] = TEMPERATURES, top_k: Sequence[int] = (), top_p: Sequence[float] = ()
+) -> list[Decoding]:
+    """Ways to sample, one knob at a time; each list ascending, without repetition."""
+    return [
+        *(Decoding(temperature=value) for value in sorted(set(temperatures))),
+        *(Decoding(top_k=value) for value in sorted(set(top_k))),
+        *(Decoding(top_p=value) for value in sorted(set(top_p))),
+    ]
+
+
+def sweep(
+    experiments: Sequence[Experiment],
+    ways: Sequence[Decoding],
+    *,
+    checkpoints: Sequence[str] = (),
+    baselines: bool = True,
+    quiet: bool = False,
+) -> list[Curve]:
+    """A curve for every generator and knob; with ``baselines`` also n-grams, real text and the oracle.
+
+    By default the generators are each run's MLE model and the furthest that it has. What is the same
+    in several runs, such as an MLE model that they share, is measured and drawn once. Everything measured
+    is kept in its run, so that a sweep that was interrupted goes on where it stopped.
+
+    Raises:
+        ValueError: The runs are of different corpora, one has no generator, or a checkpoint is missing.
+    """
+    refuse_other_corpora(experiments)
+    wanted = [
+        (experiment, name, _label(experiments, experiment, name))
+        for experiment in experiments
+        for name in checkpoints or find_compared(experiment)
+    ]
+    if baselines:
+        first = experiments[0]
+        wanted += [
+            (first, "ngram", f"{2 if first.oracle else 5}-grams"),
+            (first, REAL_TEXT, TITLES[REAL_TEXT]),
+        ]
+        wanted += [(first, "oracle", "the oracle itself")] if first.oracle else []
+    is_fixed = {"oracle", REAL_TEXT}  # what is a single point
+    total = sum(1 if name in is_fixed else len(ways) for _, name, _ in wanted)
+    curves: list[Curve] = []
+    with tqdm(total=total, desc="sweep", unit=" points", disable=quiet or None, leave=False) as bar:
+        for experiment, name, label in wanted:
+            own = [Decoding()] if name in is_fixed else ways
+            found = []
+            for way in own:
+                bar.set_postfix_str(f"{label}, {way}")
+                found.append(measure(experiment, name, way))
+                bar.update()
+            curves += _by_knob(label, found)
+    return _without_repetition(curves)
+
+
+def refuse_other_corpora(experiments: Sequence[Experiment]) -> None:
+    """Runs are comparable on one corpus only.
+
+    Raises:
+        ValueError: There are no runs, or two are of different corpora; names them.
+    """
+    if not experiments:
+        raise ValueError("--run: name at least one run folder")
+    first = experiments[0]
+    for other in experiments[1:]:
+        if other.corpus.digest != first.corpus.digest:
+            assert first.run is not None and other.run is not None
+            raise ValueError(
+                f"--run: {other.run.path} and {first.run.path} have different corpora; "
+                "only runs of one corpus can be compared"
+            )
+
+
+def find_compared(experiment: Experiment) -> list[str]:
+    """The MLE model of a run, and the furthest generator that it has.
+
+    Raises:
+        ValueError: There is none yet.
+    """
+    assert experiment.run is not None
+    there = experiment.run.find_generators()
+    furthest = next((name for name in FURTHEST if name in there), None)
+    if furthest is None:
+        raise ValueError(f"--run: {experiment.run.path} has no generator yet; pretrain first")
+    return list(dict.fromkeys([*(["mle-best"] if "mle-best" in there else []), furthest]))
+
+
+def _label(experiments: Sequence[Experiment], experiment: Experiment, name: str) -> str:
+    assert experiment.run is not None
+    title = TITLES.get(name, name)
+    return title if len(experiments) == 1 else f"{experiment.run.path.name}: {title}"
+
+
+def _by_knob(label: str, measurements: Sequence[Measurement]) -> list[Curve]:
+    """One curve for each knob that was turned."""
+    knobs: dict[str, list[Measurement]] = {}
+    for measurement in measurements:
+        knobs.setdefault(Curve(label, [measurement]).knob, []).append(measurement)
+    return [
+        Curve(label if len(knobs) == 1 else f"{label}, {knob.replace('_', '-')}", found)
+        for knob, found in knobs.items()
+    ]
+
+
+def _without_repetition(curves: Sequence[Curve]) -> list[Curve]:
+    """The first of all curves that are the same, as of an MLE model that several runs started from."""
+    seen: dict[tuple[str, ...], Curve] = {}
+    for curve in curves:
+        seen.setdefault(tuple(f"{m.decoding} {m.score.as_json()}" for m in curve.measurements), curve)
+    return list(seen.values())

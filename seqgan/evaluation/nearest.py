@@ -66,7 +66,7 @@ def edit_distances(sequence: Int[np.ndarray, "T"], others: Sequences) -> Int64[n
         above = row + 1
         np.minimum(above[:, 1:], row[:, :-1] + (padded != token), out=above[:, 1:])
         row = np.minimum.accumulate(above - columns, axis=1) + columns
-    return row[np.arange(len(others)), lengths].astype(np.int64)
+    return np.asarray(row[np.arange(len(others)), lengths], np.int64)
 
 
 def _num_common(sequence: Int[np.ndarray, "T"], training: Sequences) -> Int64[np.ndarray, "N"]:
@@ -79,4 +79,4 @@ def _num_common(sequence: Int[np.ndarray, "T"], training: Sequences) -> Int64[np
     holders = np.searchsorted(training.offsets, hits, side="right") - 1
     pairs, occurrences = np.unique(holders * len(tokens) + places[hits], return_counts=True)
     common = np.minimum(occurrences, counts[pairs % len(tokens)])
-    return np.bincount(pairs // len(tokens), common, minlength=len(training)).astype(np.int64)
+    return np.asarray(np.bincount(pairs // len(tokens), common, minlength=len(training)), np.int64)

@@ -54,4 +54,3 @@ def _flag(name: str, value: Any) -> list[str]:
         return [flag, *map(str, value)]
     text = str(value)
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
-

@@ -12,7 +12,7 @@ class Cell:
     note: str = ""
     """Smaller, below the text: an interval, a unit; each line by itself."""
     tone: str = ""
-    """``better``, ``worse``, ``other``, or nothing."""
+    """``better``, ``worse``, ``different``, or nothing."""
 
 
 @dataclass(frozen=True)

@@ -54,13 +54,13 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``better``, ``worse`` or ``other`` where the interval excludes 0; else empty."""
+        """``better``, ``worse`` or ``different`` where the interval excludes 0; else empty."""
         if not self.interval.excludes(0):
             return ""
         try:
             lower = lower_is_better(self.metric)
         except ValueError:
-            return "other"
+            return "different"
         return "better" if (self.interval.value < 0) == lower else "worse"
 
 

@@ -68,10 +68,9 @@ BOTH_SIDES = (
 )
 ABOUT_DIFFERENCES = (
     "Brackets hold 95 % intervals of the bootstrap over sentences, paired where both generators are measured "
-    "with the same references. An interval without 0 tells the two generators apart, but one in twenty does "
-    "so by chance. Sentences of one sample bear on each other's self-BLEU: its intervals are too narrow."
+    "with the same references. Where an interval excludes 0 the two are told apart, and the cell says which "
+    "is better; one in twenty does so by chance. Sentences of one sample bear on each other's self-BLEU: its intervals are too narrow."
 )
-VERDICTS = {"better": "better", "worse": "worse", "other": "differs", "": "not told apart"}
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,11 @@ def build_report(
         Section("Settings", list(_settings(runs))),
         Section("Commands", _commands(runs, commands)),
     ]
-    document = Document(", ".join(runs), _about(first), [section for section in sections if section.blocks])
+    document = Document(
+        f"{'Runs' if len(runs) > 1 else 'Run'} {', '.join(runs)}",
+        _about(first),
+        [section for section in sections if section.blocks],
+    )
     labelled = [(_label(column), column.measurement) for column in columns]
     labelled += [(curve.label, measurement) for curve in curves for measurement in curve.measurements]
     return Report(document, labelled)
@@ -249,7 +252,7 @@ def _differences(comparisons: Sequence[Comparison]) -> list[Block]:
                 if name in column:
                     interval, verdict = column[name].interval, column[name].verdict
                     bounds = f"[{interval.low:+.4f}, {interval.high:+.4f}]"
-                    cells[i] = Cell(f"{interval.value:+.4f}", f"{bounds}\n{VERDICTS[verdict]}", verdict)
+                    cells[i] = Cell(f"{interval.value:+.4f}", f"{bounds}\n{verdict}".strip(), verdict)
             rows.append([metric_cell(name), *cells])
     header = [Cell("metric"), *(Cell(comparison.title) for comparison in comparisons)]
     return [Paragraph(ABOUT_DIFFERENCES), Table("Differences of means", header, rows)]
@@ -264,8 +267,8 @@ def _learning_curves(runs: Mapping[str, Experiment]) -> list[Block]:
         require_matplotlib()
     except ValueError as error:
         return [Paragraph(f"Not drawn: {error}.")]
-    figures = draw_learning_curves(histories)
-    return [Figures(figures)] if figures else [Paragraph("Nothing was logged.")]
+    drawn = [Figures(figures) for figures in draw_learning_curves(histories).values() if figures]
+    return [*drawn] or [Paragraph("Nothing was logged.")]
 
 
 def _samples(first: Experiment, columns: Sequence[Column], number: int) -> list[Block]:

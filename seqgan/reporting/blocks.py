@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Figures:
-    """Small drawings in a grid, or ``wide`` ones below each other."""
+    """Drawings of one size, as many beside each other as there is room for."""
 
     figures: Sequence[Figure]
-    wide: bool = False
+    size: Literal["small", "medium", "wide"] = "small"
 
 
 Pieces = Sequence[tuple[str, bool]]  # a sentence in pieces, and whether each stands in its neighbour too

@@ -1,5 +1,6 @@
 """What was logged while runs were trained, as figures: a small one for each metric and phase."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,11 +138,18 @@ def _draw(panel: Panel, phase: str, histories: Mapping[str, History]) -> Figure 
     if len(panel.metrics) > 1:
         grey = {"color": "#555555"} if len(histories) > 1 else {"color": next(iter(drawn.values()))}
         _explain(axes, {title: {**grey, "ls": lines[metric]} for metric, title in panel.metrics.items()})
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    if labels := axes.get_legend_handles_labels()[1]:
+        figure.legend(loc="outside lower center", ncols=_num_columns(labels), frameon=False)
     axes.set(xlabel=f"steps, {phase}", ylabel=panel.unit)
     axes.set_title(panel.title)
     return Figure(f"{panel.title}, {phase}", panel.caption, to_svg(figure), _describe(panel, curves))
+
+
+def _num_columns(labels: Sequence[str]) -> int:
+    """Columns of a legend that fit below a panel, and are about equally full."""
+    fitting = max(1, min(4, 70 // (max(map(len, labels)) + 6)))
+    rows = math.ceil(len(labels) / fitting)
+    return math.ceil(len(labels) / rows)
 
 
 def _explain(axes: Any, styles: Mapping[str, Mapping[str, str]]) -> None:

@@ -71,8 +71,7 @@ def _block(block: Block) -> str:
         case Table():
             return _table(block)
         case Figures():
-            kind = "figures wide" if block.wide else "figures"
-            return f'<div class="{kind}">{"".join(map(_figure, block.figures))}</div>'
+            return f'<div class="figures {block.size}">{"".join(map(_figure, block.figures))}</div>'
         case Samples():
             return f'<div class="samples">{"".join(_samples(*column) for column in block.columns)}</div>'
         case Details():
@@ -84,10 +83,9 @@ def _table(table: Table) -> str:
     header = "".join(_cell(cell, 'th scope="col"') for cell in table.header)
     rows = "\n".join(_row(row, len(table.header)) for row in table.rows)
     kind = ' class="numeric"' if table.numeric else ""
-    label = escape(table.caption, quote=True)
     return (
         f'<figure class="table"><figcaption>{escape(table.caption)}</figcaption>\n'
-        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0"><table{kind}>\n'
+        f"{_region(table.caption)}<table{kind}>\n"
         f"<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div></figure>"
     )
 
@@ -112,9 +110,14 @@ def _figure(figure: Figure) -> str:
     data = base64.b64encode(figure.svg.encode()).decode()
     words = escape(". ".join(filter(None, (figure.title, figure.description))), quote=True)
     return (
-        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{words}">'
+        f'<figure>{_region(figure.title)}<img src="data:image/svg+xml;base64,{data}" alt="{words}"></div>'
         f"<figcaption><strong>{escape(figure.title)}.</strong> {escape(figure.caption)}</figcaption></figure>"
     )
+
+
+def _region(label: str) -> str:
+    """The beginning of a box that scrolls by itself, by keyboard too."""
+    return f'<div class="scroll" role="region" aria-label="{escape(label, quote=True)}" tabindex="0">'
 
 
 def _samples(title: Cell, samples: Sequence[Sample]) -> str:

@@ -13,8 +13,7 @@ STYLE = """
   }
 }
 * { box-sizing: border-box; }
-html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
-@media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
+html { -webkit-text-size-adjust: 100%; }
 body {
   margin: 0 auto; padding: 1.5rem clamp(1rem, 4vw, 3rem) 4rem; max-width: 84rem;
   background: var(--back); color: var(--text);
@@ -42,9 +41,8 @@ th { font-weight: 600; }
 tbody th[scope=row] { min-width: 15rem; }
 @media (max-width: 40rem) { tbody th[scope=row] { min-width: 8.5rem; } }
 td { overflow-wrap: anywhere; min-width: 5rem; }
-.numeric td, .numeric thead th:not(:first-child) {
-  text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums;
-}
+.numeric td, .numeric thead th:not(:first-child) { text-align: right; }
+.numeric td { white-space: nowrap; font-variant-numeric: tabular-nums; }
 thead th { border-bottom: 2px solid var(--line); vertical-align: bottom; }
 tbody th[scope=row] {
   font-weight: 400; position: sticky; left: 0; background: var(--back);
@@ -56,19 +54,24 @@ th small, td small { display: block; font-weight: 400; font-size: .75rem; }
 .worse { color: var(--worse); }
 pre {
   background: var(--card); border-radius: .4rem; padding: .8rem 1rem; font-size: .8125rem; line-height: 1.45;
+  white-space: pre-wrap; overflow-wrap: anywhere;
 }
 code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 details { margin: 0 0 1rem; }
 summary { cursor: pointer; color: var(--link); margin-bottom: .6rem; }
 .figures, .samples {
-  display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr));
+  display: grid; gap: 1rem; margin-bottom: 1.2rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr));
 }
+.figures.medium { grid-template-columns: repeat(auto-fill, minmax(min(100%, 34rem), 1fr)); }
 .figures.wide { grid-template-columns: minmax(0, 1fr); }
-.figures figure { margin: 0 0 .6rem; min-width: 0; overflow-x: auto; }
+.figures figure { margin: 0 0 .6rem; min-width: 0; }
+.figures .scroll { margin: 0; }
 figure img {
-  display: block; width: 100%; max-width: 64rem; background: #fff; border-radius: .4rem; padding: .4rem;
+  display: block; width: 100%; max-width: 70rem; background: #fff; border-radius: .4rem; padding: .4rem;
 }
-.wide figure img { min-width: 34rem; }
+.medium img { min-width: 27rem; }
+.wide img { min-width: 48rem; }
 figcaption { font-size: .8125rem; margin-top: .4rem; max-width: 46rem; }
 .card { background: var(--card); border-radius: .4rem; padding: 1rem; min-width: 0; }
 .card h3 small { display: block; font-weight: 400; }

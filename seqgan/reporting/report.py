@@ -38,11 +38,12 @@ from seqgan.reporting.comparison import (
 from seqgan.reporting.figures import require_matplotlib, to_svg
 from seqgan.reporting.learning_curves import draw_learning_curves, read_history
 from seqgan.reporting.measurements import REAL_TEXT, Measurement
-from seqgan.reporting.pictures import WIDTH_OF_INTERVAL, draw_pictures, known_envelopes
+from seqgan.reporting.pictures import WIDTH_OF_INTERVAL, Picture, draw_pictures, known_envelopes
 from seqgan.reporting.reproduction import original_config, training_command
 from seqgan.reporting.samples import Neighbourhood
 from seqgan.reporting.sweep import sweep
 from seqgan.reporting.tables import MEANINGS, SUMMARY
+from seqgan.text.prepared import PARTS
 
 BASELINES = ("ngram", REAL_TEXT, "oracle")
 GROUPS = {
@@ -61,6 +62,7 @@ SIDES = {  # the longest beginning of a metric's name that is here says which si
     **dict.fromkeys(("reverse_perplexity", "distinct", "unique"), "diversity"),
     **dict.fromkeys(("jeffreys", "jensen_shannon", "bleu_f1", "ms_jaccard", "ngram_js"), "both sides"),
 }
+WIDE = 8.0  # inches of a figure that takes all the width of a page
 BOTH_SIDES = (
     "Each quality stands beside the diversity that it can be bought with: judge both, or the metrics of both "
     "sides. Behind ± is half a 95 % interval over sentences (1.96 standard errors) where the metric has one; "
@@ -69,7 +71,8 @@ BOTH_SIDES = (
 ABOUT_DIFFERENCES = (
     "Brackets hold 95 % intervals of the bootstrap over sentences, paired where both generators are measured "
     "with the same references. Where an interval excludes 0 the two are told apart, and the cell says which "
-    "is better; one in twenty does so by chance. Sentences of one sample bear on each other's self-BLEU: its intervals are too narrow."
+    "is better; one in twenty does so by chance. Sentences of one sample bear on each other's self-BLEU: its "
+    "intervals are too narrow."
 )
 
 
@@ -103,13 +106,12 @@ def build_report(
     curves = sweep(list(runs.values()), ways, checkpoints=checkpoints, quiet=quiet) if ways else []
     first = next(iter(runs.values()))
     pictures = draw_pictures(curves, known_envelopes(first)) if curves else []
-    drawn = [Figure(p.title, p.caption, to_svg(p.figure)) for p in pictures]
     sections = [
         Section("What the generators reach", list(_reached(columns))),
         Section("Over seeds", list(_over_seeds(runs, measured))),
         Section("Differences", _differences(compare_runs(runs, measured, quiet=quiet))),
         Section("Learning curves", _learning_curves(runs)),
-        Section("Quality against diversity", [Figures(drawn, wide=True)] if drawn else []),
+        Section("Quality against diversity", _pictures(pictures)),
         Section("Samples", _samples(first, columns, num_samples)),
         Section("Alarms", [_alarms(runs)]),
         Section("Settings", list(_settings(runs))),
@@ -127,13 +129,11 @@ def build_report(
 
 def _about(experiment: Experiment) -> str:
     corpus = experiment.corpus
-    sizes = ", ".join(
-        f"{len(corpus.sequences(part)):,} for {part}" for part in ("train", "validation", "test")
-    )
+    train, validation, test = (len(corpus.sequences(part)) for part in PARTS)
     return (
-        f"Corpus of kind {experiment.config.corpus.kind}: {sizes.replace('train', 'training')} sequences; "
-        f"vocabulary of {corpus.vocabulary.size:,} tokens, sequences of at most {corpus.max_length}. "
-        f"Measured with seqgan {seqgan.__version__}."
+        f"Corpus of kind {experiment.config.corpus.kind}: {train:,} training, {validation:,} validation and "
+        f"{test:,} test sequences of at most {corpus.max_length} tokens; vocabulary of "
+        f"{corpus.vocabulary.size:,}. Measured with seqgan {seqgan.__version__}."
     )
 
 
@@ -210,7 +210,7 @@ def _signatures(letters: Mapping[str, str]) -> Block:
     names = dict.fromkeys(name for part in parts for name in part)
     differ = [name for name in names if len({part.get(name) for part in parts}) > 1]
     return Table(
-        f"Signatures differ in {', '.join(differ)}: compare with care. It is A where a column names none",
+        f"The columns' signatures differ in {', '.join(differ)}: A, unless a column names another",
         [Cell("signature"), Cell("how the column was measured")],
         [[Cell(letter), Cell(signature)] for signature, letter in letters.items()],
         numeric=False,
@@ -256,6 +256,14 @@ def _differences(comparisons: Sequence[Comparison]) -> list[Block]:
             rows.append([metric_cell(name), *cells])
     header = [Cell("metric"), *(Cell(comparison.title) for comparison in comparisons)]
     return [Paragraph(ABOUT_DIFFERENCES), Table("Differences of means", header, rows)]
+
+
+def _pictures(pictures: Sequence[Picture]) -> list[Block]:
+    wide = [picture.figure.get_figwidth() > WIDE for picture in pictures]
+    drawn = [Figure(picture.title, picture.caption, to_svg(picture.figure)) for picture in pictures]
+    medium = [figure for figure, is_wide in zip(drawn, wide, strict=True) if not is_wide]
+    others = [figure for figure, is_wide in zip(drawn, wide, strict=True) if is_wide]
+    return [*([Figures(medium, "medium")] if medium else []), *([Figures(others, "wide")] if others else [])]
 
 
 # What was seen in training, and what came out.

@@ -1,4 +1,4 @@
-"""The command line of every framework: ``seqgan COMMAND``, where :data:`COMMANDS` says which there are."""
+"""The command line of every framework: ``seqgan COMMAND [FLAGS]``, with the commands of ``COMMANDS``."""
 
 import contextlib
 import dataclasses

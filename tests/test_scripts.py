@@ -11,7 +11,7 @@ import pytest
 from seqgan.cli import COMMANDS
 from tests.tiny_run import ROOT
 
-STEPS = ("prepare", "pretrain", "train", "generate", "evaluate")
+STEPS = ("prepare", "pretrain", "train", "generate", "evaluate", "sweep", "report")
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
 FLAGS = ["--prefix", "two words", "--mle.epochs=3", "", "$HOME", "*"]
 STAND_IN = r"""#!/usr/bin/env bash

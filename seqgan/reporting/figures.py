@@ -2,6 +2,8 @@
 
 import importlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +45,22 @@ def require_matplotlib() -> None:
         raise ValueError(f"pictures need matplotlib: pip install 'seqgan[plots]' ({error})") from error
 
 
-def new_figure(width: float = 6.4, height: float = 4.0, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
-    """A figure of so many inches, and its axes: one, or an array of ``rows`` x ``columns``.
+@contextmanager
+def style() -> Iterator[None]:
+    """Inside, figures are drawn and written in the one style.
 
     Raises:
         ValueError: matplotlib is not installed.
     """
     require_matplotlib()
-    matplotlib = importlib.import_module("matplotlib")
-    with matplotlib.rc_context(STYLE):
-        figure = importlib.import_module("matplotlib.figure").Figure((width, height), layout="constrained")
-        return figure, figure.subplots(rows, columns, squeeze=rows == columns == 1)
+    with importlib.import_module("matplotlib").rc_context(STYLE):
+        yield
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
+    """A figure of so many inches, and its axes: one, or an array of ``rows`` x ``columns``."""
+    figure = importlib.import_module("matplotlib.figure").Figure((width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=rows == columns == 1)
 
 
 def look(number: int) -> dict[str, str]:
@@ -61,11 +68,20 @@ def look(number: int) -> dict[str, str]:
     return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
+def set_log_scale(axes: Any, *names: str) -> None:
+    """Make the axes called ``x`` or ``y`` logarithmic, with plain numbers at their ticks."""
+    ticker = importlib.import_module("matplotlib.ticker")
+    for name in names:
+        getattr(axes, f"set_{name}scale")("log")
+        axis = getattr(axes, f"{name}axis")
+        axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(ticker.LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+
+
 def to_svg(figure: Any) -> str:
     """The figure as an ``<svg>`` element, for a file or an image's data; in one page ids of several clash."""
     text = io.StringIO()
-    matplotlib = importlib.import_module("matplotlib")
-    with matplotlib.rc_context(STYLE):
+    with style():
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     element = text.getvalue()
     return element[element.index("<svg") :]

@@ -7,7 +7,7 @@ from typing import Any
 
 from seqgan.experiment import Experiment
 from seqgan.reporting.blocks import Figure
-from seqgan.reporting.figures import look, new_figure, to_svg
+from seqgan.reporting.figures import look, new_figure, style, to_svg
 from seqgan.tracking import read_rows
 
 ADVERSARIAL = "adversarial"
@@ -94,7 +94,8 @@ def draw_learning_curves(histories: Mapping[str, History]) -> dict[str, list[Fig
     Raises:
         ValueError: matplotlib is not installed.
     """
-    drawn = {phase: [_draw(p, phase, histories) for p in panels] for phase, panels in PANELS.items()}
+    with style():
+        drawn = {phase: [_draw(p, phase, histories) for p in panels] for phase, panels in PANELS.items()}
     return {phase: [figure for figure in figures if figure] for phase, figures in drawn.items()}
 
 
@@ -139,7 +140,7 @@ def _draw(panel: Panel, phase: str, histories: Mapping[str, History]) -> Figure 
         grey = {"color": "#555555"} if len(histories) > 1 else {"color": next(iter(drawn.values()))}
         _explain(axes, {title: {**grey, "ls": lines[metric]} for metric, title in panel.metrics.items()})
     if labels := axes.get_legend_handles_labels()[1]:
-        figure.legend(loc="outside lower center", ncols=_num_columns(labels), frameon=False)
+        figure.legend(loc="outside lower center", ncols=_num_columns(labels))
     axes.set(xlabel=f"steps, {phase}", ylabel=panel.unit)
     axes.set_title(panel.title)
     return Figure(f"{panel.title}, {phase}", panel.caption, to_svg(figure), _describe(panel, curves))

@@ -9,7 +9,7 @@ from seqgan.decoding import Decoding
 from seqgan.metrics import METRICS
 from seqgan.models.oracle import is_official
 from seqgan.parts import Parts
-from seqgan.reporting.figures import look, new_figure
+from seqgan.reporting.figures import look, new_figure, set_log_scale, style
 from seqgan.reporting.measurements import Measurement
 from seqgan.reporting.sweep import Curve
 
@@ -30,6 +30,8 @@ KNOWN: Mapping[str, Sequence[tuple[float, float]]] = {
         (8.5, 6.80),
     ],
 }
+COLUMNS = 4
+LINES = {"temperature": "-", "top_k": "--", "top_p": ":"}
 DASHES: Sequence[Any] = (":", "-.", "--", (0, (1, 3)))
 OVER_TEMPERATURE = (
     *(
@@ -66,7 +68,7 @@ class Plane:
     caption: str
     x: str
     y: str
-    scale: str = "linear"
+    is_logarithmic: bool = False
 
 
 PLANES = (
@@ -92,7 +94,7 @@ PLANES = (
         "5-grams of the samples (diversity): better is down and left.",
         "reverse_perplexity",
         "forward_perplexity",
-        "log",
+        is_logarithmic=True,
     ),
 )
 BARS = "Bars are 95 % intervals over sentences; the ringed point is temperature 1."
@@ -116,13 +118,14 @@ def draw_pictures(
         ValueError: matplotlib is not installed, or there is no such metric.
     """
     check_metrics(metrics)
-    planes = [
-        draw_plane(plane, curves, (known or {}) if plane.name == "likelihood" else {})
-        for plane in PLANES
-        if any(_measured(curve, plane.x, plane.y) for curve in curves)
-    ]
-    knobs = dict.fromkeys(curve.knob for curve in curves if len(curve.measurements) > 1)
-    return planes + [draw_metrics(knob, curves, metrics) for knob in knobs]
+    knobs = dict.fromkeys(curve.knob for curve in curves if not curve.is_point)
+    with style():
+        planes = [
+            draw_plane(plane, curves, (known or {}) if plane.name == "likelihood" else {})
+            for plane in PLANES
+            if any(_measured(curve, plane.x, plane.y) for curve in curves)
+        ]
+        return planes + [draw_metrics(knob, curves, metrics) for knob in knobs]
 
 
 def check_metrics(names: Sequence[str]) -> None:
@@ -141,58 +144,71 @@ def check_metrics(names: Sequence[str]) -> None:
 def draw_plane(
     plane: Plane, curves: Sequence[Curve], known: Mapping[str, Sequence[tuple[float, float]]]
 ) -> Picture:
-    """One metric over another, a curve for each generator; a curve of one point is a star."""
-    figure, axes = new_figure(6.6, 4.6)
+    """One metric over another: a colour for each generator, dashes for what is varied, stars for points."""
+    figure, axes = new_figure(6.6, 5.2)
     for (label, corners), dashes in zip(known.items(), DASHES, strict=False):
         axes.plot(*zip(*corners, strict=True), color="#999999", linestyle=dashes, linewidth=1, label=label)
-    for number, curve in enumerate(curves):
+    if plane.is_logarithmic:
+        set_log_scale(axes, "x", "y")
+    looks = _looks(curves)
+    for curve in curves:
         found = _measured(curve, plane.x, plane.y)
         if not found:
             continue
-        style = look(number) if len(curve.measurements) > 1 else {"color": "black", "marker": "*", "ls": ""}
         (x, x_error), (y, y_error) = (_values(found, name) for name in (plane.x, plane.y))
-        axes.errorbar(x, y, xerr=x_error, yerr=y_error, label=curve.label, elinewidth=0.8, **style)
-        ringed = [i for i, m in enumerate(found) if m.decoding == Decoding()]
-        axes.plot(
-            [x[i] for i in ringed], [y[i] for i in ringed], "o", ms=9, fillstyle="none", color=style["color"]
-        )
-    axes.set(xlabel=_label(plane.x), ylabel=_label(plane.y), xscale=plane.scale, yscale=plane.scale)
-    axes.legend(loc="best")
+        label = curve.label if curve.knob == "temperature" else f"{curve.label}, {_word(curve.knob)}"
+        axes.errorbar(x, y, xerr=x_error, yerr=y_error, label=label, elinewidth=0.8, **looks[curve.label])
+        axes.lines[-1].set_linestyle(LINES[curve.knob])
+        ringed = [i for i, m in enumerate(found) if m.decoding == Decoding() and not curve.is_point]
+        ring = {"color": looks[curve.label]["color"], "fillstyle": "none", "markersize": 9}
+        axes.plot([x[i] for i in ringed], [y[i] for i in ringed], "o", **ring)
+    axes.set(xlabel=_label(plane.x), ylabel=_label(plane.y))
+    figure.legend(loc="outside lower center", ncols=3)
     return Picture(plane.name, plane.title, f"{plane.caption} {BARS}", figure)
 
 
 def draw_metrics(knob: str, curves: Sequence[Curve], names: Sequence[str]) -> Picture:
     """Small figures, a metric each, over temperature, top-k or top-p; a single point is a line across."""
-    turned: list[tuple[Any, Curve]] = [
-        (look(i), c) for i, c in enumerate(curves) if c.knob == knob and len(c.measurements) > 1
-    ]
-    fixed = [curve for curve in curves if len(curve.measurements) == 1]
-    names = [n for n in names if any(n in m.score.values for _, c in turned for m in c.measurements)]
-    rows = math.ceil(len(names) / 4)
-    figure, grid = new_figure(10.5, 2.3 * rows + 0.5, rows, 4)
+    turned = [curve for curve in curves if curve.knob == knob and not curve.is_point]
+    fixed = [curve for curve in curves if curve.is_point]
+    names = [name for name in names if any(_measured(curve, name) for curve in turned)]
+    rows = math.ceil(len(names) / COLUMNS)
+    figure, grid = new_figure(2.6 * COLUMNS, 2.3 * rows + 0.5, rows, COLUMNS)
+    looks = _looks(curves)
+    handles: dict[str, Any] = {}
     for axes, name in zip(grid.flat, names, strict=False):
-        for style, curve in turned:
+        set_log_scale(axes, *(["y"] if "perplexity" in name else []), *(["x"] if knob == "top_k" else []))
+        for curve in turned:
             found = _measured(curve, name)
             places = [getattr(m.decoding, knob) for m in found]
             values, errors = _values(found, name)
-            axes.errorbar(places, values, yerr=errors, label=curve.label, elinewidth=0.8, **style)
-        for curve in fixed:
-            if name in curve.measurements[0].score.values:
-                value = curve.measurements[0].score.values[name]
-                axes.axhline(value, color="black", linestyle=":", linewidth=1, label=curve.label)
+            axes.errorbar(
+                places, values, yerr=errors, label=curve.label, elinewidth=0.8, **looks[curve.label]
+            )
+        for curve, dashes in zip(fixed, DASHES, strict=False):
+            for value in _values(_measured(curve, name), name)[0]:
+                axes.axhline(value, color="black", linestyle=dashes, linewidth=1, label=curve.label)
         axes.set_title(_label(name), fontsize=8)
-        axes.tick_params(labelsize=7)
-        if "perplexity" in name:
-            axes.set_yscale("log")
+        axes.tick_params(labelsize=7, which="both")
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     for axes in grid.flat[len(names) :]:
         axes.set_visible(False)
-    handles: dict[str, Any] = {}
-    for axes in grid.flat[: len(names)]:
-        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
-    word = knob.replace("_", "-")
-    caption = f"What {word} changes. Bars are 95 % intervals over sentences where the metric is a mean."
-    return Picture(knob, f"Metrics over {word}", caption, figure)
+    caption = (
+        f"What {_word(knob)} changes. Bars are 95 % intervals over sentences where the metric is a mean."
+    )
+    return Picture(knob, f"Metrics over {_word(knob)}", caption, figure)
+
+
+def _looks(curves: Sequence[Curve]) -> dict[str, dict[str, str]]:
+    """For each label a colour and marker of its own, and a black star for what is never more than a point."""
+    varied = dict.fromkeys(curve.label for curve in curves if not curve.is_point)
+    looks = {curve.label: {"color": "black", "marker": "*"} for curve in curves}
+    return looks | {label: look(number) for number, label in enumerate(varied)}
+
+
+def _word(knob: str) -> str:
+    return knob.replace("_", "-")
 
 
 def _measured(curve: Curve, *names: str) -> list[Measurement]:

@@ -15,20 +15,14 @@ from seqgan.generator_files import FURTHEST
 from seqgan.reporting.measurements import REAL_TEXT, Measurement, measure
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
-TITLES = {
-    "mle-best": "MLE",
-    "adversarial-last": "adversarial",
-    "ngram": "n-grams",
-    REAL_TEXT: "training text",
-    "oracle": "the oracle itself",
-}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One generator, sampled in several ways of one sort."""
+    """One generator, sampled in several ways of one sort, or the one point of what is not sampled."""
 
     label: str
+    """Of the generator: one that is sampled in several sorts of ways has as many curves of that name."""
     measurements: Sequence[Measurement]
 
     @property
@@ -36,6 +30,11 @@ class Curve:
         """What is varied: temperature, top_k or top_p."""
         decoding = self.measurements[0].decoding
         return next((name for name in ("top_k", "top_p") if getattr(decoding, name)), "temperature")
+
+    @property
+    def is_point(self) -> bool:
+        """Whether nothing is varied."""
+        return len(self.measurements) == 1
 
 
 def decodings(
@@ -64,26 +63,22 @@ def sweep(
     is kept in its run, so that a sweep that was interrupted goes on where it stopped.
 
     Raises:
-        ValueError: The runs are of different corpora, one has no generator, or a checkpoint is missing.
+        ValueError: The runs are of different corpora, one has no generator, a checkpoint is missing, or
+            there is no way to sample.
     """
     refuse_other_corpora(experiments)
-    wanted = [
-        (experiment, name, _label(experiments, experiment, name))
-        for experiment in experiments
-        for name in checkpoints or find_compared(experiment)
-    ]
+    if not ways:
+        raise ValueError("--temperatures, --top-k, --top-p: give at least one value of one of them")
+    wanted = [(e, name) for e in experiments for name in checkpoints or find_compared(e)]
     if baselines:
         first = experiments[0]
-        wanted += [
-            (first, "ngram", f"{2 if first.oracle else 5}-grams"),
-            (first, REAL_TEXT, TITLES[REAL_TEXT]),
-        ]
-        wanted += [(first, "oracle", "the oracle itself")] if first.oracle else []
+        wanted += [(first, name) for name in ("ngram", REAL_TEXT, *(["oracle"] if first.oracle else []))]
     is_fixed = {"oracle", REAL_TEXT}  # what is a single point
-    total = sum(1 if name in is_fixed else len(ways) for _, name, _ in wanted)
+    total = sum(1 if name in is_fixed else len(ways) for _, name in wanted)
     curves: list[Curve] = []
     with tqdm(total=total, desc="sweep", unit=" points", disable=quiet or None, leave=False) as bar:
-        for experiment, name, label in wanted:
+        for experiment, name in wanted:
+            label = title(experiment, name, alone=len(experiments) == 1)
             own = [Decoding()] if name in is_fixed else ways
             found = []
             for way in own:
@@ -92,6 +87,20 @@ def sweep(
                 bar.update()
             curves += _by_knob(label, found)
     return _without_repetition(curves)
+
+
+def title(experiment: Experiment, name: str, *, alone: bool) -> str:
+    """What people call a generator; that of a run which does not stand alone has the run's name before it."""
+    of_all_runs = {
+        "ngram": f"{2 if experiment.oracle else 5}-grams",
+        REAL_TEXT: "training text",
+        "oracle": "the oracle itself",
+    }
+    if name in of_all_runs:
+        return of_all_runs[name]
+    assert experiment.run is not None
+    own = {"mle-best": "MLE", "adversarial-last": "adversarial"}.get(name, name)
+    return own if alone else f"{experiment.run.path.name}: {own}"
 
 
 def refuse_other_corpora(experiments: Sequence[Experiment]) -> None:
@@ -126,21 +135,12 @@ def find_compared(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys([*(["mle-best"] if "mle-best" in there else []), furthest]))
 
 
-def _label(experiments: Sequence[Experiment], experiment: Experiment, name: str) -> str:
-    assert experiment.run is not None
-    title = TITLES.get(name, name)
-    return title if len(experiments) == 1 else f"{experiment.run.path.name}: {title}"
-
-
 def _by_knob(label: str, measurements: Sequence[Measurement]) -> list[Curve]:
     """One curve for each knob that was turned."""
     knobs: dict[str, list[Measurement]] = {}
     for measurement in measurements:
         knobs.setdefault(Curve(label, [measurement]).knob, []).append(measurement)
-    return [
-        Curve(label if len(knobs) == 1 else f"{label}, {knob.replace('_', '-')}", found)
-        for knob, found in knobs.items()
-    ]
+    return [Curve(label, found) for found in knobs.values()]
 
 
 def _without_repetition(curves: Sequence[Curve]) -> list[Curve]:

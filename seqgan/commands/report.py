@@ -54,7 +54,7 @@ def report(arguments: ReportArguments) -> None:
     outputs = _outputs(arguments.output)
     if arguments.pictures:
         require_matplotlib()
-    experiments = [open_run(run, device=arguments.device) for run in arguments.run]
+    experiments = [open_run(run, device=arguments.device) for run in dict.fromkeys(arguments.run)]
     refuse_other_corpora(experiments)
     ways = decodings(arguments.temperatures, arguments.top_k, arguments.top_p) if arguments.pictures else []
     found = build_report(

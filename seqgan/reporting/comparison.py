@@ -12,7 +12,7 @@ from seqgan.experiment import Experiment
 from seqgan.metrics import lower_is_better
 from seqgan.reporting.measurements import REAL_TEXT, Measurement, measure
 from seqgan.reporting.reproduction import original_config
-from seqgan.reporting.sweep import TITLES, find_compared
+from seqgan.reporting.sweep import find_compared, title
 from seqgan.seeding import derive_seed
 from seqgan.settings import CHANGEABLE
 
@@ -20,6 +20,8 @@ PAIRED = ("nll_test", "kl_p_q", "backward_bleu_4", "backward_bleu_5")
 """Means over the references, each of which all generators are measured with."""
 UNPAIRED = ("nll_oracle", "kl_q_p", "entropy", "bleu_4", "self_bleu_4", "bleu_5", "self_bleu_5")
 """Means over each generator's own samples."""
+BY_TRAINING = ("adversarial-last", "adversarial-best", "mle-best", "mle-last")  # the longest first
+BASELINES = ("ngram", REAL_TEXT, "oracle")
 Name = tuple[str, str]  # of a run and of one of its generators
 
 
@@ -27,21 +29,15 @@ Name = tuple[str, str]  # of a run and of one of its generators
 class Column:
     """What one generator reaches; runs that share it, or names of one run for it, share the column."""
 
+    title: str
     names: Sequence[Name]
     measurement: Measurement
 
     @property
-    def title(self) -> str:
-        """What the generator is; where a run has it by two names, both: ``adversarial: last = best``."""
-        first, *others = dict.fromkeys(name for _, name in self.names)
-        if not others:
-            return generator_title(first)
-        phase = first.partition("-")[0]
-        return f"{phase}: {' = '.join(name.removeprefix(f'{phase}-') for name in (first, *others))}"
-
-    @property
-    def runs(self) -> str:
-        """The runs that have it."""
+    def origin(self) -> str:
+        """The runs that have it, or what else it is."""
+        if any(name in BASELINES for _, name in self.names):
+            return "baseline"
         return ", ".join(dict.fromkeys(run for run, _ in self.names))
 
 
@@ -66,35 +62,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One generator against another, on every metric that is a mean over sentences."""
+    """One generator less another, on every metric that is a mean over sentences."""
 
-    minuend: Name
-    subtrahend: Name
+    title: str
     differences: Sequence[Difference]
-
-    @property
-    def title(self) -> str:
-        """Which is compared with which."""
-        (run, name), (other_run, other_name) = self.minuend, self.subtrahend
-        if run == other_run:
-            return f"{run}: {generator_title(name)} − {generator_title(other_name)}"
-        return f"{run}: {generator_title(name)} − {other_run}: {generator_title(other_name)}"
-
-
-def generator_title(name: str) -> str:
-    """A generator's name for people."""
-    return TITLES.get(name, name.replace("-", ", "))
 
 
 def label_runs(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
-    """The runs by the last part of their paths, or by the whole where that is not enough.
-
-    Raises:
-        ValueError: A run is named twice.
-    """
+    """The runs by the last part of their paths, or by the whole where that is not enough."""
     paths = [experiment.run.path for experiment in experiments if experiment.run is not None]
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise ValueError(f"--run: a run is named twice among {', '.join(map(str, paths))}")
     names = [path.resolve().name for path in paths]
     labels = names if len(set(names)) == len(names) else [str(path) for path in paths]
     return dict(zip(labels, experiments, strict=True))
@@ -134,31 +110,47 @@ def find_generators(experiment: Experiment) -> list[str]:
     return names
 
 
-def columns_of(measured: Mapping[Name, Measurement]) -> list[Column]:
+def columns_of(runs: Mapping[str, Experiment], measured: Mapping[Name, Measurement]) -> list[Column]:
     """One column for each generator, shared by those of one phase that have the very same values."""
-    found: dict[str, Column] = {}
+    shared: dict[str, list[Name]] = {}
     for name, measurement in measured.items():
-        key = f"{name[1].partition('-')[0]} {measurement.score.as_json()}"
-        names = [*found[key].names, name] if key in found else [name]
-        found[key] = Column(names, found[key].measurement if key in found else measurement)
-    return list(found.values())
+        shared.setdefault(f"{_phase(name[1])} {measurement.score.as_json()}", []).append(name)
+    return [Column(_title(runs, names), names, measured[names[0]]) for names in shared.values()]
+
+
+def _title(runs: Mapping[str, Experiment], names: Sequence[Name]) -> str:
+    """What the generator is; where it goes by two names, both: ``adversarial: last = best``."""
+    first, *others = dict.fromkeys(name for _, name in names)
+    if not others:
+        return title(runs[names[0][0]], first, alone=True)
+    whiches = (name.removeprefix(f"{_phase(first)}-") for name in (first, *others))
+    return f"{_phase(first)}: {' = '.join(whiches)}"
+
+
+def _phase(generator: str) -> str:
+    return generator.partition("-")[0]
 
 
 def compare_runs(
     runs: Mapping[str, Experiment], measured: Mapping[Name, Measurement], *, quiet: bool = False
 ) -> list[Comparison]:
     """Each run's furthest generator against its own MLE model, and against the first run's furthest."""
-    furthest, pairs = {}, []
+    pairs: list[tuple[Name, Name]] = []
+    furthest: list[Name] = []
     for label in runs:
-        own = [name for run, name in measured if run == label and name in ("mle-best", "adversarial-last")]
-        if len(own) == 2:
-            pairs.append(((label, "adversarial-last"), (label, "mle-best")))
-        if own:
-            furthest[label] = (label, own[-1])
-    first, *others = furthest.values() or [("", "")]
-    pairs += [(other, first) for other in others]
+        own = [name for name in BY_TRAINING if (label, name) in measured]
+        furthest += [(label, name) for name in own[:1]]
+        if "mle-best" in own[1:]:
+            pairs.append(((label, own[0]), (label, "mle-best")))
+    pairs += [(other, furthest[0]) for other in furthest[1:]]
     bar = tqdm(pairs, desc="compare", disable=quiet or None, leave=False)
-    return [Comparison(a, b, differences(measured[a], measured[b])) for a, b in bar]
+    return [Comparison(_minus(runs, a, b), differences(measured[a], measured[b])) for a, b in bar]
+
+
+def _minus(runs: Mapping[str, Experiment], first: Name, second: Name) -> str:
+    titles = [title(runs[label], name, alone=True) for label, name in (first, second)]
+    other_run = "" if first[0] == second[0] else f"{second[0]}: "
+    return f"{first[0]}: {titles[0]} − {other_run}{titles[1]}"
 
 
 def differences(first: Measurement, second: Measurement) -> list[Difference]:
@@ -192,8 +184,11 @@ def seed_groups(runs: Mapping[str, Experiment]) -> list[list[str]]:
     return [labels for labels in groups.values() if len(labels) > 1]
 
 
-def spreads(labels: Sequence[str], measured: Mapping[Name, Measurement]) -> dict[str, dict[str, Spread]]:
-    """For each generator that all of these runs have, mean and standard deviation over them."""
-    names = dict.fromkeys(name for run, name in measured if run == labels[0])
+def spreads(
+    runs: Mapping[str, Experiment], measured: Mapping[Name, Measurement], labels: Sequence[str]
+) -> dict[str, dict[str, Spread]]:
+    """For each trained generator that all of these runs have, mean and standard deviation over them."""
+    names = [name for run, name in measured if run == labels[0] and name not in BASELINES]
     complete = [name for name in names if all((label, name) in measured for label in labels)]
-    return {name: over_seeds([measured[label, name].score.values for label in labels]) for name in complete}
+    values = {name: [measured[label, name].score.values for label in labels] for name in complete}
+    return {title(runs[labels[0]], name, alone=True): over_seeds(found) for name, found in values.items()}

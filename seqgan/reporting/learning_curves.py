@@ -126,7 +126,7 @@ def _draw(panel: Panel, phase: str, histories: Mapping[str, History]) -> Figure 
     }
     if not any(curves.values()):
         return None
-    figure, axes = new_figure(4.4, 3.2)
+    figure, axes = new_figure(4.0, 3.0)
     colors = {label: look(number)["color"] for number, label in enumerate(histories)}
     lines = dict(zip(panel.metrics, ("-", "--"), strict=False))
     for (label, metric), found in curves.items():
@@ -148,15 +148,15 @@ def _draw(panel: Panel, phase: str, histories: Mapping[str, History]) -> Figure 
 
 def _num_columns(labels: Sequence[str]) -> int:
     """Columns of a legend that fit below a panel, and are about equally full."""
-    fitting = max(1, min(4, 70 // (max(map(len, labels)) + 6)))
+    fitting = max(1, min(4, 62 // (max(map(len, labels)) + 6)))
     rows = math.ceil(len(labels) / fitting)
     return math.ceil(len(labels) / rows)
 
 
 def _explain(axes: Any, styles: Mapping[str, Mapping[str, str]]) -> None:
     """Entries of the legend."""
-    for label, style in styles.items():
-        axes.plot([], [], label=label, **style)
+    for label, line in styles.items():
+        axes.plot([], [], label=label, **line)
 
 
 def _describe(panel: Panel, curves: Mapping[tuple[str, str], Sequence[tuple[int, float]]]) -> str:

@@ -30,7 +30,6 @@ from seqgan.reporting.comparison import (
     Name,
     columns_of,
     compare_runs,
-    generator_title,
     measure_runs,
     seed_groups,
     spreads,
@@ -45,7 +44,6 @@ from seqgan.reporting.sweep import sweep
 from seqgan.reporting.tables import MEANINGS, SUMMARY
 from seqgan.text.prepared import PARTS
 
-BASELINES = ("ngram", REAL_TEXT, "oracle")
 GROUPS = {
     "Likelihoods and divergences": (
         *("nll_oracle", "nll_test", "kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon", "entropy"),
@@ -102,7 +100,7 @@ def build_report(
         ValueError: A run has no generator or not that checkpoint, or there is nothing to draw with.
     """
     measured = measure_runs(runs, checkpoints=checkpoints, quiet=quiet)
-    columns = columns_of(measured)
+    columns = columns_of(runs, measured)
     curves = sweep(list(runs.values()), ways, checkpoints=checkpoints, quiet=quiet) if ways else []
     first = next(iter(runs.values()))
     pictures = draw_pictures(curves, known_envelopes(first)) if curves else []
@@ -122,7 +120,7 @@ def build_report(
         _about(first),
         [section for section in sections if section.blocks],
     )
-    labelled = [(_label(column), column.measurement) for column in columns]
+    labelled = [(f"{column.origin}: {column.title}", column.measurement) for column in columns]
     labelled += [(curve.label, measurement) for curve in curves for measurement in curve.measurements]
     return Report(document, labelled)
 
@@ -172,7 +170,7 @@ def _reached(columns: Sequence[Column]) -> Iterator[Block]:
 
 def _header_note(column: Column, letters: Mapping[str, str]) -> str:
     letter = letters[str(column.measurement.score.signature)]
-    return _origin(column) + ("" if letter == "A" else f"\nsignature {letter}")
+    return column.origin + ("" if letter == "A" else f"\nsignature {letter}")
 
 
 def _rows(names: Sequence[str], measurements: Sequence[Measurement]) -> list[list[Cell]]:
@@ -186,15 +184,6 @@ def _value_cell(measurement: Measurement, name: str) -> Cell:
         return Cell("–")
     error = score.standard_errors.get(name)
     return Cell(number(score.values[name]), "" if error is None else f"± {number(WIDTH_OF_INTERVAL * error)}")
-
-
-def _origin(column: Column) -> str:
-    generators = {name for _, name in column.names}
-    return "baseline" if generators <= set(BASELINES) else column.runs
-
-
-def _label(column: Column) -> str:
-    return f"{_origin(column)}: {column.title}"
 
 
 def _signature_letters(columns: Sequence[Column]) -> dict[str, str]:
@@ -219,7 +208,7 @@ def _signatures(letters: Mapping[str, str]) -> Block:
 
 def _over_seeds(runs: Mapping[str, Experiment], measured: Mapping[Name, Measurement]) -> Iterator[Block]:
     for labels in seed_groups(runs):
-        found = {g: s for g, s in spreads(labels, measured).items() if g not in BASELINES}
+        found = spreads(runs, measured, labels)
         names = [name for name in SUMMARY if any(name in spread for spread in found.values())]
         rows = [
             [
@@ -233,7 +222,7 @@ def _over_seeds(runs: Mapping[str, Experiment], measured: Mapping[Name, Measurem
         ]
         yield Table(
             f"{', '.join(labels)}: mean ± standard deviation of {len(labels)} runs that differ in their seed",
-            [Cell("metric"), *(Cell(generator_title(generator)) for generator in found)],
+            [Cell("metric"), *(Cell(generator) for generator in found)],
             rows,
         )
 
@@ -285,7 +274,7 @@ def _samples(first: Experiment, columns: Sequence[Column], number: int) -> list[
     neighbourhood = Neighbourhood(first.corpus, first.language)
     shown = [column for column in columns if column.measurement.generator != REAL_TEXT]
     sources = [
-        (Cell(c.title, _origin(c)), [neighbourhood.sample(s) for s in c.measurement.sentences[:number]])
+        (Cell(c.title, c.origin), [neighbourhood.sample(s) for s in c.measurement.sentences[:number]])
         for c in shown
     ]
     sources.append((Cell("test text", "real sentences, not trained on"), neighbourhood.test_samples(number)))

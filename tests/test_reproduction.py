@@ -26,7 +26,9 @@ ODD = {
 
 
 @pytest.mark.parametrize("preset", SEQGAN.preset_names())
-@pytest.mark.parametrize("goal", [("docstrings", ODD), ("coco", {}), ("oracle", {"rollout": {"max_rows": 9}})])
+@pytest.mark.parametrize(
+    "goal", [("docstrings", ODD), ("coco", {}), ("oracle", {"rollout": {"max_rows": 9}})]
+)
 def test_flags_lead_from_any_preset_to_any_settings(preset, goal):
     if "path" in str(goal[1]):
         goal = (goal[0], {**goal[1], "corpus": {"kind": "file", **goal[1]["corpus"]}})

@@ -32,7 +32,7 @@ EVIL = "<script>alert(1)</script> & | *bold*"
 
 @pytest.fixture(scope="module", name="folder")
 def finished_runs(tmp_path_factory):
-    """Two seeds, a control that starts from the first, and LeakGAN short of its last phase; all in a report."""
+    """Two seeds, a control that starts from the first, and LeakGAN short of its last phase; reported on."""
     folder = tmp_path_factory.mktemp("report")
     data = ["--data", str(folder / "data")]
     control = ["--pretrained", str(folder / "one"), "--reward.kind", "random"]

@@ -89,12 +89,12 @@ def test_numbers_are_those_that_were_measured(root, folder):
         place = 1 + titles.index(title)
         for row in rows:
             (name,) = [n for n in SUMMARY if module.metric_cell(n).text == first_line(row[0])]
-            assert float(first_line(row[place])) == pytest.approx(score.values[name], abs=5e-5, rel=1e-4)
+            assert float(first_line(row[place])) == pytest.approx(score.values[name], abs=5e-5, rel=1e-3)
             notes = [small.text for small in row[place].all("small")]
             assert bool(notes) == (name in score.standard_errors)
             if notes:
                 expected = 1.96 * score.standard_errors[name]
-                assert float(notes[0].removeprefix("± ")) == pytest.approx(expected, abs=5e-5, rel=1e-4)
+                assert float(notes[0].removeprefix("± ")) == pytest.approx(expected, abs=5e-5, rel=1e-2)
             checked += 1
     assert checked == 4 * (len(SUMMARY) - 4)  # of which four need an oracle
 

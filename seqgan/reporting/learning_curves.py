@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from seqgan.experiment import Experiment
 from seqgan.reporting.blocks import Figure
 from seqgan.reporting.figures import look, new_figure, style, to_svg
 from seqgan.tracking import read_rows
 
 ADVERSARIAL = "adversarial"
+MOST_POINTS = 40  # of a line that is drawn as it is
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ PANELS = {
             "Entropy of the policy",
             {"policy/entropy": "entropy"},
             "nats per token",
-            "Of the tokens that it samples; a fall to half rings an alarm.",
+            "Of what it samples; a fall to half rings an alarm. Of many rows the means are drawn, the rows pale.",
         ),
         Panel("Mean reward", {"reward/mean": "reward"}, caption="At the last token of sampled sequences."),
     ),
@@ -131,8 +134,7 @@ def _draw(panel: Panel, phase: str, histories: Mapping[str, History]) -> Figure 
     lines = dict(zip(panel.metrics, ("-", "--"), strict=False))
     for (label, metric), found in curves.items():
         if found:
-            style = {"color": colors[label], "ls": lines[metric], "marker": "." if len(found) < 40 else ""}
-            axes.plot(*zip(*found, strict=True), **style)
+            _plot(axes, found, colors[label], lines[metric])
     drawn = {label: colors[label] for label, metric in curves if curves[label, metric]}
     if len(histories) > 1:
         _explain(axes, {label: {"color": color} for label, color in drawn.items()})
@@ -144,6 +146,16 @@ def _draw(panel: Panel, phase: str, histories: Mapping[str, History]) -> Figure 
     axes.set(xlabel=f"steps, {phase}", ylabel=panel.unit)
     axes.set_title(panel.title)
     return Figure(f"{panel.title}, {phase}", panel.caption, to_svg(figure), _describe(panel, curves))
+
+
+def _plot(axes: Any, found: Sequence[tuple[int, float]], color: str, line: str) -> None:
+    """A line; of many points their means of neighbouring ones, before the points themselves in the back."""
+    if len(found) <= MOST_POINTS:
+        axes.plot(*zip(*found, strict=True), color=color, ls=line, marker=".")
+        return
+    means = [group.mean(0) for group in np.array_split(np.array(found, float), MOST_POINTS)]
+    axes.plot(*zip(*found, strict=True), color=color, alpha=0.25, lw=0.5)
+    axes.plot(*zip(*means, strict=True), color=color, ls=line)
 
 
 def _num_columns(labels: Sequence[str]) -> int:

@@ -138,9 +138,9 @@ def _about(experiment: Experiment) -> str:
 # Tables of metrics.
 
 
-def number(value: float) -> str:
-    """Four decimals, or two of a large number."""
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"
+def number(name: str, value: float) -> str:
+    """A metric's value with four decimals, or two of a perplexity."""
+    return f"{value:.2f}" if "perplexity" in name else f"{value:.4f}"
 
 
 def metric_cell(name: str) -> Cell:
@@ -183,7 +183,10 @@ def _value_cell(measurement: Measurement, name: str) -> Cell:
     if name not in score.values:
         return Cell("–")
     error = score.standard_errors.get(name)
-    return Cell(number(score.values[name]), "" if error is None else f"± {number(WIDTH_OF_INTERVAL * error)}")
+    return Cell(
+        number(name, score.values[name]),
+        "" if error is None else f"± {number(name, WIDTH_OF_INTERVAL * error)}",
+    )
 
 
 def _signature_letters(columns: Sequence[Column]) -> dict[str, str]:
@@ -214,7 +217,9 @@ def _over_seeds(runs: Mapping[str, Experiment], measured: Mapping[Name, Measurem
             [
                 metric_cell(name),
                 *(
-                    Cell(number(s[name].mean), f"± {number(s[name].deviation)}") if name in s else Cell("–")
+                    Cell(number(name, s[name].mean), f"± {number(name, s[name].deviation)}")
+                    if name in s
+                    else Cell("–")
                     for s in found.values()
                 ),
             ]

@@ -69,7 +69,7 @@ PANELS = {
             "Entropy of the policy",
             {"policy/entropy": "entropy"},
             "nats per token",
-            "Of what it samples; a fall to half rings an alarm. Of many rows the means are drawn, the rows pale.",
+            "Of what it samples; a fall to half rings an alarm. Rows are pale where they are many.",
         ),
         Panel("Mean reward", {"reward/mean": "reward"}, caption="At the last token of sampled sequences."),
     ),

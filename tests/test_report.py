@@ -121,6 +121,8 @@ def test_markdown_and_csv_hold_the_same_numbers(root, folder):
         assert {name for name in MEANINGS if row.get(name)} == set(score.values)
         assert all(float(row[name]) == value for name, value in score.values.items())
         assert row["signature"] == str(score.signature)
+    keys = [(row["run"], row["generator"], row["temperature"]) for row in rows]
+    assert len(keys) == len(set(keys))
     cool = [row for row in rows if row["temperature"] == "0.5"]
     assert {row["label"] for row in cool} >= {"one: MLE", "leaked: MLE", "5-grams"}
 

@@ -121,7 +121,13 @@ def build_report(
         [section for section in sections if section.blocks],
     )
     labelled = [(f"{column.origin}: {column.title}", column.measurement) for column in columns]
-    labelled += [(curve.label, measurement) for curve in curves for measurement in curve.measurements]
+    listed = {(m.run, m.generator, m.decoding) for m in measured.values()}
+    labelled += [
+        (curve.label, m)
+        for curve in curves
+        for m in curve.measurements
+        if (m.run, m.generator, m.decoding) not in listed
+    ]
     return Report(document, labelled)
 
 

@@ -22,6 +22,7 @@ import tyro
 import seqgan
 from seqgan.commands.evaluate import EvaluateArguments, evaluate
 from seqgan.commands.generate import GenerateArguments, generate
+from seqgan.commands.report import ReportArguments, report
 from seqgan.commands.sweep import SweepArguments, run_sweep
 from seqgan.commands.train import ConfigArguments, ExperimentArguments, prepare, pretrain, show_config, train
 from seqgan.config import Settings, flag_name, flatten, merge, read_toml, to_settings
@@ -63,6 +64,7 @@ COMMANDS = {
     "sweep": Command(
         SweepArguments, run_sweep, "Draw quality against diversity over temperatures, for runs and baselines."
     ),
+    "report": Command(ReportArguments, report, "Write a page about one or more runs, for a browser."),
     "config": Command(ConfigArguments, show_config, "Print the resolved settings as TOML."),
 }
 

@@ -260,5 +260,7 @@ def test_errors_speak_for_their_framework(says, arguments, message):
 
 def test_runs_of_the_first_framework_lie_where_they_always_did():
     assert str(SEQGAN.default_run("tiny")) == "runs/tiny"
-    assert set(COMMANDS) == {"prepare", "pretrain", "train", "generate", "evaluate", "config"}
+    assert set(COMMANDS) == {
+        *("prepare", "pretrain", "train", "generate", "evaluate", "sweep", "report", "config")
+    }
     assert tiny_config().generator.kind == "lstm"

@@ -1,0 +1,106 @@
+"""A report of one or more runs: a page that needs nothing else, and the same as Markdown and CSV."""
+
+import shlex
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Annotated
+
+from seqgan.config import REPEATED, Range, flag_name, validate
+from seqgan.files import write_atomically
+from seqgan.frameworks import open_run
+from seqgan.reporting.comparison import label_runs
+from seqgan.reporting.figures import require_matplotlib
+from seqgan.reporting.markdown import markdown
+from seqgan.reporting.page import page
+from seqgan.reporting.report import build_report
+from seqgan.reporting.sweep import TEMPERATURES, decodings, refuse_other_corpora
+from seqgan.reporting.tables import csv_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportArguments:
+    """Which runs, what is shown of them, and where it goes."""
+
+    run: Annotated[tuple[Path, ...], REPEATED]
+    """Run folder; give the flag once for each run. All must be of one corpus."""
+    output: Path = Path("report.html")
+    """The page, which must end in .html; beside it, with the same name, go .md and .csv."""
+    checkpoint: tuple[str, ...] = ()
+    """Generators of each run: any of mle-best, mle-last, adversarial-best, adversarial-last; by default the
+    MLE model, the furthest there is and, beside the last adversarial one, the best."""
+    pictures: bool = True
+    """Draw quality against diversity over temperatures, for which every generator is sampled at each."""
+    temperatures: Annotated[tuple[float, ...], Range(minimum=0, open=True)] = TEMPERATURES
+    """For the pictures: softmax temperatures, each more than 0."""
+    top_k: Annotated[tuple[int, ...], Range(minimum=1)] = ()
+    """For the pictures: at temperature 1 sample among so many likeliest tokens, each at least 1."""
+    top_p: Annotated[tuple[float, ...], Range(minimum=0, open=True), Range(maximum=1)] = ()
+    """For the pictures: at temperature 1 sample among the fewest likeliest tokens that hold this share."""
+    num_samples: Annotated[int, Range(minimum=0, maximum=100)] = 10
+    """Sentences shown of each generator; at most 100."""
+    device: str = "auto"
+    """Where to work: cpu, cuda, cuda:N, or auto (cuda where there is one)."""
+    quiet: bool = False
+    """Show no progress bars, and do not name the files."""
+
+
+def report(arguments: ReportArguments) -> None:
+    """Measure what has not been measured, write three files, and name them.
+
+    Every measurement is kept in its run: call again after an interruption to go on.
+    """
+    validate(arguments)
+    outputs = _outputs(arguments.output)
+    if arguments.pictures:
+        require_matplotlib()
+    experiments = [open_run(run, device=arguments.device) for run in dict.fromkeys(arguments.run)]
+    refuse_other_corpora(experiments)
+    ways = decodings(arguments.temperatures, arguments.top_k, arguments.top_p) if arguments.pictures else []
+    found = build_report(
+        label_runs(experiments),
+        commands=[command(arguments)],
+        ways=ways,
+        checkpoints=tuple(dict.fromkeys(arguments.checkpoint)),
+        num_samples=arguments.num_samples,
+        quiet=arguments.quiet,
+    )
+    texts = (csv_text(found.measurements), markdown(found.document), page(found.document))
+    for path, text in zip(outputs, texts, strict=True):
+        write_atomically(path, partial(_write, text=text))
+    if not arguments.quiet:
+        print("\n".join(map(str, reversed(outputs))))
+
+
+def command(arguments: ReportArguments) -> str:
+    """What to type for the same report; quoted for a POSIX shell."""
+    defaults = ReportArguments(run=())
+    words = ["seqgan", "report"]
+    for run in arguments.run:
+        words += ["--run", str(run)]
+    words += ["--output", str(arguments.output)]
+    words += [] if arguments.pictures else ["--no-pictures"]
+    for name in ("checkpoint", "temperatures", "top_k", "top_p", "num_samples"):
+        value = getattr(arguments, name)
+        if value != getattr(defaults, name):
+            words += [flag_name(name), *map(str, value if isinstance(value, tuple) else [value])]
+    return shlex.join(words)
+
+
+def _write(file: IO[bytes], text: str) -> None:
+    file.write(text.encode("utf-8", "replace"))  # a token may be half of a surrogate pair
+
+
+def _outputs(page_path: Path) -> list[Path]:
+    """Where CSV, Markdown and the page go.
+
+    Raises:
+        ValueError: The path does not end in .html, or a folder is in the way.
+    """
+    if page_path.suffix != ".html":
+        raise ValueError(f"--output: {page_path} does not end in .html")
+    paths = [page_path.with_suffix(ending) for ending in (".csv", ".md", ".html")]
+    for path in paths:
+        if path.is_dir():
+            raise ValueError(f"--output: {path} is a folder; name a file")
+    return paths

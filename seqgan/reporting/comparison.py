@@ -7,7 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from seqgan.config import flatten, to_settings
-from seqgan.evaluation.bootstrap import Interval, Spread, difference_interval, over_seeds, paired_interval
+from seqgan.evaluation.bootstrap import Spread, difference_interval, over_seeds, paired_interval
+from seqgan.evaluation.signature import Interval
 from seqgan.experiment import Experiment
 from seqgan.metrics import lower_is_better
 from seqgan.reporting.measurements import REAL_TEXT, Measurement, measure

@@ -122,7 +122,7 @@ def markdown(
 def title_of(metric: str) -> str:
     """The first words of what it means."""
     meaning = METRICS.get(f"evaluation/{metric}", metric)
-    return TITLES.get(metric) or re.split(r", | \(| by | with ", meaning)[0].replace("|", r"\|")
+    return TITLES.get(metric) or re.split(r", | \(| by | with ", meaning)[0]
 
 
 def cell(values: Sequence[float], metric: str, digits: int = 3) -> str:

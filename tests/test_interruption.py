@@ -101,7 +101,7 @@ def finish(folder):
     output = (folder / "output").read_text()
     assert "run: all is done" in output
     evaluations = {
-        path.name: json.loads(path.read_text()) for path in (folder / "run" / "evaluation").iterdir()
+        path.name: json.loads(path.read_text()) for path in (folder / "run" / "evaluation").glob("*.json")
     }
     return final_state(folder / "run"), evaluations, output[: output.index("run: all is done")]
 

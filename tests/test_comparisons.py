@@ -254,7 +254,7 @@ def test_columns_are_titled_shortly_and_what_is_missing_shows():
     signature = Signature(hypotheses=1)
     rows = {"a": [Score({"kl_q_p": 1.0}, signature), Score({"kl_q_p": 2.0, "jeffreys": 1.0}, signature)]}
     assert table.markdown(rows, ["kl_q_p", "jeffreys", "bleu_f1_5"]).splitlines() == [
-        r"|  | KL(generator \|\| data) | Jeffreys | BLEU-5 F1 |",
+        "|  | KL(generator to data) | Jeffreys | BLEU-5 F1 |",
         "|---|---:|---:|---:|",
         "| a | 1.500 ± 0.707 | – | – |",
     ]

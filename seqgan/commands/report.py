@@ -9,12 +9,11 @@ from typing import IO, Annotated
 from seqgan.config import REPEATED, Range, flag_name, validate
 from seqgan.files import write_atomically
 from seqgan.frameworks import open_run
-from seqgan.reporting.comparison import label_runs
 from seqgan.reporting.figures import require_matplotlib
 from seqgan.reporting.markdown import markdown
 from seqgan.reporting.page import page
 from seqgan.reporting.report import build_report
-from seqgan.reporting.sweep import TEMPERATURES, decodings, refuse_other_corpora
+from seqgan.reporting.sweep import TEMPERATURES, decodings, label_runs, refuse_other_corpora
 from seqgan.reporting.tables import csv_text
 
 

@@ -69,14 +69,6 @@ class Comparison:
     differences: Sequence[Difference]
 
 
-def label_runs(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
-    """The runs by the last part of their paths, or by the whole where that is not enough."""
-    paths = [experiment.run.path for experiment in experiments if experiment.run is not None]
-    names = [path.resolve().name for path in paths]
-    labels = names if len(set(names)) == len(names) else [str(path) for path in paths]
-    return dict(zip(labels, experiments, strict=True))
-
-
 def measure_runs(
     runs: Mapping[str, Experiment], *, checkpoints: Sequence[str] = (), quiet: bool = False
 ) -> dict[Name, Measurement]:
@@ -123,7 +115,7 @@ def _title(runs: Mapping[str, Experiment], names: Sequence[Name]) -> str:
     """What the generator is; where it goes by two names, both: ``adversarial: last = best``."""
     first, *others = dict.fromkeys(name for _, name in names)
     if not others:
-        return title(runs[names[0][0]], first, alone=True)
+        return title(runs[names[0][0]], first)
     whiches = (name.removeprefix(f"{_phase(first)}-") for name in (first, *others))
     return f"{_phase(first)}: {' = '.join(whiches)}"
 
@@ -149,7 +141,7 @@ def compare_runs(
 
 
 def _minus(runs: Mapping[str, Experiment], first: Name, second: Name) -> str:
-    titles = [title(runs[label], name, alone=True) for label, name in (first, second)]
+    titles = [title(runs[label], name) for label, name in (first, second)]
     other_run = "" if first[0] == second[0] else f"{second[0]}: "
     return f"{first[0]}: {titles[0]} − {other_run}{titles[1]}"
 
@@ -192,4 +184,4 @@ def spreads(
     names = [name for run, name in measured if run == labels[0] and name not in BASELINES]
     complete = [name for name in names if all((label, name) in measured for label in labels)]
     values = {name: [measured[label, name].score.values for label in labels] for name in complete}
-    return {title(runs[labels[0]], name, alone=True): over_seeds(found) for name, found in values.items()}
+    return {title(runs[labels[0]], name): over_seeds(found) for name, found in values.items()}

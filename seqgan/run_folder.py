@@ -136,24 +136,27 @@ class RunFolder:
         """
         made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         lock = self.path / ".lock"
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = lock.open("w")
-        except OSError as error:
-            raise ValueError(f"--run: {self.path} cannot be written: {error.strerror}") from error
-        with file:
+        try:  # a signal may come at any moment from here on
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.path.mkdir(parents=True, exist_ok=True)
+                file = lock.open("w")
             except OSError as error:
-                raise ValueError(f"--run: another process is working on {self.path}") from error
-            for left in (self.path / "checkpoints").glob(".*"):  # by a process that was killed while writing
-                left.unlink()
-            try:
-                yield
-            finally:
-                lock.unlink(missing_ok=True)
-                if made and not self.exists():
-                    _remove(made)
+                raise ValueError(f"--run: {self.path} cannot be written: {error.strerror}") from error
+            with file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    made = []  # the other process was quicker: what is there is its own
+                    raise ValueError(f"--run: another process is working on {self.path}") from error
+                try:
+                    for left in (self.path / "checkpoints").glob(".*"):  # by a process killed while writing
+                        left.unlink()
+                    yield
+                finally:
+                    lock.unlink(missing_ok=True)
+        finally:
+            if made and not self.exists():
+                _remove(made)
 
 
 def _remove(folders: Sequence[Path]) -> None:

@@ -332,7 +332,7 @@ def nll_test(run, name, temperature=1.0):
     return f"{found.score.values['nll_test']:.3f}"
 
 
-@pytest.mark.parametrize("name", ["oracle", "leakgan-oracle"])
+@pytest.mark.parametrize("name", ["oracle", "temperatures", "leakgan-oracle"])
 def test_tables_have_the_rows_and_columns_of_the_readme(name, oracle_runs, monkeypatch, capsys):
     calls = []
     monkeypatch.chdir(oracle_runs)
@@ -365,6 +365,10 @@ def test_tables_have_the_rows_and_columns_of_the_readme(name, oracle_runs, monke
             assert float(printed[place].split(" | ")[2].split(" ± ")[0]) == pytest.approx(
                 sum(values) / 2, abs=1e-3
             )
+    elif name == "temperatures":
+        assert [call[0] for call in calls] == ["train", "train"]
+        values = [float(nll_test(f"seqgan/algorithm-seed{seed}", "mle-best", 0.5)) for seed in (0, 1)]
+        assert float(printed[7].split(" | ")[1].split(" ± ")[0]) == pytest.approx(sum(values) / 2, abs=1e-3)
     else:
         assert [call[call.index("--run") + 1] for call in calls] == [
             f"runs/reproduce-oracle/{run}-seed0"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 
 import pytest
@@ -118,6 +119,17 @@ def test_a_damaged_or_older_measurement_is_made_again(runs):
     path.write_text(path.read_text().replace("version:", "version:0"))
     measure(experiment, "mle-best", Decoding(temperature=0.9))
     assert "version:0.0" not in path.read_text()
+
+
+def test_what_is_kept_is_believed_unless_it_is_to_be_measured_again(runs):
+    experiment = open_run(runs / "one")
+    good = measure(experiment, "mle-best")
+    path = runs / "one" / "evaluation" / "mle-best.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"bleu_2": 5.0}))
+    assert measure(experiment, "mle-best").score.values["bleu_2"] == 5
+    assert measure(experiment, "mle-best", again=True).as_json() == good.as_json()
+    assert json.loads(path.read_text()) == content
 
 
 def test_real_text_is_that_of_training_against_the_same_references(runs):

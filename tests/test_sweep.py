@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 
 import pytest
 
@@ -119,6 +120,10 @@ def test_a_damaged_or_older_measurement_is_made_again(runs):
     path.write_text(path.read_text().replace("version:", "version:0"))
     measure(experiment, "mle-best", Decoding(temperature=0.9))
     assert "version:0.0" not in path.read_text()
+    now = path.stat().st_mtime_ns
+    os.utime(runs / "one" / "checkpoints" / "mle-best.pt", ns=(now, now + 1))  # as if trained further
+    measure(experiment, "mle-best", Decoding(temperature=0.9))
+    assert path.stat().st_mtime_ns > now
 
 
 def test_what_is_kept_is_believed_unless_it_is_to_be_measured_again(runs):

@@ -6,11 +6,14 @@ import json
 import math
 import os
 
+import numpy as np
 import pytest
 
 from leakgan.experiment import LeakGANExperiment
 from seqgan.cli import main
 from seqgan.decoding import Decoding
+from seqgan.evaluation.kneser_ney import fit_kneser_ney
+from seqgan.evaluation.likelihood import sequence_nll
 from seqgan.frameworks import open_run
 from seqgan.metrics import METRICS
 from seqgan.models.oracle import is_official, load_oracle, random_oracle
@@ -117,9 +120,10 @@ def test_a_damaged_or_older_measurement_is_made_again(runs):
         damaged.write_bytes(b"{}")
         assert measure(experiment, "mle-best", Decoding(temperature=0.9)).as_json() == good.as_json()
         assert damaged.stat().st_size > 100
-    path.write_text(path.read_text().replace("version:", "version:0"))
+    kept = path.read_text()
+    path.write_text(kept.replace("version:", "version:9"))
     measure(experiment, "mle-best", Decoding(temperature=0.9))
-    assert "version:0.0" not in path.read_text()
+    assert path.read_text() == kept
     now = path.stat().st_mtime_ns
     os.utime(runs / "one" / "checkpoints" / "mle-best.pt", ns=(now, now + 1))  # as if trained further
     measure(experiment, "mle-best", Decoding(temperature=0.9))
@@ -166,6 +170,18 @@ def test_the_oracle_is_a_point_where_both_sides_meet(oracle_run):
     assert not known_envelopes(experiment)  # known for the official oracle only
 
 
+@pytest.mark.parametrize(("kind", "order", "discount"), [("text", 5, None), ("oracle", 2, 0.9)])
+def test_the_baseline_is_the_best_n_gram_model_for_the_corpus(runs, oracle_run, kind, order, discount):
+    """Bigrams of discount 0.9 where there is an oracle, Kneser–Ney 5-grams on text: by the model itself."""
+    experiment = open_run(oracle_run if kind == "oracle" else runs / "one")
+    corpus, vocabulary = experiment.corpus, experiment.vocabulary
+    possible = vocabulary.size - len(set(vocabulary.forbidden))
+    model = fit_kneser_ney(corpus.train, order=order, vocabulary_size=possible, discount=discount)
+    test = experiment.split("test")
+    sums = sequence_nll(experiment.load_generator("ngram"), test.tokens, test.mask)
+    np.testing.assert_allclose(-sums.numpy(), model.sequence_log_probs(corpus.test), rtol=1e-4)
+
+
 def test_known_curves_belong_to_the_official_oracle():
     assert not is_official(random_oracle(rng()))
     assert is_official(load_oracle(shared_data("seqgan_oracle.npz")))
@@ -178,6 +194,7 @@ def test_the_best_known_point_lies_on_the_lowest_curve_there():
     """Between the corners (7.6, 8.58) and (7.7, 8.22); beyond all corners nothing is known."""
     assert best_known(7.6) == 8.58
     assert best_known(7.65) == pytest.approx((8.58 + 8.22) / 2)
+    assert best_known(7.8) == 7.92  # where all curves have a corner
     assert math.isnan(best_known(7.4)) and math.isnan(best_known(8.6))
 
 

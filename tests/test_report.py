@@ -13,8 +13,8 @@ from seqgan.cli import main, parse
 from seqgan.config import flatten, to_settings
 from seqgan.experiment import Experiment
 from seqgan.frameworks import open_run
-from seqgan.reporting import report as module
 from seqgan.reporting.measurements import measure
+from seqgan.reporting.metric_tables import metric_cell
 from seqgan.reporting.samples import Neighbourhood
 from seqgan.reporting.tables import MEANINGS, SUMMARY
 from seqgan.settings import SEQGAN
@@ -88,7 +88,7 @@ def test_numbers_are_those_that_were_measured(root, folder):
         score = measure(open_run(folder / run), generator).score
         place = 1 + titles.index(title)
         for row in rows:
-            (name,) = [n for n in SUMMARY if module.metric_cell(n).text == first_line(row[0])]
+            (name,) = [n for n in SUMMARY if metric_cell(n).text == first_line(row[0])]
             assert float(first_line(row[place])) == pytest.approx(score.values[name], abs=5e-5, rel=1e-3)
             notes = [small.text for small in row[place].all("small")]
             assert bool(notes) == (name in score.standard_errors)

@@ -6,7 +6,7 @@ Both are exact, whatever the length of what was copied.
 import numpy as np
 from jaxtyping import Int, Int32, Int64
 
-from seqgan.evaluation.ngrams import stable_argsort
+from seqgan.evaluation.ngrams import places, sort_by_key
 from seqgan.text.sequences import Sequences
 
 MAX_POSITIONS = 2**30  # so that a rank, and the sum of two positions, fit 32 bits
@@ -38,7 +38,7 @@ def longest_copied(hypotheses: Sequences, training: Sequences) -> Int[np.ndarray
     text = _Text(training, hypotheses)
     levels = text.ranks()
     is_hypothesis = np.arange(len(text.ends)) >= text.num_training
-    training_order = stable_argsort(levels[-1][: text.num_training])
+    training_order = sort_by_key(levels[-1][: text.num_training], places(text.num_training))[1]
     positions = np.flatnonzero(is_hypothesis)
     longest = np.zeros(len(positions), np.int64)
     if len(training_order):
@@ -86,9 +86,9 @@ class _Text:
     def common_length(
         self,
         levels: list[Int32[np.ndarray, "P"]],
-        first: Int64[np.ndarray, "Q"],
-        second: Int64[np.ndarray, "Q"],
-    ) -> Int64[np.ndarray, "Q"]:
+        first: Int[np.ndarray, "Q"],
+        second: Int[np.ndarray, "Q"],
+    ) -> Int[np.ndarray, "Q"]:
         """How many tokens from these positions on are equal: from the longest step to the shortest."""
         begin = first
         for level in reversed(range(len(levels))):
@@ -100,8 +100,7 @@ class _Text:
 
 def _dense_ranks(keys: Int64[np.ndarray, "N"]) -> Int32[np.ndarray, "N"]:
     """The place of each key among the distinct ones, from 1."""
-    order = stable_argsort(keys)
-    ordered = keys[order]
+    ordered, order = sort_by_key(keys, places(len(keys)))
     ranks = np.zeros(len(keys), np.int32)
     ranks[order] = np.cumsum(np.diff(ordered, prepend=ordered[:1]) != 0) + 1
     return ranks

@@ -118,9 +118,9 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
         raise ValueError(
             f"sequences: {len(sequences.ids)} tokens are too many; at most {MAX_TOKENS} are counted"
         )
-    index = np.int32 if len(sequences.ids) < 2**31 else np.int64  # half the memory wherever it can be
+    ends = places(len(sequences.ids))  # where the n-grams of this order end
+    index = ends.dtype
     holder_of = np.repeat(np.arange(len(sequences), dtype=index), sequences.lengths)
-    ends = np.arange(len(sequences.ids), dtype=index)  # where the n-grams of this order end
     place = ends - sequences.offsets[:-1].astype(index)[holder_of]  # within its sequence
     numbers = np.zeros_like(ends)  # of the n-gram that ends at each position
     keys, token_numbers, num_types = sequences.ids.astype(np.int64), numbers, 0
@@ -148,7 +148,7 @@ def check_counted(orders: Iterable[int], *sets: NgramCounts) -> None:
 
 def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
     """The places that sort ``keys``, equal keys staying in order."""
-    return sort_by_key(keys, np.arange(len(keys)))[1]
+    return sort_by_key(keys, places(len(keys)))[1]
 
 
 def sort_by_key(
@@ -174,10 +174,16 @@ def sort_by_key(
     packed <<= position_bits
     packed |= positions
     packed.sort()
-    sorted_positions = (packed & ((1 << position_bits) - 1)).astype(positions.dtype)
+    sorted_positions = np.empty_like(positions)
+    np.bitwise_and(packed, (1 << position_bits) - 1, out=sorted_positions, casting="unsafe")
     packed >>= position_bits
     packed += lowest
     return packed, sorted_positions
+
+
+def places(number: int) -> Int[np.ndarray, "N"]:
+    """0, 1, ... as 32-bit integers wherever these hold so many: half the memory."""
+    return np.arange(number, dtype=np.int32 if number < 2**31 else np.int64)
 
 
 def _group(

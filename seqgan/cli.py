@@ -60,7 +60,7 @@ COMMANDS = {
         ExperimentArguments, train, "Do all that is left of a run, then evaluate before and after."
     ),
     "generate": Command(GenerateArguments, generate, "Sample sentences from a run."),
-    "evaluate": Command(EvaluateArguments, evaluate, "Measure a run, or two text files against each other."),
+    "evaluate": Command(EvaluateArguments, evaluate, "Measure a run, or files against each other."),
     "sweep": Command(
         SweepArguments, run_sweep, "Draw quality against diversity over temperatures, for runs and baselines."
     ),

@@ -36,8 +36,8 @@ class EvaluateArguments:
     run: Path | None = None
     """Run folder, whose generators are measured against its test text."""
     checkpoint: tuple[str, ...] = ()
-    """With --run: any of mle-best, mle-last, adversarial-best, adversarial-last, oracle; by default all that
-    there are. ngram is the baseline: n-grams of the training text."""
+    """With --run: mle-best, mle-last, adversarial-best, adversarial-last, oracle (by default all there are),
+    or the baseline ngram: n-grams of the training text."""
     temperature: Annotated[Temperature | None, Range(minimum=0, open=True)] = None
     """With --run: softmax temperature at which it is sampled and scored, more than 0; by default that of the
     run's settings. leakgan-official is that of the official LeakGAN code, 1/1.5."""

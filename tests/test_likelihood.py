@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from seqgan.evaluation.bootstrap import paired_interval
 from seqgan.evaluation.likelihood import nll, per_token, sequence_nll
 from seqgan.masking import mask_from_lengths
 from seqgan.models.cross_entropy import ROWS_PER_CHUNK
@@ -146,3 +147,16 @@ def test_degenerate_sets():
     for empty in (tokens, tokens[:0]):
         with pytest.raises(ValueError, match="no token to score"):
             nll(generator, empty, torch.zeros_like(empty, dtype=torch.bool))
+
+
+def test_lengths_alone_make_no_figure_unsure():
+    """Where every token costs the same, the mean per token is certain, however the lengths vary."""
+    lengths = torch.tensor([1, 9, 3, 30])
+    estimate = per_token(2.5 * lengths.double(), lengths)
+    assert estimate.value == 2.5
+    assert estimate.standard_error == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(estimate.sentence_values, 2.5)
+    dear = per_token(torch.tensor([2.5, 22.5, 10.5, 75.0]).double(), lengths)  # the third by a token more
+    interval = paired_interval(dear.sentence_values, estimate.sentence_values, rng=np.random.default_rng(0))
+    assert interval.value == pytest.approx(3 / 43)
+    assert interval.low <= 3 / 43 <= interval.high and not interval.excludes(0)

@@ -60,8 +60,8 @@ def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate
     """Sums over sequences as a mean over all their tokens, of which each has ``lengths``.
 
     The standard error is that of a ratio of two means over sequences (Cochran 1977, section 2.11):
-    the tokens of one sequence are not independent, and its length is random too. The sentence
-    values are each sequence's sum, divided by the mean length.
+    the tokens of one sequence are not independent, and its length is random too. The sentence values
+    have that same error: each is the mean, and what its sequence adds to or takes from it.
 
     Raises:
         ValueError: There is no token.
@@ -71,9 +71,8 @@ def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate
     if not num_tokens:
         raise ValueError("sequences: there is no token to score")
     mean = sums.sum() / num_tokens
-    variance = (sums - mean * lengths).square().sum() / (num_sequences - 1)  # of one sequence NaN
-    error = (num_sequences * variance).sqrt() / num_tokens
-    return Estimate(float(mean), float(error), (sums * num_sequences / num_tokens).numpy())
+    values = mean + (sums - mean * lengths) * num_sequences / num_tokens
+    return Estimate(float(mean), Estimate.mean(values.numpy()).standard_error, values.numpy())
 
 
 def perplexity(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate:

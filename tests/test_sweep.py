@@ -82,6 +82,7 @@ def test_a_curve_for_every_generator_and_knob_of_all_runs_and_baselines(runs):
     ]
     found = [(label, knob, 2) for label in expected for knob in ("temperature", "top_k")]
     assert labels == [*found, ("training text", "temperature", 1)]
+    assert not list((runs / "two" / "evaluation").glob("mle-best,*"))
     for curve in curves[:-1]:
         for measurement in curve.measurements:
             signature = measurement.score.signature

@@ -4,6 +4,7 @@ Cooling the softmax buys one with the other, so that a single point says nothing
 than another where its curve is (Caccia et al. 2020, "Language GANs Falling Short").
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,8 +59,8 @@ def sweep(
 ) -> list[Curve]:
     """A curve for every generator and knob; with ``baselines`` also n-grams, real text and the oracle.
 
-    By default the generators are each run's MLE model and the furthest that it has. What is the same
-    in several runs, such as an MLE model that they share, is measured and drawn once. Everything measured
+    By default the generators are each run's MLE model and the furthest that it has. What several runs
+    share, such as a pre-trained model, is measured and drawn once. Everything measured
     is kept in its run, so that a sweep that was interrupted goes on where it stopped.
 
     Raises:
@@ -71,7 +72,11 @@ def sweep(
         raise ValueError("--temperatures, --top-k, --top-p: give at least one value of one of them")
     several = len(experiments) > 1
     labels = {id(e): label if several else "" for label, e in label_runs(experiments).items()}
-    wanted = [(e, name) for e in experiments for name in checkpoints or find_compared(e)]
+    different: dict[str, tuple[Experiment, str]] = {}
+    for e in experiments:
+        for name in checkpoints or find_compared(e):
+            different.setdefault(_fingerprint(e, name), (e, name))
+    wanted = list(different.values())
     if baselines:
         first = experiments[0]
         wanted += [(first, name) for name in ("ngram", REAL_TEXT, *(["oracle"] if first.oracle else []))]
@@ -142,6 +147,14 @@ def find_compared(experiment: Experiment) -> list[str]:
     if furthest is None:
         raise ValueError(f"--run: {experiment.run.path} has no generator yet; pretrain first")
     return list(dict.fromkeys([*(["mle-best"] if "mle-best" in there else []), furthest]))
+
+
+def _fingerprint(experiment: Experiment, name: str) -> str:
+    """What decides every measurement: the file of the weights, and how runs are evaluated."""
+    assert experiment.run is not None
+    path, config = experiment.run.generator(name), experiment.config
+    weights = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else str(path)
+    return f"{weights} {config.seed} {config.evaluation}"
 
 
 def _by_knob(label: str, measurements: Sequence[Measurement]) -> list[Curve]:

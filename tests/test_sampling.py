@@ -226,6 +226,25 @@ def test_truncation_keeps_what_it_should():
     assert kept(top_p=0.6) == [[True, True, False, False], [False, False, True, True]]
     assert kept(top_p=1.0) == [[True] * 4] * 2
     assert kept(top_k=3, top_p=0.6) == [[True, True, False, False], [False, False, True, True]]
+
+
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 0.999])
+def test_the_smallest_set_of_a_mass_by_trying_one_token_after_the_other(top_p):
+    """Ties and impossible tokens included: of equal ones the first are kept, and never none."""
+    logits = torch.randn(60, 40, generator=rng()).mul(2)
+    logits[20:40] = logits[20:40].round()
+    logits[40:50] = 0.0
+    logits[50:, ::3] = -math.inf
+    truncated = truncate_logits(logits, None, top_p)
+    for row, found in zip(logits, truncated, strict=True):
+        masses, mass, kept = row.double().softmax(-1), 0.0, []
+        for token in sorted(range(40), key=lambda t: (-float(row[t]), t)):
+            if kept and mass >= top_p - 1e-7:
+                break
+            kept.append(token)
+            mass += float(masses[token])
+        assert sorted(kept) == (found > -math.inf).nonzero().flatten().tolist()
+        assert torch.equal(found[kept], row[kept])
     equal = truncate_logits(torch.zeros(1, 5), 2, None)
     assert (equal > -1e3).sum() == 2
 

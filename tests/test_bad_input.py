@@ -132,6 +132,7 @@ def failing_command(capfd, tmp_path, monkeypatch):
             "--mle.epochs: invalid literal for int() with base 10: 'many'; expected --mle.epochs",
         ),
         (["--mle.epochs"], "Missing value for argument '--mle.epochs'"),
+        (["--evaluation.criterion", "nll_test"], "--evaluation.criterion: nll_test is called nll here"),
         (
             ["--evaluation.criterion", "blue"],
             "--evaluation.criterion: no metric 'blue' with a better side; choose nll, jeffreys,",

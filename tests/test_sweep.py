@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import statistics
 
 import numpy as np
 import pytest
@@ -169,6 +170,18 @@ def test_the_oracle_is_a_point_where_both_sides_meet(oracle_run):
     drawn = [tuple(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
     assert tuple(m.score.values["nll_test"] for m in curves[0].measurements) in drawn
     assert not known_envelopes(experiment)  # known for the official oracle only
+
+
+def test_bars_are_intervals_of_95_percent(runs):
+    curves = sweep([open_run(runs / "one")], decodings([0.5, 1.0]), baselines=False, quiet=True)
+    (picture,) = (picture for picture in draw_pictures(curves) if picture.name == "bleu")
+    bars = picture.figure.axes[0].containers[0].lines[2]  # of the first curve: across, then up
+    for bar, name, column in zip(bars, ("self_bleu_5", "bleu_5"), (0, 1), strict=True):
+        for segment, measurement in zip(bar.get_segments(), curves[0].measurements, strict=True):
+            low, high = segment[:, column]
+            half = statistics.NormalDist().inv_cdf(0.975) * measurement.score.standard_errors[name]
+            value = measurement.score.values[name]
+            assert (low, high) == pytest.approx((value - half, value + half), rel=1e-3)
 
 
 @pytest.mark.parametrize(("kind", "order", "discount"), [("text", 5, None), ("oracle", 2, 0.9)])

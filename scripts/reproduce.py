@@ -145,6 +145,18 @@ def controls(corpus: str) -> None:
     print(report(ours))
 
 
+def controls_docstrings() -> None:
+    """The same on docstrings."""
+    ours = Comparison(
+        package="seqgan",
+        runs=RUNS / "controls-docstrings",
+        flags=["--preset", "docstrings"],
+        seeds=SEEDS,
+    )
+    ours.train()
+    print(report(ours))
+
+
 def script(name: str, *arguments: str) -> Callable[..., None]:
     """What another script prints."""
     return lambda *more: processes.call(str(SCRIPTS / name), *arguments, *more)
@@ -159,6 +171,7 @@ TARGETS = {
     "controls": Target(
         "FILE.npz", "SeqGAN's gain over its controls on the oracle task, three seeds", controls
     ),
+    "controls-docstrings": Target("", "the same on docstrings", controls_docstrings),
     "leakgan-oracle": Target(
         "FILE.npz", "SeqGAN, LeakGAN and its controls on the oracle task", leakgan_oracle
     ),

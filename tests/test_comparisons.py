@@ -399,15 +399,20 @@ def test_every_table_starts_what_makes_it(monkeypatch):
     ]
 
 
-def test_the_controls_of_the_readme_are_three_seeds_of_four(monkeypatch):
+@pytest.mark.parametrize(
+    ("arguments", "folder"),
+    [
+        (["controls", "x"], "runs/reproduce-oracle/seqgan"),
+        (["controls-docstrings"], "runs/controls-docstrings"),
+    ],
+)
+def test_the_controls_of_the_readme_are_three_seeds_of_four(arguments, folder, monkeypatch):
     calls = []
     monkeypatch.setattr(processes, "call", lambda *command, show=True: calls.append(command))
     monkeypatch.setattr(reproduce, "report", lambda comparison: "")
-    assert reproduce.main(["controls", "x"]) == 0
+    assert reproduce.main(arguments) == 0
     assert len(calls) == 3 * 5
-    assert {call[call.index("--run") + 1].rpartition("/")[0] for call in calls} == {
-        "runs/reproduce-oracle/seqgan"
-    }
+    assert {call[call.index("--run") + 1].rpartition("/")[0] for call in calls} == {folder}
 
 
 @pytest.mark.parametrize("arguments", [["tiny", "x"], ["oracle"], ["docstrings", "x"], ["texygen", *"abc"]])

@@ -17,7 +17,7 @@ from seqgan.reporting.comparison import (
     spreads,
 )
 from seqgan.reporting.measurements import Measurement
-from seqgan.reporting.metric_tables import GROUPS, SIDES, metric_cell, number
+from seqgan.reporting.report_tables import GROUPS, SIDES, metric_cell, number
 from seqgan.reporting.sweep import label_runs
 from seqgan.reporting.tables import MEANINGS
 from tests.tiny_run import tiny_experiment

@@ -14,7 +14,7 @@ from seqgan.config import flatten, to_settings
 from seqgan.experiment import Experiment
 from seqgan.frameworks import open_run
 from seqgan.reporting.measurements import measure
-from seqgan.reporting.metric_tables import metric_cell
+from seqgan.reporting.report_tables import metric_cell
 from seqgan.reporting.samples import Neighbourhood
 from seqgan.reporting.tables import MEANINGS, SUMMARY
 from seqgan.settings import SEQGAN

@@ -15,7 +15,7 @@ from seqgan.reporting.figures import look, new_figure, set_log_scale, style
 from seqgan.reporting.measurements import Measurement
 from seqgan.reporting.sweep import Curve
 
-WIDTH_OF_INTERVAL = 1.96  # standard errors on either side of a value: 95 % of a normal distribution
+Z_95 = 1.96  # standard errors on either side of a value: 95 % of a normal distribution
 
 # The lowest NLL-oracle known at a held-out NLL-test, on the official oracle with 10,000 training sequences
 # of 20 tokens: from temperature sweeps of published models, measured anew.
@@ -227,7 +227,7 @@ def _measured(curve: Curve, *names: str) -> list[Measurement]:
 def _values(measurements: Sequence[Measurement], name: str) -> tuple[list[float], list[float]]:
     """Values, and half the width of their intervals: 0 where nothing is known of it."""
     scores = [measurement.score for measurement in measurements]
-    errors = [WIDTH_OF_INTERVAL * score.standard_errors.get(name, 0.0) for score in scores]
+    errors = [Z_95 * score.standard_errors.get(name, 0.0) for score in scores]
     return [score.values[name] for score in scores], errors
 
 

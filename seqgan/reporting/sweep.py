@@ -93,7 +93,7 @@ def sweep(
                 found.append(measure(experiment, name, way))
                 bar.update()
             curves += _by_knob(label, found)
-    return _without_repetition(curves)
+    return curves
 
 
 def label_runs(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
@@ -163,11 +163,3 @@ def _by_knob(label: str, measurements: Sequence[Measurement]) -> list[Curve]:
     for measurement in measurements:
         knobs.setdefault(Curve(label, [measurement]).knob, []).append(measurement)
     return [Curve(label, found) for found in knobs.values()]
-
-
-def _without_repetition(curves: Sequence[Curve]) -> list[Curve]:
-    """The first of all curves that are the same, as of an MLE model that several runs started from."""
-    seen: dict[tuple[str, ...], Curve] = {}
-    for curve in curves:
-        seen.setdefault(tuple(f"{m.decoding} {m.score.as_json()}" for m in curve.measurements), curve)
-    return list(seen.values())

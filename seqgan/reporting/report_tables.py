@@ -15,7 +15,7 @@ from seqgan.reporting.comparison import (
     spreads,
 )
 from seqgan.reporting.measurements import Measurement
-from seqgan.reporting.pictures import WIDTH_OF_INTERVAL
+from seqgan.reporting.pictures import Z_95
 from seqgan.reporting.tables import MEANINGS, SUMMARY
 
 GROUPS = {
@@ -100,7 +100,7 @@ def _value_cell(measurement: Measurement, name: str) -> Cell:
     error = score.standard_errors.get(name)
     return Cell(
         number(name, score.values[name]),
-        "" if error is None else f"± {number(name, WIDTH_OF_INTERVAL * error)}",
+        "" if error is None else f"± {number(name, Z_95 * error)}",
     )
 
 

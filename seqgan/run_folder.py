@@ -24,7 +24,8 @@ from seqgan.config import Settings, read_toml, to_toml
 from seqgan.files import write_atomically
 
 END = "# end of settings\n"  # half a TOML file is often a whole one, with other meaning
-OF_THE_CORPUS = {"oracle": "oracle.pt", "ngram": "corpus.json", "training-text": "corpus.json"}
+REAL_TEXT = "training-text"  # what real text reaches in the place of samples
+OF_THE_CORPUS = {"oracle": "oracle.pt", "ngram": "corpus.json", REAL_TEXT: "corpus.json"}
 GENERATORS = ("mle-best", "mle-last", "adversarial-best", "adversarial-last", "oracle")
 
 

@@ -19,9 +19,10 @@ from seqgan.frameworks import open_run
 from seqgan.metrics import METRICS
 from seqgan.models.oracle import is_official, load_oracle, random_oracle
 from seqgan.reporting.figures import to_svg
-from seqgan.reporting.measurements import REAL_TEXT, measure
+from seqgan.reporting.measurements import measure
 from seqgan.reporting.pictures import KNOWN, best_known, draw_pictures, known_envelopes
 from seqgan.reporting.sweep import decodings, sweep
+from seqgan.run_folder import REAL_TEXT
 from tests.shared_data import shared_data
 from tests.tiny_models import rng
 from tests.tiny_run import flags, tiny_experiment

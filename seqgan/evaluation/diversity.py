@@ -1,4 +1,4 @@
-"""How varied a set of sequences is: distinct n-grams (Li et al. 2016), unique sequences, length."""
+"""How varied a set of sequences is: distinct n-grams (Li et al. 2016), unique sequences."""
 
 from seqgan.evaluation.ngrams import NgramCounts
 from seqgan.text.sequences import Sequences
@@ -15,8 +15,3 @@ def distinct(counts: NgramCounts, n: int) -> float:
 def unique_share(sequences: Sequences) -> float:
     """Different sequences over all sequences; 0 for an empty set. An empty sequence is one like any other."""
     return len(set(sequences.keys())) / max(len(sequences), 1)
-
-
-def mean_length(sequences: Sequences) -> float:
-    """Tokens per sequence; 0 for an empty set."""
-    return len(sequences.ids) / max(len(sequences), 1)

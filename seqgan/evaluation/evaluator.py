@@ -122,11 +122,10 @@ class Evaluator:
             top_k=decoding.top_k,
             top_p=decoding.top_p,
         )
+        hypotheses = self._mark_unknown(self._words(samples.tokens, samples.mask))
         score = Score.from_estimates(
             {
-                **text_metrics(
-                    self._words(self._mark_unknown(samples.tokens), samples.mask), self.real_text, ORDERS
-                ),
+                **text_metrics(hypotheses, self.real_text, ORDERS),
                 **self._likelihoods(generator, samples, decoding),
             },
             dataclasses.replace(
@@ -144,10 +143,7 @@ class Evaluator:
 
         Copies are not looked for: it may be the training text itself.
         """
-        words = sequences.without(self.eos_id)
-        if self.unk_id is not None:
-            ids = np.where(words.ids == self.unk_id, np.int32(self.vocabulary_size), words.ids)
-            words = Sequences(ids, words.offsets)
+        words = self._mark_unknown(sequences.without(self.eos_id))
         real = dataclasses.replace(self.real_text, training=None)
         score = Score.from_estimates(text_metrics(words, real, ORDERS), self._signature(len(words)))
         sentences = [self.decode(sequences[i].tolist()) for i in range(min(100, len(sequences)))]
@@ -186,11 +182,12 @@ class Evaluator:
         value = score.values.get(name, math.nan)
         return value if lower_is_better(name) else -value
 
-    def _mark_unknown(self, tokens: Tensor) -> Tensor:
-        """Tokens with UNK replaced by an id that no reference has: the vocabulary's size."""
-        return (
-            tokens if self.unk_id is None else tokens.masked_fill(tokens == self.unk_id, self.vocabulary_size)
-        )
+    def _mark_unknown(self, words: Sequences) -> Sequences:
+        """UNK replaced by an id that no reference has: the vocabulary's size."""
+        if self.unk_id is None:
+            return words
+        ids = np.where(words.ids == self.unk_id, np.int32(self.vocabulary_size), words.ids)
+        return Sequences(ids, words.offsets)
 
     def _words(self, tokens: Tensor, mask: Tensor) -> Sequences:
         """Ids without EOS."""

@@ -11,9 +11,10 @@ from seqgan.evaluation.bootstrap import Spread, difference_interval, over_seeds,
 from seqgan.evaluation.signature import Interval
 from seqgan.experiment import Experiment
 from seqgan.metrics import lower_is_better
-from seqgan.reporting.measurements import REAL_TEXT, Measurement, measure
+from seqgan.reporting.measurements import Measurement, measure
 from seqgan.reporting.reproduction import original_config
 from seqgan.reporting.sweep import find_compared, title
+from seqgan.run_folder import REAL_TEXT
 from seqgan.seeding import derive_seed
 from seqgan.settings import CHANGEABLE
 

@@ -21,10 +21,9 @@ from seqgan.evaluation.evaluator import EvaluationResult
 from seqgan.evaluation.signature import Score, Signature
 from seqgan.experiment import Experiment
 from seqgan.files import write_atomically
-from seqgan.run_folder import RunFolder
+from seqgan.run_folder import REAL_TEXT, RunFolder
 
 logger = logging.getLogger("seqgan")
-REAL_TEXT = "training-text"  # what real text reaches in the place of samples
 ERROR = "_error"
 
 

@@ -29,12 +29,13 @@ from seqgan.reporting.comparison import (
 )
 from seqgan.reporting.figures import require_matplotlib, to_svg
 from seqgan.reporting.learning_curves import draw_learning_curves, read_history
-from seqgan.reporting.measurements import REAL_TEXT, Measurement
+from seqgan.reporting.measurements import Measurement
 from seqgan.reporting.pictures import Picture, draw_pictures, known_envelopes
 from seqgan.reporting.report_tables import differences_of, over_seeds, reached
 from seqgan.reporting.reproduction import original_config, training_command
 from seqgan.reporting.samples import Neighbourhood
 from seqgan.reporting.sweep import sweep
+from seqgan.run_folder import REAL_TEXT
 from seqgan.text.prepared import PARTS
 
 WIDE = 8.0  # inches of a figure that takes all the width of a page

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from seqgan.decoding import Decoding
 from seqgan.experiment import Experiment
 from seqgan.generator_files import FURTHEST
-from seqgan.reporting.measurements import REAL_TEXT, Measurement, measure
+from seqgan.reporting.measurements import Measurement, measure
+from seqgan.run_folder import REAL_TEXT
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from seqgan.models.cnn import CNNDiscriminator, highway_mix
 from seqgan.models.fast_linear import fast_linear, laid_out
 from seqgan.models.generator import State
+from seqgan.models.sparse_linear import panels, sparse_linear, sparse_pays
 from seqgan.sampling import may_look
 
 BLOCK_ROWS = 256  # rows worked on at a time on a CPU, which its cache holds
@@ -29,6 +30,8 @@ class FeatureState(State):
     count: Int[Tensor, "B"]
     """Tokens of the prefix; -1 before BOS has been read, which is none of them."""
     maxima: Float[Tensor, "B F"]
+    transformed: Float[Tensor, "B _"]
+    """The highway layer's product with the maxima, where it is kept up step by step; else (B, 0)."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,75 @@ class _Group:
 
 
 @dataclass(frozen=True)
+class _DenseHighway:
+    """The highway layer's product with the maxima, made anew at every step."""
+
+    groups: list[_Group]
+    bias: Tensor
+
+    def start(self, batch_size: int) -> Float[Tensor, "B 0"]:
+        """What is remembered before the first step: nothing."""
+        return self.bias.new_empty(batch_size, 0)
+
+    def step(
+        self, maxima: Float[Tensor, "B F"], state: FeatureState, longest: int
+    ) -> tuple[Float[Tensor, "B twoF"], Float[Tensor, "B 0"]]:
+        """The product, and what the next step is to remember."""
+        transformed = self.bias.repeat(len(maxima), 1)
+        for group in self.groups:
+            if group.width <= longest:
+                transformed += fast_linear(maxima[:, group.columns], group.weight)
+        return transformed, state.transformed
+
+    def all_steps(self, maxima: Float[Tensor, "B T1 F"]) -> Float[Tensor, "B T1 twoF"]:
+        """The product for all prefixes of sequences, the empty one first."""
+        transformed = self.bias.repeat(*maxima.shape[:2], 1)
+        for group in self.groups:
+            reached = maxima[:, group.width :, group.columns]
+            transformed[:, group.width :] += fast_linear(reached, group.weight)
+        return transformed
+
+
+@dataclass(frozen=True)
+class _GrowingHighway:
+    """The same product, kept up by adding that of what the maxima have grown by.
+
+    The n-th window of a filter is the highest yet with a chance of about 1/n, so few maxima grow.
+    """
+
+    panels: tuple[Tensor, ...]
+    bias: Tensor
+
+    def start(self, batch_size: int) -> Float[Tensor, "B twoF"]:
+        """The product with maxima of 0."""
+        return self.bias.repeat(batch_size, 1)
+
+    def step(
+        self, maxima: Float[Tensor, "B F"], state: FeatureState, longest: int
+    ) -> tuple[Float[Tensor, "B twoF"], Float[Tensor, "B twoF"]]:
+        """The product, which is also what the next step is to remember."""
+        transformed = sparse_linear(maxima - state.maxima, self.panels).add_(state.transformed)
+        return transformed, transformed
+
+    def all_steps(self, maxima: Float[Tensor, "B T1 F"]) -> Float[Tensor, "B T1 twoF"]:
+        """The product for all prefixes of sequences, the empty one first."""
+        num_sequences, num_prefixes, _ = maxima.shape
+        grown = sparse_linear(maxima.diff(dim=1).flatten(0, 1), self.panels)
+        transformed = self.bias.repeat(num_sequences, num_prefixes, 1)
+        transformed[:, 1:] = grown.view(num_sequences, num_prefixes - 1, len(self.bias))
+        for t in range(1, num_prefixes):  # not cumsum, which rounds otherwise than the steps do
+            transformed[:, t] += transformed[:, t - 1]
+        return transformed
+
+
+@dataclass(frozen=True)
 class _Weights:
     """The weights of a step, in the number format and layout of its products."""
 
     embedding: Tensor
     filters: list[Tensor]
     filter_biases: list[Tensor]
-    groups: list[_Group]
-    highway_bias: Tensor
+    highway: _DenseHighway | _GrowingHighway
 
 
 class LeakedFeatures:
@@ -75,11 +139,7 @@ class LeakedFeatures:
         maxima = functional.pad(self.cnn.maxima(tokens), (0, 0, 1, 0))
         size = max(1, BLOCK_ROWS // maxima.shape[1]) if may_look(tokens) else max(1, len(tokens))
         for block in torch.split(maxima, size):
-            transformed = weights.highway_bias.repeat(*block.shape[:2], 1)
-            for group in weights.groups:
-                reached = block[:, group.width :, group.columns]
-                transformed[:, group.width :] += fast_linear(reached, group.weight)
-            block.copy_(highway_mix(block, transformed))
+            block.copy_(highway_mix(block, weights.highway.all_steps(block)))
         return maxima
 
     def initial_state(self, batch_size: int) -> FeatureState:
@@ -87,7 +147,9 @@ class LeakedFeatures:
         device = self.cnn.embedding.device
         recent = torch.zeros(batch_size, max(self.cnn.config.widths), dtype=torch.long, device=device)
         count = torch.full((batch_size,), -1, device=device)
-        return FeatureState(recent, count, self._no_maxima(batch_size))
+        weights = self._weights()
+        maxima = weights.embedding.new_zeros(batch_size, self.size)
+        return FeatureState(recent, count, maxima, weights.highway.start(batch_size))
 
     @torch.no_grad()
     def advance(
@@ -107,12 +169,9 @@ class LeakedFeatures:
             for width, weight, bias in zip(widths, weights.filters, weights.filter_biases, strict=True)
         ]
         maxima = torch.maximum(state.maxima, torch.cat(scores, 1))
-        transformed = weights.highway_bias.repeat(len(maxima), 1)
-        for group in weights.groups:
-            if group.width <= longest:
-                transformed += fast_linear(maxima[:, group.columns], group.weight)
+        transformed, remembered = weights.highway.step(maxima, state, longest)
         features = highway_mix(maxima, transformed).to(self.cnn.embedding.dtype)
-        return features, FeatureState(recent, count, maxima)
+        return features, FeatureState(recent, count, maxima, remembered)
 
     def of_alternatives(
         self, tokens: Int[Tensor, "B T"], alternatives: Int[Tensor, "B T K"]
@@ -149,9 +208,15 @@ class LeakedFeatures:
             cnn.embedding.to(dtype),
             [lay_out(weight.to(dtype), BLOCK_ROWS) for weight in cnn.filters],
             [bias.to(dtype) for bias in cnn.filter_biases],
-            list(self._groups(cnn.highway_weight.to(dtype), lay_out)),
-            cnn.highway_bias.to(dtype),
+            self._highway(cnn.highway_weight.to(dtype), cnn.highway_bias.to(dtype), lay_out),
         )
+
+    def _highway(
+        self, weight: Tensor, bias: Tensor, lay_out: Callable[[Tensor, int], Tensor]
+    ) -> _DenseHighway | _GrowingHighway:
+        if sparse_pays(weight):
+            return _GrowingHighway(panels(weight), bias)
+        return _DenseHighway(list(self._groups(weight, lay_out)), bias)
 
     def _groups(self, weight: Tensor, lay_out: Callable[[Tensor, int], Tensor]) -> Iterator[_Group]:
         """Neighbouring widths that are within a factor of 1.5, or too few features to be worth a product."""
@@ -164,6 +229,3 @@ class LeakedFeatures:
                 yield _Group(smallest, columns, lay_out(weight[:, columns].contiguous(), BLOCK_ROWS))
                 start, group = start + size, []
             group.append((width, number))
-
-    def _no_maxima(self, batch_size: int) -> Float[Tensor, "B F"]:
-        return self._weights().embedding.new_zeros(batch_size, self.size)

@@ -6,12 +6,19 @@ import pytest
 import torch
 from torch import nn
 
+from leakgan import features as module
 from leakgan.features import LeakedFeatures
 from tests.test_cnn import PlainCNN
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator
 
 BOS = 0  # an ordinary token too
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+
+
+@pytest.fixture(params=[True, False], ids=["growing", "dense"], autouse=True)
+def highway_product(request, monkeypatch):
+    """Every test with the highway layer's product kept up step by step, and with it made anew."""
+    monkeypatch.setattr(module, "sparse_pays", lambda weight: request.param and weight.dtype == torch.float32)
 
 
 def leaked(vocabulary_size=9, **options):

@@ -139,7 +139,8 @@ def _complete(
         if compact and eos_id is not None:
             alive = last != eos_id
             branch, last, rows = branch[alive], last[alive], rows[alive]
-        if step < num_steps - 1:
+        unchanged = not len(opening) and num_sequences + len(rows) == len(hidden)
+        if step < num_steps - 1 and not unchanged:
             state = state.select(torch.cat([sequences, rows]))
     return completions
 

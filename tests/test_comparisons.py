@@ -332,6 +332,16 @@ def nll_test(run, name, temperature=1.0):
     return f"{found.score.values['nll_test']:.3f}"
 
 
+def mean_nll_test(row, name, temperature=1.0):
+    """Over the seeds of a row."""
+    return sum(float(nll_test(f"{row}-seed{seed}", name, temperature)) for seed in (0, 1)) / 2
+
+
+def means(lines, column):
+    """What stands before ± in a column of a table's lines."""
+    return [float(line.split(" | ")[column].split(" ± ")[0]) for line in lines]
+
+
 @pytest.mark.parametrize("name", ["oracle", "temperatures", "leakgan-oracle"])
 def test_tables_have_the_rows_and_columns_of_the_readme(name, oracle_runs, monkeypatch, capsys):
     calls = []
@@ -356,33 +366,40 @@ def test_tables_have_the_rows_and_columns_of_the_readme(name, oracle_runs, monke
         assert any("temperature:0.85" in line for line in printed[-4:])
         assert printed[6].endswith("| 0.000 |")  # Jeffreys of the oracle itself
         assert printed[2].split(" | ")[2] == nll_test("official", "mle-last")
-        for place, name, temperature in (
-            (3, "mle-best", 1.0),
-            (4, "adversarial-last", 1.0),
-            (5, "adversarial-last", 0.85),
-        ):
-            values = [float(nll_test(f"seqgan/algorithm-seed{seed}", name, temperature)) for seed in (0, 1)]
-            assert float(printed[place].split(" | ")[2].split(" ± ")[0]) == pytest.approx(
-                sum(values) / 2, abs=1e-3
-            )
+        assert means(printed[3:6], column=2) == pytest.approx(
+            [
+                mean_nll_test("seqgan/algorithm", "mle-best"),
+                mean_nll_test("seqgan/algorithm", "adversarial-last"),
+                mean_nll_test("seqgan/algorithm", "adversarial-last", 0.85),
+            ],
+            abs=1e-3,
+        )
     elif name == "temperatures":
         assert [call[0] for call in calls] == ["train", "train"]
-        values = [float(nll_test(f"seqgan/algorithm-seed{seed}", "mle-best", 0.5)) for seed in (0, 1)]
-        assert float(printed[7].split(" | ")[1].split(" ± ")[0]) == pytest.approx(sum(values) / 2, abs=1e-3)
+        expected = mean_nll_test("seqgan/algorithm", "mle-best", 0.5)
+        assert means(printed[7:8], column=1) == [pytest.approx(expected, abs=1e-3)]
     else:
         assert [call[call.index("--run") + 1] for call in calls] == [
-            f"runs/reproduce-oracle/{run}-seed0"
-            for run in ("seqgan/algorithm", "leakgan/algorithm", "leakgan/constant", "leakgan/shuffled")
+            f"runs/reproduce-oracle/{run}-seed{seed}"
+            for runs in (
+                ["seqgan/algorithm"],
+                [f"leakgan/{r}" for r in ("algorithm", "constant", "shuffled")],
+            )
+            for seed in (0, 1)
+            for run in runs
         ]
-        assert "±" not in "".join(printed)
-        assert [line.split(" | ")[2] for line in printed[2:8]] == [
-            nll_test("seqgan/algorithm-seed0", "mle-best"),
-            nll_test("seqgan/algorithm-seed0", "adversarial-last"),
-            nll_test("leakgan/algorithm-seed0", "mle-best"),
-            nll_test("leakgan/algorithm-seed0", "adversarial-last"),
-            nll_test("leakgan/constant-seed0", "adversarial-last"),
-            nll_test("leakgan/shuffled-seed0", "adversarial-last"),
-        ]
+        assert all("±" in line for line in printed[2:8])
+        assert means(printed[2:8], column=2) == pytest.approx(
+            [
+                mean_nll_test("seqgan/algorithm", "mle-best"),
+                mean_nll_test("seqgan/algorithm", "adversarial-last"),
+                mean_nll_test("leakgan/algorithm", "mle-best"),
+                mean_nll_test("leakgan/algorithm", "adversarial-last"),
+                mean_nll_test("leakgan/constant", "adversarial-last"),
+                mean_nll_test("leakgan/shuffled", "adversarial-last"),
+            ],
+            abs=1e-3,
+        )
 
 
 def test_every_table_starts_what_makes_it(monkeypatch):

@@ -18,6 +18,7 @@ from seqgan.evaluation.likelihood import sequence_nll
 from seqgan.frameworks import open_run
 from seqgan.metrics import METRICS
 from seqgan.models.oracle import is_official, load_oracle, random_oracle
+from seqgan.reporting.comparison import measure_runs
 from seqgan.reporting.figures import to_svg
 from seqgan.reporting.measurements import measure
 from seqgan.reporting.pictures import KNOWN, best_known, draw_pictures, known_envelopes
@@ -96,6 +97,18 @@ def test_a_curve_for_every_generator_and_knob_of_all_runs_and_baselines(runs):
     one = experiments[0]
     plain = one.evaluate(one.load_generator("mle-best")).score
     assert plain.values == warm  # temperature 1 is what train has measured
+
+
+def test_a_report_too_measures_once_what_runs_share(runs):
+    kept = runs / "two" / "evaluation" / "mle-best.json"
+    kept.unlink()
+    measured = measure_runs({name: open_run(runs / name) for name in ("one", "two")}, quiet=True)
+    assert not kept.exists()
+    one, two = (measured[name, "mle-best"] for name in ("one", "two"))
+    assert (one.run, two.run) == (runs / "one", runs / "two")
+    assert one.as_json() == two.as_json()
+    assert measured["two", "adversarial-last"].as_json() != measured["one", "adversarial-last"].as_json()
+    assert measured["two", "adversarial-last"].generator == "adversarial-last"
 
 
 def test_all_is_kept_and_nothing_is_measured_twice(runs):

@@ -1,5 +1,6 @@
 """The generators of several runs beside each other: columns, differences with their intervals, seeds."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from seqgan.experiment import Experiment
 from seqgan.metrics import lower_is_better
 from seqgan.reporting.measurements import Measurement, measure
 from seqgan.reporting.reproduction import original_config
-from seqgan.reporting.sweep import find_compared, title
+from seqgan.reporting.sweep import find_compared, fingerprint, title
 from seqgan.run_folder import REAL_TEXT
 from seqgan.seeding import derive_seed
 from seqgan.settings import CHANGEABLE
@@ -76,7 +77,8 @@ def measure_runs(
     """Each run's MLE model and furthest generator, the best one beside the last; then what needs no run.
 
     These are n-grams, the training text and, on its task, the oracle, of the first run. ``checkpoints``
-    are taken in the place of each run's own choice. What was measured before is read.
+    are taken in the place of each run's own choice. What was measured before is read, and what several
+    runs share is measured once.
 
     Raises:
         ValueError: A run has no generator, or not that checkpoint.
@@ -87,8 +89,15 @@ def measure_runs(
     first = next(iter(runs))
     wanted += [(first, "ngram"), (first, REAL_TEXT)]
     wanted += [(first, "oracle")] if runs[first].oracle else []
-    bar = tqdm(dict.fromkeys(wanted), desc="measure", disable=quiet or None, leave=False)
-    return {(label, name): measure(runs[label], name) for label, name in bar}
+    different: dict[str, Measurement] = {}
+    measured: dict[Name, Measurement] = {}
+    for label, name in tqdm(dict.fromkeys(wanted), desc="measure", disable=quiet or None, leave=False):
+        run = runs[label]
+        assert run.run is not None
+        key = name if name in BASELINES else fingerprint(run, name)
+        different[key] = different.get(key) or measure(run, name)
+        measured[label, name] = dataclasses.replace(different[key], run=run.run.path, generator=name)
+    return measured
 
 
 def find_generators(experiment: Experiment) -> list[str]:

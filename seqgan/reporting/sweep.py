@@ -76,7 +76,7 @@ def sweep(
     different: dict[str, tuple[Experiment, str]] = {}
     for e in experiments:
         for name in checkpoints or find_compared(e):
-            different.setdefault(_fingerprint(e, name), (e, name))
+            different.setdefault(fingerprint(e, name), (e, name))
     wanted = list(different.values())
     if baselines:
         first = experiments[0]
@@ -150,7 +150,7 @@ def find_compared(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys([*(["mle-best"] if "mle-best" in there else []), furthest]))
 
 
-def _fingerprint(experiment: Experiment, name: str) -> str:
+def fingerprint(experiment: Experiment, name: str) -> str:
     """What decides every measurement: the file of the weights, and how runs are evaluated."""
     assert experiment.run is not None
     path, config = experiment.run.generator(name), experiment.config

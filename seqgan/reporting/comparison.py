@@ -92,9 +92,8 @@ def measure_runs(
     different: dict[str, Measurement] = {}
     measured: dict[Name, Measurement] = {}
     for label, name in tqdm(dict.fromkeys(wanted), desc="measure", disable=quiet or None, leave=False):
-        run = runs[label]
+        run, key = runs[label], fingerprint(runs[label], name)
         assert run.run is not None
-        key = name if name in BASELINES else fingerprint(run, name)
         different[key] = different.get(key) or measure(run, name)
         measured[label, name] = dataclasses.replace(different[key], run=run.run.path, generator=name)
     return measured

@@ -14,7 +14,7 @@ from seqgan.decoding import Decoding
 from seqgan.experiment import Experiment
 from seqgan.generator_files import FURTHEST
 from seqgan.reporting.measurements import Measurement, measure
-from seqgan.run_folder import REAL_TEXT
+from seqgan.run_folder import OF_THE_CORPUS, REAL_TEXT
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 
@@ -151,11 +151,15 @@ def find_compared(experiment: Experiment) -> list[str]:
 
 
 def fingerprint(experiment: Experiment, name: str) -> str:
-    """What decides every measurement: the file of the weights, and how runs are evaluated."""
+    """What decides every measurement: the file of the weights, and how runs are evaluated.
+
+    What is made of the corpus goes by its name besides: n-grams and real text come from one file.
+    """
     assert experiment.run is not None
     path, config = experiment.run.generator(name), experiment.config
     weights = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else str(path)
-    return f"{weights} {config.seed} {config.evaluation}"
+    own_name = name if name in OF_THE_CORPUS else ""
+    return f"{own_name} {weights} {config.seed} {config.evaluation}"
 
 
 def _by_knob(label: str, measurements: Sequence[Measurement]) -> list[Curve]:

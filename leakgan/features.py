@@ -75,7 +75,7 @@ class _DenseHighway:
 
 
 @dataclass(frozen=True)
-class _GrowingHighway:
+class _IncrementalHighway:
     """The same product, kept up by adding that of what the maxima have grown by.
 
     The n-th window of a filter is the highest yet with a chance of about 1/n, so few maxima grow.
@@ -113,7 +113,7 @@ class _Weights:
     embedding: Tensor
     filters: list[Tensor]
     filter_biases: list[Tensor]
-    highway: _DenseHighway | _GrowingHighway
+    highway: _DenseHighway | _IncrementalHighway
 
 
 class LeakedFeatures:
@@ -213,9 +213,9 @@ class LeakedFeatures:
 
     def _highway(
         self, weight: Tensor, bias: Tensor, lay_out: Callable[[Tensor, int], Tensor]
-    ) -> _DenseHighway | _GrowingHighway:
+    ) -> _DenseHighway | _IncrementalHighway:
         if sparse_pays(weight):
-            return _GrowingHighway(panels(weight), bias)
+            return _IncrementalHighway(panels(weight), bias)
         return _DenseHighway(list(self._groups(weight, lay_out)), bias)
 
     def _groups(self, weight: Tensor, lay_out: Callable[[Tensor, int], Tensor]) -> Iterator[_Group]:

@@ -15,7 +15,7 @@ BOS = 0  # an ordinary token too
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
 
-@pytest.fixture(params=[True, False], ids=["growing", "dense"], autouse=True)
+@pytest.fixture(params=[True, False], ids=["incremental", "dense"], autouse=True)
 def highway_product(request, monkeypatch):
     """Every test with the highway layer's product kept up step by step, and with it made anew."""
     monkeypatch.setattr(module, "sparse_pays", lambda weight: request.param and weight.dtype == torch.float32)

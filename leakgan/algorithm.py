@@ -18,13 +18,13 @@ from leakgan.losses import (
     transition_mask,
     values_of_transitions,
 )
-from seqgan.algorithms.baselines import leave_one_out_mean
+from seqgan.advantages.baselines import leave_one_out_mean
+from seqgan.advantages.candidates import alternative_values
 from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
-from seqgan.config import Range
-from seqgan.masking import masked_mean
-from seqgan.optimization import clipped_step
-from seqgan.rewards.alternatives import alternative_values
-from seqgan.sampling import Trajectories
+from seqgan.config.schema import Range
+from seqgan.runtime.optimization import clipped_step
+from seqgan.sampling.trajectories import Trajectories
+from seqgan.text.masking import masked_mean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,17 +19,17 @@ from leakgan.training import (
     InterleavedPhase,
     InterleavingConfig,
 )
-from seqgan.config import Component, ComponentConfig
+from seqgan.advantages.rollouts import RolloutConfig
+from seqgan.config.schema import Component, ComponentConfig
 from seqgan.evaluation.evaluator import EvaluationResult
-from seqgan.experiment import Experiment
+from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.settings import DISCRIMINATORS, SEQGAN, TABLES, ExperimentConfig, Framework
 from seqgan.models.cnn import CNNDiscriminator
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
-from seqgan.rewards.rollout import RolloutConfig
-from seqgan.sampling import inference
-from seqgan.seeding import make_rng
-from seqgan.settings import DISCRIMINATORS, SEQGAN, TABLES, ExperimentConfig, Framework
-from seqgan.tracking import Projection
+from seqgan.models.inference import inference
+from seqgan.runtime.seeding import make_rng
+from seqgan.runtime.tracking import Projection
 from seqgan.training.mle import MLEPhase
 from seqgan.training.phase import Evaluate, Evaluation, Phase
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqgan.models.cnn import CNNDiscriminator, highway_mix
-from seqgan.models.fast_linear import fast_linear, laid_out
 from seqgan.models.generator import State
-from seqgan.models.sparse_linear import panels, sparse_linear, sparse_pays
-from seqgan.sampling import may_look
+from seqgan.models.kernels.fast_linear import fast_linear, laid_out
+from seqgan.models.kernels.sparse_linear import panels, sparse_linear, sparse_pays
+from seqgan.runtime import devices
 
 BLOCK_ROWS = 256  # rows worked on at a time on a CPU, which its cache holds
 
@@ -137,7 +137,11 @@ class LeakedFeatures:
         """The features of all prefixes of 0 to T tokens, in one pass; T1 is T + 1."""
         weights = self._live_weights(self.cnn.embedding.dtype, laid_out)
         maxima = functional.pad(self.cnn.maxima(tokens), (0, 0, 1, 0))
-        size = max(1, BLOCK_ROWS // maxima.shape[1]) if may_look(tokens) else max(1, len(tokens))
+        size = (
+            max(1, BLOCK_ROWS // maxima.shape[1])
+            if not devices.static_shapes(tokens)
+            else max(1, len(tokens))
+        )
         for block in torch.split(maxima, size):
             block.copy_(highway_mix(block, weights.highway.all_steps(block)))
         return maxima
@@ -158,7 +162,7 @@ class LeakedFeatures:
         """Read one token per row (the first is BOS): the features of the prefix that it ends."""
         weights, widths = self._weights(), self.cnn.config.widths
         count = state.count + 1
-        longest = int(count.max()) if may_look(count) and len(count) else max(widths)
+        longest = int(count.max()) if not devices.static_shapes(count) and len(count) else max(widths)
         recent = torch.cat([state.recent[:, 1:], tokens[:, None]], 1)
         embedded = functional.embedding(recent, weights.embedding)
         scores = [

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from leakgan.features import BLOCK_ROWS, FeatureState, LeakedFeatures
 from leakgan.manager import Manager, ManagerState
-from seqgan.config import Range
+from seqgan.config.schema import Range
 from seqgan.models.generator import Generator, State
 from seqgan.models.lstm import LSTMConfig, LSTMGenerator
 from seqgan.models.transformer import TransformerConfig, TransformerGenerator
-from seqgan.sampling import may_look
+from seqgan.runtime import devices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ class LeakGANGenerator(Generator):
     def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B J"], LeakGANState]:
         """Read one token per row; the outer product of hidden vector and goals predicts the next."""
         assert isinstance(state, LeakGANState)
-        size = BLOCK_ROWS if may_look(tokens) else max(1, len(tokens))
+        size = BLOCK_ROWS if not devices.static_shapes(tokens) else max(1, len(tokens))
         rows = [slice(start, start + size) for start in range(0, max(1, len(tokens)), size)]
         hidden, states = zip(*(self._advance(tokens[r], state.select(r)) for r in rows), strict=True)
         return torch.cat(hidden), LeakGANState.concatenate(states)

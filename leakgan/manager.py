@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqgan.models.fast_linear import fast_linear
 from seqgan.models.generator import State
+from seqgan.models.kernels.fast_linear import fast_linear
 from seqgan.models.lstm import lstm_cell
 
 

@@ -1,10 +1,10 @@
-"""What LeakGAN logs besides the metrics of :mod:`seqgan.metrics`.
+"""What LeakGAN logs besides the metrics of :mod:`seqgan.evaluation.metrics`.
 
 ``reward/intrinsic_NN`` stands for as many as there are steps. While LeakGAN trains, ``reward/mean`` and
 ``reward/step_NN`` are what the worker is rewarded with, the mixture of both rewards.
 """
 
-from seqgan import metrics
+from seqgan.evaluation import metrics
 
 METRICS = {
     **metrics.METRICS,

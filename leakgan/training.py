@@ -10,9 +10,9 @@ from torch import Tensor
 from leakgan.algorithm import goal_metrics
 from leakgan.generator import LeakGANGenerator
 from leakgan.losses import manager_loss, transition_cosines, transition_mask
-from seqgan.config import Range
-from seqgan.models.cross_entropy import linear_cross_entropy
-from seqgan.optimization import clipped_step
+from seqgan.config.schema import Range
+from seqgan.models.kernels.cross_entropy import linear_cross_entropy
+from seqgan.runtime.optimization import clipped_step
 from seqgan.text.batching import Batches
 from seqgan.training.discriminator import DiscriminatorTrainer
 from seqgan.training.mle import MLEConfig, MLEPhase, MLETrainer

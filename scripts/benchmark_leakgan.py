@@ -19,8 +19,8 @@ from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmConfig
 from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANConfig, LeakGANGenerator
 from leakgan.training import HierarchicalMLEConfig, HierarchicalMLETrainer
-from seqgan.models.fast_linear import Precision
-from seqgan.sampling import sample
+from seqgan.models.kernels.fast_linear import Precision
+from seqgan.sampling.sample import sample
 from seqgan.text.batching import Batches
 from seqgan.text.sequences import Sequences
 

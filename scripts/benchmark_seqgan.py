@@ -23,11 +23,12 @@ from torch import nn
 
 from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
 from seqgan.evaluation import bleu, ngrams
-from seqgan.models.fast_linear import Precision
 from seqgan.models.generator import Generator
+from seqgan.models.kernels.fast_linear import Precision
 from seqgan.models.lstm import LSTMConfig, LSTMGenerator
 from seqgan.models.transformer import TransformerConfig, TransformerGenerator
-from seqgan.sampling import Trajectories, sample
+from seqgan.sampling.sample import sample
+from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.batching import Batch, Batches
 from seqgan.text.sequences import Sequences
 from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingConfig

@@ -20,14 +20,14 @@ import processes
 import table
 
 from seqgan.cli import parse
-from seqgan.config import validate
-from seqgan.decoding import Decoding
+from seqgan.config.schema import validate
 from seqgan.evaluation.bootstrap import Gain, Spread, gain_over_controls
+from seqgan.evaluation.metrics import lower_is_better
 from seqgan.evaluation.signature import Score
-from seqgan.files import write_atomically
-from seqgan.frameworks import find_experiment
-from seqgan.metrics import lower_is_better
-from seqgan.tracking import read_rows
+from seqgan.experiment.frameworks import find_experiment
+from seqgan.runtime.files import write_atomically
+from seqgan.runtime.tracking import read_rows
+from seqgan.sampling.decoding import Decoding
 
 MLE, ALGORITHM, FROZEN = "MLE", "algorithm", "frozen"
 REWARDS = ("constant", "random", "shuffled")

@@ -12,12 +12,12 @@ from pathlib import Path
 import plain
 import torch
 
+from seqgan.advantages.rollouts import action_values
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
-from seqgan.models.fast_linear import Precision
 from seqgan.models.generator import Generator
+from seqgan.models.kernels.fast_linear import Precision
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
-from seqgan.rewards.rollout import action_values
-from seqgan.sampling import Trajectories
+from seqgan.sampling.trajectories import Trajectories
 
 VOCABULARY, STEPS, BATCH, ROLLOUTS, CORPUS = 5000, 20, 64, 16, 10_000
 Operation = Callable[[], object]

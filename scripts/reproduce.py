@@ -14,9 +14,9 @@ import processes
 import table
 from controls import ALGORITHM, CONTROLS, MLE, Comparison, report
 
-from seqgan.decoding import Decoding
 from seqgan.evaluation.signature import Score
-from seqgan.reporting.pictures import best_known
+from seqgan.reports.pictures import best_known
+from seqgan.sampling.decoding import Decoding
 
 SCRIPTS = Path(__file__).parent
 RUNS = Path("runs")

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import processes
 
-from seqgan.config import to_settings, to_toml
-from seqgan.decoding import Decoding
+from seqgan.config.schema import to_settings, to_toml
 from seqgan.evaluation.bootstrap import Spread
+from seqgan.evaluation.metrics import METRICS
 from seqgan.evaluation.signature import Score
-from seqgan.frameworks import open_run
-from seqgan.metrics import METRICS
-from seqgan.reporting.measurements import measure
+from seqgan.experiment.frameworks import open_run
+from seqgan.reports.measurements import measure
+from seqgan.sampling.decoding import Decoding
 
 AUC = "auc_held_out"
 TITLES = {"jeffreys": "Jeffreys", AUC: "held-out AUC"}  # of the others, their meaning as far as it is short

@@ -25,10 +25,10 @@ from seqgan.commands.generate import GenerateArguments, generate
 from seqgan.commands.report import ReportArguments, report
 from seqgan.commands.sweep import SweepArguments, run_sweep
 from seqgan.commands.train import ConfigArguments, ExperimentArguments, prepare, pretrain, show_config, train
-from seqgan.config import Settings, flag_name, flatten, merge, read_toml, to_settings
-from seqgan.experiment import Experiment
-from seqgan.run_folder import RunFolder
-from seqgan.settings import Framework
+from seqgan.config.schema import Settings, flag_name, flatten, merge, read_toml, to_settings
+from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.run_folder import RunFolder
+from seqgan.experiment.settings import Framework
 from seqgan.training.loop import Interrupted
 
 

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANConfig, LeakGANGenerator, LeakGANTransformerConfig
-from seqgan.masking import mask_from_tokens
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
 from seqgan.models.generator import Generator
 from seqgan.models.lstm import LSTMConfig, LSTMGenerator
 from seqgan.models.transformer import TransformerConfig, TransformerGenerator
+from seqgan.text.masking import mask_from_tokens
 
 KINDS = ("lstm", "transformer")
 HIERARCHICAL_KINDS = ("leakgan", "leakgan-transformer")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from seqgan.experiment import Experiment
-from seqgan.settings import SEQGAN, ExperimentConfig, Framework
+from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.settings import SEQGAN, ExperimentConfig, Framework
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {

@@ -9,15 +9,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqgan.algorithms.baselines import Baseline, BaselineKind, advantages, leave_one_out_mean
-from seqgan.algorithms.objective import Reduction, differentiate
-from seqgan.config import ComponentConfig, Range
-from seqgan.masking import masked_mean
+from seqgan.advantages.baselines import Baseline, BaselineKind, advantages, leave_one_out_mean
+from seqgan.advantages.candidates import alternative_values
+from seqgan.algorithms.objectives import Reduction, differentiate
+from seqgan.config.schema import ComponentConfig, Range
 from seqgan.models.generator import Generator
-from seqgan.optimization import clipped_step
-from seqgan.rewards.alternatives import alternative_values
+from seqgan.models.inference import inference
 from seqgan.rewards.reward import Reward
-from seqgan.sampling import TokenSampler, Trajectories, inference, sample
+from seqgan.runtime.optimization import clipped_step
+from seqgan.sampling.sample import sample
+from seqgan.sampling.token_sampler import TokenSampler
+from seqgan.sampling.trajectories import Trajectories
+from seqgan.text.masking import masked_mean
 
 ActionValues = Callable[[Generator, Trajectories], Float[Tensor, "B T"]]
 

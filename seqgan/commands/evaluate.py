@@ -10,20 +10,20 @@ from typing import Annotated
 import numpy as np
 from tqdm import tqdm
 
-from seqgan.config import REPEATED, Range, flag_name, validate
-from seqgan.decoding import Temperature
+from seqgan.config.schema import REPEATED, Range, flag_name, validate
 from seqgan.evaluation.bootstrap import with_intervals
 from seqgan.evaluation.frechet import load_features, score_features
 from seqgan.evaluation.language_model import LanguageModel, load_language_model, score_by_language_model
+from seqgan.evaluation.metrics import ORDERS
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.protocols import find_protocol, score_by_protocol
 from seqgan.evaluation.signature import Score, Signature
 from seqgan.evaluation.text_metrics import text_metrics
-from seqgan.frameworks import open_run
-from seqgan.metrics import ORDERS
-from seqgan.reporting.measurements import measure
-from seqgan.reporting.tables import signatures, table
-from seqgan.settings import find_device
+from seqgan.experiment.frameworks import open_run
+from seqgan.reports.measurements import measure
+from seqgan.reports.tables import signatures, table
+from seqgan.runtime.devices import find_device
+from seqgan.sampling.decoding import Temperature
 from seqgan.text.sequences import Sequences
 from seqgan.text.sources import read_lines
 from seqgan.text.tokenizers import build_tokenizer

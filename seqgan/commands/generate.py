@@ -8,13 +8,13 @@ from typing import Annotated
 
 from tqdm import tqdm
 
-from seqgan.config import Range, validate
-from seqgan.decoding import Temperature
-from seqgan.experiment import Experiment
-from seqgan.files import write_atomically
-from seqgan.frameworks import open_run
+from seqgan.config.schema import Range, validate
+from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.frameworks import open_run
 from seqgan.models.generator import Generator
-from seqgan.seeding import derive_seed
+from seqgan.runtime.files import write_atomically
+from seqgan.runtime.seeding import derive_seed
+from seqgan.sampling.decoding import Temperature
 
 CHUNK = 5_000  # sentences in memory at once
 

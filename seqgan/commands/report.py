@@ -6,15 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Annotated
 
-from seqgan.config import REPEATED, Range, flag_name, validate
-from seqgan.files import write_atomically
-from seqgan.frameworks import open_run
-from seqgan.reporting.figures import require_matplotlib
-from seqgan.reporting.markdown import markdown
-from seqgan.reporting.page import page
-from seqgan.reporting.report import build_report
-from seqgan.reporting.sweep import TEMPERATURES, decodings, label_runs, refuse_other_corpora
-from seqgan.reporting.tables import csv_text
+from seqgan.config.schema import REPEATED, Range, flag_name, validate
+from seqgan.experiment.frameworks import open_run
+from seqgan.reports.figures import require_matplotlib
+from seqgan.reports.markdown import markdown
+from seqgan.reports.page import page
+from seqgan.reports.report import build_report
+from seqgan.reports.sweep import TEMPERATURES, decodings, label_runs, refuse_other_corpora
+from seqgan.reports.tables import csv_text
+from seqgan.runtime.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from seqgan.config import REPEATED, Range, validate
-from seqgan.files import write_atomically
-from seqgan.frameworks import open_run
-from seqgan.reporting.figures import require_matplotlib, save_figure
-from seqgan.reporting.pictures import OVER_TEMPERATURE, check_metrics, draw_pictures, known_envelopes
-from seqgan.reporting.sweep import TEMPERATURES, decodings, sweep
-from seqgan.reporting.tables import csv_text
+from seqgan.config.schema import REPEATED, Range, validate
+from seqgan.experiment.frameworks import open_run
+from seqgan.reports.figures import require_matplotlib, save_figure
+from seqgan.reports.pictures import OVER_TEMPERATURE, check_metrics, draw_pictures, known_envelopes
+from seqgan.reports.sweep import TEMPERATURES, decodings, sweep
+from seqgan.reports.tables import csv_text
+from seqgan.runtime.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from tqdm import tqdm
 
-from seqgan.config import WITHOUT_PREFIX, to_settings, to_toml
-from seqgan.experiment import Experiment
-from seqgan.reporting.measurements import Measurement, measure
-from seqgan.reporting.tables import SUMMARY, signatures, table
-from seqgan.run_folder import RunFolder
-from seqgan.settings import ExperimentConfig, Framework
+from seqgan.config.schema import WITHOUT_PREFIX, to_settings, to_toml
+from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.run_folder import RunFolder
+from seqgan.experiment.settings import ExperimentConfig, Framework
+from seqgan.reports.measurements import Measurement, measure
+from seqgan.reports.tables import SUMMARY, signatures, table
 
 COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial", "oracle": "oracle"}
 NUM_SENTENCES = 10

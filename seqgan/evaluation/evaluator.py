@@ -11,18 +11,19 @@ import numpy as np
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from seqgan.config import Range
-from seqgan.decoding import Decoding, describe_temperature, temperature_value
+from seqgan.config.schema import Range
 from seqgan.evaluation.likelihood import nll
+from seqgan.evaluation.metrics import ORDERS, lower_is_better
 from seqgan.evaluation.oracle import OracleTask
 from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.evaluation.text_metrics import RealText, text_metrics
-from seqgan.metrics import ORDERS, lower_is_better
 from seqgan.models.generator import Generator
-from seqgan.sampling import Trajectories, sample
-from seqgan.seeding import make_rng
+from seqgan.runtime.seeding import make_rng
+from seqgan.runtime.tracking import Projection
+from seqgan.sampling.decoding import Decoding, describe_temperature, temperature_value
+from seqgan.sampling.sample import sample
+from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.sequences import Sequences
-from seqgan.tracking import Projection
 
 
 @dataclass(frozen=True, kw_only=True)

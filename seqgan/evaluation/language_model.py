@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from seqgan.evaluation.likelihood import perplexity
 from seqgan.evaluation.signature import Estimate, Score, Signature
-from seqgan.sampling import inference
+from seqgan.models.inference import inference
 
 MAX_LOGITS = 2**26  # at once: 256 MiB in float32
 

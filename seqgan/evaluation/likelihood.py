@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float64, Int
 from torch import Tensor, nn
 
 from seqgan.evaluation.signature import Estimate
-from seqgan.models.cross_entropy import ROWS_PER_CHUNK
 from seqgan.models.generator import Generator
-from seqgan.sampling import inference
+from seqgan.models.inference import inference
+from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
 
 
 def nll(

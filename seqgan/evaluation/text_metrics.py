@@ -65,7 +65,7 @@ class RealText:
 def text_metrics(
     hypotheses: Sequences, real: RealText | Sequences, orders: Sequence[int] = (2, 3, 4, 5)
 ) -> dict[str, Estimate]:
-    """Quality, diversity and what both have in common with the real text, named as in `seqgan.metrics`.
+    """Quality, diversity and what both have in common with the real text, named as in :mod:`.metrics`.
 
     BLEU-n, backward BLEU-n and self-BLEU-n are means over sentences. ``novelty`` and
     ``longest_copied`` (its mean) are there where the real text has a training part. The perplexities

@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config import ComponentConfig, Range
+from seqgan.config.schema import ComponentConfig, Range
 from seqgan.models.discriminator import Discriminator
-from seqgan.models.fast_linear import Precision, fast_linear, laid_out
-from seqgan.models.window_maxima import final_maxima, running_maxima, tabled_maxima, tap_table
+from seqgan.models.kernels.fast_linear import Precision, fast_linear, laid_out
+from seqgan.models.kernels.window_maxima import final_maxima, running_maxima, tabled_maxima, tap_table
 
 
 @dataclass(frozen=True, kw_only=True)

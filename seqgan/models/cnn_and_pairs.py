@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.config import ComponentConfig
+from seqgan.config.schema import ComponentConfig
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorConfig

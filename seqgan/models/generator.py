@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqgan.models.fast_linear import Precision, fast_linear
+from seqgan.models.kernels.fast_linear import Precision, fast_linear
 
 IMPOSSIBLE = -1e4  # a logit whose probability is exactly 0 in float32 and whose p·log p is 0, not NaN
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config import ComponentConfig, Range
+from seqgan.config.schema import ComponentConfig, Range
 from seqgan.models.discriminator import Discriminator
 
 

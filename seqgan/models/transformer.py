@@ -9,9 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config import ComponentConfig, Range
-from seqgan.models.fast_linear import fast_linear
+from seqgan.config.schema import ComponentConfig, Range
 from seqgan.models.generator import Generator, State
+from seqgan.models.kernels.fast_linear import fast_linear
 
 
 @dataclass(frozen=True, kw_only=True)

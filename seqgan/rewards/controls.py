@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.config import ComponentConfig, Range
+from seqgan.config.schema import ComponentConfig, Range
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig, Scorer
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from seqgan.seeding import make_rng
+from seqgan.runtime.seeding import make_rng
 from seqgan.text.sequences import Sequences
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import seqgan
-from seqgan.config import Component, ComponentConfig, find_component, to_settings, to_toml
+from seqgan.config.schema import Component, ComponentConfig, find_component, to_settings, to_toml
 from seqgan.text.prepared import PreparedCorpus
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from seqgan.config import Component, ComponentConfig, find_component
-from seqgan.seeding import make_rng
+from seqgan.config.schema import Component, ComponentConfig, find_component
+from seqgan.runtime.seeding import make_rng
 from seqgan.text.prepared import PARTS, PreparedCorpus, Report
 from seqgan.text.sequences import Sequences
 from seqgan.text.sources import (

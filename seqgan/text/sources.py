@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from seqgan.config import ComponentConfig, Range
+from seqgan.config.schema import ComponentConfig, Range
 from seqgan.text.docstrings import standard_library_sentences
 from seqgan.text.vocabulary import read_bytes
 

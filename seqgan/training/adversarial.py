@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from seqgan.config import Range
+from seqgan.config.schema import Range
 from seqgan.models.generator import Generator
 from seqgan.training.discriminator import DiscriminatorTrainer
 from seqgan.training.mle import MLETrainer, learning_rate_factor

@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from seqgan.config import Range
+from seqgan.config.schema import Range
 from seqgan.evaluation.auc import area_under_curve
 from seqgan.models.discriminator import Discriminator
-from seqgan.optimization import clipped_step
-from seqgan.sampling import Trajectories
-from seqgan.seeding import make_rng
+from seqgan.runtime.optimization import clipped_step
+from seqgan.runtime.seeding import make_rng
+from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.batching import Batch
 from seqgan.training.phase import StepResult
 

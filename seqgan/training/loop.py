@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from seqgan import checkpoint
-from seqgan.seeding import random_states, restore_random_states
-from seqgan.tracking import Tracker, TrackingConfig, to_numbers
+from seqgan.runtime import checkpoint
+from seqgan.runtime.seeding import random_states, restore_random_states
+from seqgan.runtime.tracking import Tracker, TrackingConfig, to_numbers
 from seqgan.training.alarms import Alarms, TrainingDiverged
 from seqgan.training.phase import Phase, Stateful, StepResult
 

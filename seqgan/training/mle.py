@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seqgan.config import Range
-from seqgan.models.cross_entropy import linear_cross_entropy
+from seqgan.config.schema import Range
 from seqgan.models.generator import Generator
-from seqgan.optimization import clipped_step
+from seqgan.models.kernels.cross_entropy import linear_cross_entropy
+from seqgan.runtime.optimization import clipped_step
 from seqgan.text.batching import Batches
 from seqgan.training.phase import Evaluate, StepResult
 

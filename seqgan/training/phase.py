@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from seqgan.models.generator import Generator
-from seqgan.tracking import Projection
+from seqgan.runtime.tracking import Projection
 
 Evaluate = Callable[[Generator], "Evaluation"]
 KeepBest = Callable[[str], None]

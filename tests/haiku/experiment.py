@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from torch import Tensor, nn
 
-from seqgan.config import Component, ComponentConfig, Range
-from seqgan.experiment import Experiment
+from seqgan.config.schema import Component, ComponentConfig, Range
+from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.settings import SEQGAN, ExperimentConfig, Framework
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator, State
 from seqgan.models.lstm import LSTMConfig, LSTMGenerator, LSTMState
-from seqgan.settings import SEQGAN, ExperimentConfig, Framework
 from seqgan.training.phase import Phase
 
 

@@ -1,0 +1,1 @@
+"""From rewards to action values, baselines and advantages."""

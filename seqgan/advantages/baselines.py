@@ -1,0 +1,83 @@
+"""Baselines: what is taken from the action values so that only differences push the policy."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from seqgan.text.masking import masked_mean, masked_whiten
+
+BaselineKind = Literal["none", "ewma", "step_mean"]
+
+
+def leave_one_out_step_mean(
+    action_values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]
+) -> Float[Tensor, "B T"]:
+    """Per step, the mean over the *other* sequences of the batch that reach it.
+
+    Leaving the own value out keeps the gradient unbiased. A step that only one sequence
+    reaches has no others: its baseline is the mean over all steps of all other sequences' values.
+    """
+    values = torch.where(mask, action_values, 0.0)
+    others_sum = values.sum(0) - values
+    others_count = mask.sum(0) - mask.int()
+    sequence_sum, sequence_count = values.sum(1, keepdim=True), mask.sum(1, keepdim=True)
+    fallback = (values.sum() - sequence_sum) / (mask.sum() - sequence_count).clamp(min=1)
+    return torch.where(others_count > 0, others_sum / others_count.clamp(min=1), fallback)
+
+
+def leave_one_out_mean(values: Float[Tensor, "B T K"]) -> Float[Tensor, "B T K"]:
+    """The mean of the other K − 1 values of the same step of the same sequence."""
+    return (values.sum(-1, keepdim=True) - values) / (values.shape[-1] - 1)
+
+
+class Baseline:
+    """A baseline with the little memory that it needs.
+
+    ``none`` is 0; ``ewma`` an exponentially weighted mean of past batches' mean action value
+    (0 before the first); ``step_mean`` is :func:`leave_one_out_step_mean`.
+    """
+
+    def __init__(self, kind: BaselineKind, decay: float, device: torch.device) -> None:
+        self.kind = kind
+        self.decay = decay
+        self._mean = torch.zeros((), device=device)
+        self._weight = torch.zeros((), device=device)
+
+    def __call__(
+        self, action_values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T"]:
+        """The baseline of each action; ``ewma`` then takes the batch into its mean."""
+        if self.kind == "step_mean":
+            return leave_one_out_step_mean(action_values, mask)
+        if self.kind == "none":
+            return torch.zeros_like(action_values)
+        baseline = (self._mean / self._weight.clamp(min=1e-8)).expand_as(action_values).clone()
+        self._mean.lerp_(masked_mean(action_values, mask), 1 - self.decay)
+        self._weight.lerp_(torch.ones_like(self._weight), 1 - self.decay)
+        return baseline
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The running mean and its weight."""
+        return {"mean": self._mean.clone(), "weight": self._weight.clone()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Put back what :meth:`state_dict` gave."""
+        self._mean.copy_(state["mean"])
+        self._weight.copy_(state["weight"])
+
+
+def advantages(
+    action_values: Float[Tensor, "B T"],
+    baseline: Float[Tensor, "B T"],
+    mask: Bool[Tensor, "B T"],
+    *,
+    whiten: bool,
+    clip: float | None,
+) -> Float[Tensor, "B T"]:
+    """Action values less the baseline, then whitened over the mask, then clipped to ±``clip``; 0 outside."""
+    centred = torch.where(mask, action_values - baseline, 0.0)
+    if whiten:
+        centred = masked_whiten(centred, mask)
+    return centred if clip is None else centred.clamp(-clip, clip)

@@ -1,0 +1,1 @@
+"""Settings: their schema, ranges and files."""

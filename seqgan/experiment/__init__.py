@@ -1,0 +1,1 @@
+"""Experiments: settings, kinds, presets, materials and run folders."""

@@ -1,0 +1,1 @@
+"""The fast operations that models are made of."""

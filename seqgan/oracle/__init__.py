@@ -1,0 +1,1 @@
+"""The oracle task: its model, corpus and published curves."""

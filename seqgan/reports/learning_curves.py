@@ -1,0 +1,181 @@
+"""What was logged while runs were trained, as figures: a small one for each metric and phase."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seqgan.experiment.experiment import Experiment
+from seqgan.reports.blocks import Figure
+from seqgan.reports.figures import look, new_figure, style, to_svg
+from seqgan.runtime.tracking import read_rows
+
+ADVERSARIAL = "adversarial"
+MOST_POINTS = 40  # of a line that is drawn as it is
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run has logged, and whether its last phase started from the best MLE model."""
+
+    rows: Sequence[Mapping[str, Any]]
+    keeps_best: bool = True
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Metrics over the steps of a phase; the first is drawn solid, the second dashed."""
+
+    title: str
+    metrics: Mapping[str, str]
+    """Names in metrics.jsonl, and what they are called here."""
+    unit: str = ""
+    caption: str = ""
+
+
+NLL = "evaluation/nll_validation"
+LIKELIHOOD = Panel(
+    "NLL-validation",
+    {NLL: "NLL-validation"},
+    "nats per token",
+    "On held-out text, lower is better. The adversarial phase starts at step 0 from the MLE model.",
+)
+AUC = Panel(
+    "AUC of the discriminator",
+    {"discriminator/auc_held_out": "held-out text", "discriminator/auc_train": "training text"},
+    caption="Real text against fresh samples; 0.5 is guessing. Only what it knows of held-out text is "
+    "worth a reward.",
+)
+PANELS = {
+    "before the adversarial phase": (LIKELIHOOD, AUC),
+    "adversarial phase": (
+        LIKELIHOOD,
+        Panel(
+            "Jeffreys divergence",
+            {"evaluation/jeffreys": "Jeffreys"},
+            "nats per token",
+            "Between generator and oracle, both ways; lower is better.",
+        ),
+        Panel(
+            "BLEU-4 and self-BLEU-4",
+            {"evaluation/bleu_4": "BLEU-4", "evaluation/self_bleu_4": "self-BLEU-4"},
+            caption="Against validation text, and of the samples among themselves: both rise when "
+            "diversity is lost.",
+        ),
+        AUC,
+        Panel(
+            "Entropy of the policy",
+            {"policy/entropy": "entropy"},
+            "nats per token",
+            "Of what it samples; a fall to half rings an alarm. Rows are pale where they are many.",
+        ),
+        Panel("Mean reward", {"reward/mean": "reward"}, caption="At the last token of sampled sequences."),
+    ),
+}
+
+
+def read_history(experiment: Experiment) -> History:
+    """What a run has logged; nothing where it has not been trained.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    assert experiment.run is not None
+    path = experiment.run.path / "metrics.jsonl"
+    try:
+        rows = read_rows(path) if path.exists() else []
+    except ValueError as error:
+        raise ValueError(f"{path}: is damaged: {error}") from error
+    return History(rows, experiment.config.mle.keep_best)
+
+
+def draw_learning_curves(histories: Mapping[str, History]) -> dict[str, list[Figure]]:
+    """For each phase, a figure for each panel of which any run has logged something.
+
+    Raises:
+        ValueError: matplotlib is not installed.
+    """
+    with style():
+        drawn = {phase: [_draw(p, phase, histories) for p in panels] for phase, panels in PANELS.items()}
+    return {phase: [figure for figure in figures if figure] for phase, figures in drawn.items()}
+
+
+def points(history: History, metric: str, *, adversarial: bool) -> list[tuple[int, float]]:
+    """Steps and values of a metric, in the adversarial phase or before it.
+
+    Steps count from the phase's first. Of NLL-validation the value of the model that the adversarial
+    phase started from stands at 0.
+    """
+    parts: dict[bool, list[Mapping[str, Any]]] = {True: [], False: []}
+    for row in history.rows:
+        parts[row["phase"] == ADVERSARIAL].append(row)
+    first = max((row["step"] for row in parts[False]), default=0) if adversarial else 0
+    found = [(row["step"] - first, row[metric]) for row in parts[adversarial] if row.get(metric) is not None]
+    earlier = [row[metric] for row in parts[False] if row.get(metric) is not None]
+    if not (adversarial and found and earlier and metric == NLL):
+        return found
+    start = min(earlier) if history.keeps_best else earlier[-1]
+    return [(0, start), *found]
+
+
+def _draw(panel: Panel, phase: str, histories: Mapping[str, History]) -> Figure | None:
+    adversarial = phase.startswith(ADVERSARIAL)
+    curves = {
+        (label, metric): points(history, metric, adversarial=adversarial)
+        for label, history in histories.items()
+        for metric in panel.metrics
+    }
+    if not any(curves.values()):
+        return None
+    figure, axes = new_figure(4.0, 3.0)
+    colors = {label: look(number)["color"] for number, label in enumerate(histories)}
+    lines = dict(zip(panel.metrics, ("-", "--"), strict=False))
+    for (label, metric), found in curves.items():
+        if found:
+            _plot(axes, found, colors[label], lines[metric])
+    drawn = {label: colors[label] for label, metric in curves if curves[label, metric]}
+    if len(histories) > 1:
+        _explain(axes, {label: {"color": color} for label, color in drawn.items()})
+    if len(panel.metrics) > 1:
+        grey = {"color": "#555555"} if len(histories) > 1 else {"color": next(iter(drawn.values()))}
+        _explain(axes, {title: {**grey, "ls": lines[metric]} for metric, title in panel.metrics.items()})
+    if labels := axes.get_legend_handles_labels()[1]:
+        figure.legend(loc="outside lower center", ncols=_num_columns(labels))
+    axes.set(xlabel=f"steps, {phase}", ylabel=panel.unit)
+    axes.set_title(panel.title)
+    return Figure(f"{panel.title}, {phase}", panel.caption, to_svg(figure), _describe(panel, curves))
+
+
+def _plot(axes: Any, found: Sequence[tuple[int, float]], color: str, line: str) -> None:
+    """A line; of many points their means of neighbouring ones, before the points themselves in the back."""
+    if len(found) <= MOST_POINTS:
+        axes.plot(*zip(*found, strict=True), color=color, ls=line, marker=".")
+        return
+    means = [group.mean(0) for group in np.array_split(np.array(found, float), MOST_POINTS)]
+    axes.plot(*zip(*found, strict=True), color=color, alpha=0.25, lw=0.5)
+    axes.plot(*zip(*means, strict=True), color=color, ls=line)
+
+
+def _num_columns(labels: Sequence[str]) -> int:
+    """Columns of a legend that fit below a panel, and are about equally full."""
+    fitting = max(1, min(4, 62 // (max(map(len, labels)) + 6)))
+    rows = math.ceil(len(labels) / fitting)
+    return math.ceil(len(labels) / rows)
+
+
+def _explain(axes: Any, styles: Mapping[str, Mapping[str, str]]) -> None:
+    """Entries of the legend."""
+    for label, line in styles.items():
+        axes.plot([], [], label=label, **line)
+
+
+def _describe(panel: Panel, curves: Mapping[tuple[str, str], Sequence[tuple[int, float]]]) -> str:
+    """First and last values in words."""
+    parts = [
+        f"{label}, {panel.metrics[metric]}: {found[0][1]:.4f} to {found[-1][1]:.4f}"
+        for (label, metric), found in curves.items()
+        if found
+    ]
+    return "; ".join(parts)

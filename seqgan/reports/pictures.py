@@ -1,0 +1,235 @@
+"""Quality against diversity, and every metric over temperature, as figures."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seqgan.evaluation.metrics import METRICS
+from seqgan.experiment.parts import Parts
+from seqgan.oracle.model import is_official
+from seqgan.reports.figures import look, new_figure, set_log_scale, style
+from seqgan.reports.measurements import Measurement
+from seqgan.reports.sweep import Curve
+from seqgan.sampling.decoding import Decoding
+
+Z_95 = 1.96  # standard errors on either side of a value: 95 % of a normal distribution
+
+# The lowest NLL-oracle known at a held-out NLL-test, on the official oracle with 10,000 training sequences
+# of 20 tokens: from temperature sweeps of published models, measured anew.
+KNOWN: Mapping[str, Sequence[tuple[float, float]]] = {
+    "published MLE": [(7.7, 9.00), (7.8, 8.67), (8.0, 8.15), (8.5, 7.06)],
+    "CoT": [(7.7, 8.69), (7.8, 8.33), (8.0, 7.83), (8.5, 6.93)],
+    "best published RL-GAN": [(7.8, 9.04), (8.0, 8.50), (8.5, 7.46)],
+    "MLE with a Gaussian prior": [
+        (7.5, 9.28),
+        (7.6, 8.58),
+        (7.7, 8.22),
+        (7.8, 7.92),
+        (8.0, 7.49),
+        (8.5, 6.80),
+    ],
+}
+COLUMNS = 4
+LINES = {"temperature": "-", "top_k": "--", "top_p": ":"}
+DASHES: Sequence[Any] = (":", "-.", "--", (0, (1, 3)))
+OVER_TEMPERATURE = (
+    *(
+        "nll_oracle",
+        "nll_test",
+        "jeffreys",
+        "entropy",
+        "bleu_5",
+        "self_bleu_5",
+        "backward_bleu_5",
+        "bleu_f1_5",
+    ),
+    *("ms_jaccard_4", "ngram_js_3", "forward_perplexity", "reverse_perplexity", "distinct_2", "unique"),
+    *("novelty", "mean_length"),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, with a name for files and words for people."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Any
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Which metric is drawn over which, and how."""
+
+    name: str
+    title: str
+    caption: str
+    x: str
+    y: str
+    is_logarithmic: bool = False
+
+
+PLANES = (
+    Plane(
+        "likelihood",
+        "NLL-oracle over NLL-test",
+        "Quality (NLL-oracle: samples under the oracle) against coverage (NLL-test: its text under the "
+        "generator), in nats per token: the nearer to the oracle itself, at the lower left, the better.",
+        "nll_test",
+        "nll_oracle",
+    ),
+    Plane(
+        "bleu",
+        "BLEU-5 over self-BLEU-5",
+        "Quality (BLEU-5 against the test text) over lack of diversity (self-BLEU-5): better is up and left.",
+        "self_bleu_5",
+        "bleu_5",
+    ),
+    Plane(
+        "perplexity",
+        "Forward over reverse perplexity",
+        "Perplexity of samples under 5-grams of the test text (quality) over that of the test text under "
+        "5-grams of the samples (diversity): better is down and left.",
+        "reverse_perplexity",
+        "forward_perplexity",
+        is_logarithmic=True,
+    ),
+)
+BARS = "Bars are 95 % intervals over sentences; the ringed point is temperature 1."
+
+
+def known_envelopes(experiment: Parts) -> Mapping[str, Sequence[tuple[float, float]]]:
+    """Curves from publications, where they belong to the experiment's corpus."""
+    oracle, corpus = experiment.oracle, experiment.corpus
+    fits = oracle is not None and is_official(oracle) and corpus.max_length == 20
+    return KNOWN if fits and len(corpus.train) == 10_000 else {}
+
+
+def best_known(nll_test: float) -> float:
+    """The lowest NLL-oracle of :data:`KNOWN` at this NLL-test, by straight lines; NaN where none reaches."""
+    reaching = [zip(*c, strict=True) for c in KNOWN.values() if c[0][0] <= nll_test <= c[-1][0]]
+    return min((float(np.interp(nll_test, x, y)) for x, y in reaching), default=math.nan)
+
+
+def draw_pictures(
+    curves: Sequence[Curve],
+    known: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    metrics: Sequence[str] = OVER_TEMPERATURE,
+) -> list[Picture]:
+    """The planes that were measured, and the ``metrics`` over what was varied.
+
+    Raises:
+        ValueError: matplotlib is not installed, or there is no such metric.
+    """
+    check_metrics(metrics)
+    knobs = dict.fromkeys(curve.knob for curve in curves if not curve.is_point)
+    with style():
+        planes = [
+            draw_plane(plane, curves, (known or {}) if plane.name == "likelihood" else {})
+            for plane in PLANES
+            if any(_measured(curve, plane.x, plane.y) for curve in curves)
+        ]
+        return planes + [draw_metrics(knob, curves, metrics) for knob in knobs]
+
+
+def check_metrics(names: Sequence[str]) -> None:
+    """Refuse names of metrics that there are not.
+
+    Raises:
+        ValueError: There is no metric of that name.
+    """
+    for name in names:
+        if f"evaluation/{name}" not in METRICS:
+            raise ValueError(
+                f"--metrics: no metric {name!r}; seqgan/metrics.py lists them as evaluation/NAME"
+            )
+
+
+def draw_plane(
+    plane: Plane, curves: Sequence[Curve], known: Mapping[str, Sequence[tuple[float, float]]]
+) -> Picture:
+    """One metric over another: a colour for each generator, dashes for what is varied, stars for points."""
+    figure, axes = new_figure(6.6, 5.2)
+    for (label, corners), dashes in zip(known.items(), DASHES, strict=False):
+        axes.plot(*zip(*corners, strict=True), color="#999999", linestyle=dashes, linewidth=1, label=label)
+    if plane.is_logarithmic:
+        set_log_scale(axes, "x", "y")
+    looks = _looks(curves)
+    for curve in curves:
+        found = _measured(curve, plane.x, plane.y)
+        if not found:
+            continue
+        (x, x_error), (y, y_error) = (_values(found, name) for name in (plane.x, plane.y))
+        label = curve.label if curve.knob == "temperature" else f"{curve.label}, {_word(curve.knob)}"
+        axes.errorbar(x, y, xerr=x_error, yerr=y_error, label=label, elinewidth=0.8, **looks[curve.label])
+        axes.lines[-1].set_linestyle(LINES[curve.knob])
+        ringed = [i for i, m in enumerate(found) if m.decoding == Decoding() and not curve.is_point]
+        ring = {"color": looks[curve.label]["color"], "fillstyle": "none", "markersize": 9}
+        axes.plot([x[i] for i in ringed], [y[i] for i in ringed], "o", **ring)
+    axes.set(xlabel=_label(plane.x), ylabel=_label(plane.y))
+    figure.legend(loc="outside lower center", ncols=3)
+    return Picture(plane.name, plane.title, f"{plane.caption} {BARS}", figure)
+
+
+def draw_metrics(knob: str, curves: Sequence[Curve], names: Sequence[str]) -> Picture:
+    """Small figures, a metric each, over temperature, top-k or top-p; a single point is a line across."""
+    turned = [curve for curve in curves if curve.knob == knob and not curve.is_point]
+    fixed = [curve for curve in curves if curve.is_point]
+    names = [name for name in names if any(_measured(curve, name) for curve in turned)]
+    rows = math.ceil(len(names) / COLUMNS)
+    figure, grid = new_figure(2.6 * COLUMNS, 2.3 * rows + 0.5, rows, COLUMNS)
+    looks = _looks(curves)
+    handles: dict[str, Any] = {}
+    for axes, name in zip(grid.flat, names, strict=False):
+        set_log_scale(axes, *(["y"] if "perplexity" in name else []), *(["x"] if knob == "top_k" else []))
+        for curve in turned:
+            found = _measured(curve, name)
+            places = [getattr(m.decoding, knob) for m in found]
+            values, errors = _values(found, name)
+            axes.errorbar(
+                places, values, yerr=errors, label=curve.label, elinewidth=0.8, **looks[curve.label]
+            )
+        for curve, dashes in zip(fixed, DASHES, strict=False):
+            for value in _values(_measured(curve, name), name)[0]:
+                axes.axhline(value, color="black", linestyle=dashes, linewidth=1, label=curve.label)
+        axes.set_title(_label(name), fontsize=8)
+        axes.tick_params(labelsize=7, which="both")
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    for axes in grid.flat[len(names) :]:
+        axes.set_visible(False)
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
+    caption = (
+        f"What {_word(knob)} changes. Bars are 95 % intervals over sentences where the metric is a mean."
+    )
+    return Picture(knob, f"Metrics over {_word(knob)}", caption, figure)
+
+
+def _looks(curves: Sequence[Curve]) -> dict[str, dict[str, str]]:
+    """For each label a colour and marker of its own, and a black star for what is never more than a point."""
+    varied = dict.fromkeys(curve.label for curve in curves if not curve.is_point)
+    looks = {curve.label: {"color": "black", "marker": "*"} for curve in curves}
+    return looks | {label: look(number) for number, label in enumerate(varied)}
+
+
+def _word(knob: str) -> str:
+    return knob.replace("_", "-")
+
+
+def _measured(curve: Curve, *names: str) -> list[Measurement]:
+    """Those of a curve in which all the metrics were measured."""
+    return [m for m in curve.measurements if m.score.values.keys() >= set(names)]
+
+
+def _values(measurements: Sequence[Measurement], name: str) -> tuple[list[float], list[float]]:
+    """Values, and half the width of their intervals: 0 where nothing is known of it."""
+    scores = [measurement.score for measurement in measurements]
+    errors = [Z_95 * score.standard_errors.get(name, 0.0) for score in scores]
+    return [score.values[name] for score in scores], errors
+
+
+def _label(name: str) -> str:
+    return METRICS[f"evaluation/{name}"]

@@ -1,0 +1,169 @@
+"""The tables of a report: what generators reach, over seeds, and how far they are apart."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from seqgan.evaluation.metrics import ORDERS
+from seqgan.experiment.experiment import Experiment
+from seqgan.reports.blocks import Block, Cell, Details, Paragraph, Table
+from seqgan.reports.comparison import (
+    PAIRED,
+    UNPAIRED,
+    Column,
+    Comparison,
+    Name,
+    seed_groups,
+    spreads,
+)
+from seqgan.reports.measurements import Measurement
+from seqgan.reports.pictures import Z_95
+from seqgan.reports.tables import MEANINGS, SUMMARY
+
+GROUPS = {
+    "Likelihoods and divergences": (
+        *("nll_oracle", "nll_test", "kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon", "entropy"),
+    ),
+    **{f"BLEU-{n}": (f"bleu_{n}", f"self_bleu_{n}", f"backward_bleu_{n}", f"bleu_f1_{n}") for n in ORDERS},
+    "Perplexity": ("forward_perplexity", "reverse_perplexity"),
+    **{f"{n}-grams": (f"ms_jaccard_{n}", f"ngram_js_{n}", f"distinct_{n}") for n in ORDERS},
+    "Sentences": ("unique", "novelty", "longest_copied"),
+    "Features and language model": (
+        *("frechet_distance", "mauve", "language_model_perplexity", "language_model_perplexity_real"),
+    ),
+    "Length": ("mean_length", "length_deviation", "length_distance"),
+}
+SIDES = {  # the longest beginning of a metric's name that is here says which side it shows
+    **dict.fromkeys(("nll_oracle", "kl_q_p", "bleu", "forward_perplexity"), "quality"),
+    **{"language_model_perplexity": "quality", "language_model_perplexity_real": ""},
+    **dict.fromkeys(("nll_test", "kl_p_q", "self_bleu", "backward_bleu"), "diversity"),
+    **dict.fromkeys(("reverse_perplexity", "distinct", "unique"), "diversity"),
+    **dict.fromkeys(("jeffreys", "jensen_shannon", "bleu_f1", "ms_jaccard", "ngram_js"), "both sides"),
+    **dict.fromkeys(("frechet_distance", "mauve"), "both sides"),
+}
+BOTH_SIDES = (
+    "Each quality stands beside the diversity that it can be bought with: judge both, or the metrics of both "
+    "sides. Behind ± is half a 95 % interval over sentences (1.96 standard errors) where the metric has one; "
+    "neither another seed of the training nor other test text is in it."
+)
+ABOUT_DIFFERENCES = (
+    "Brackets hold 95 % intervals of the bootstrap over sentences, paired where both generators are measured "
+    "with the same references. Where an interval excludes 0 the two are told apart, and the cell says which "
+    "is better; one in twenty does so by chance. Sentences of one sample bear on each other's self-BLEU: its "
+    "intervals are too narrow."
+)
+
+
+def number(name: str, value: float) -> str:
+    """A metric's value with four decimals, or two of a perplexity."""
+    return f"{value:.2f}" if "perplexity" in name else f"{value:.4f}"
+
+
+def metric_cell(name: str) -> Cell:
+    """A metric's name, and below it which side it shows and which direction is better."""
+    meaning, _, direction = MEANINGS[name].partition(" (")
+    title, _, unit = meaning.partition(", ")
+    side = max((start for start in SIDES if name.startswith(start)), key=len, default="")
+    notes = [unit, SIDES.get(side, ""), f"{direction.rstrip(')')} is better" if direction else ""]
+    return Cell(title, ", ".join(note for note in notes if note))
+
+
+def reached(columns: Sequence[Column]) -> Iterator[Block]:
+    """What each generator reaches: the metrics of both sides, their signatures, and all metrics on demand."""
+    yield Paragraph(BOTH_SIDES)
+    letters = _signature_letters(columns)
+    header = [Cell("metric"), *(Cell(column.title, _header_note(column, letters)) for column in columns)]
+    measurements = [column.measurement for column in columns]
+    yield Table("Quality beside diversity", header, _rows(SUMMARY, measurements))
+    yield _signatures(letters)
+    rows = [
+        row
+        for title, names in GROUPS.items()
+        if (found := _rows(names, measurements))
+        for row in ([Cell(title)], *found)
+    ]
+    yield Details("All metrics", [Table("All metrics", header, rows)])
+
+
+def _header_note(column: Column, letters: Mapping[str, str]) -> str:
+    letter = letters[str(column.measurement.score.signature)]
+    return column.origin + ("" if letter == "A" else f"\nsignature {letter}")
+
+
+def _rows(names: Sequence[str], measurements: Sequence[Measurement]) -> list[list[Cell]]:
+    there = [name for name in names if any(name in m.score.values for m in measurements)]
+    return [[metric_cell(name), *(_value_cell(m, name) for m in measurements)] for name in there]
+
+
+def _value_cell(measurement: Measurement, name: str) -> Cell:
+    score = measurement.score
+    if name not in score.values:
+        return Cell("–")
+    error = score.standard_errors.get(name)
+    return Cell(
+        number(name, score.values[name]),
+        "" if error is None else f"± {number(name, Z_95 * error)}",
+    )
+
+
+def _signature_letters(columns: Sequence[Column]) -> dict[str, str]:
+    """A letter for each signature among the columns."""
+    found = dict.fromkeys(str(column.measurement.score.signature) for column in columns)
+    return {signature: chr(ord("A") + i) for i, signature in enumerate(found)}
+
+
+def _signatures(letters: Mapping[str, str]) -> Block:
+    if len(letters) == 1:
+        return Paragraph(f"Signature of all columns: {next(iter(letters))}")
+    parts = [dict(part.partition(":")[::2] for part in signature.split("|")) for signature in letters]
+    names = dict.fromkeys(name for part in parts for name in part)
+    differ = [name for name in names if len({part.get(name) for part in parts}) > 1]
+    return Table(
+        f"The columns' signatures differ in {', '.join(differ)}: A, unless a column names another",
+        [Cell("signature"), Cell("how the column was measured")],
+        [[Cell(letter), Cell(signature)] for signature, letter in letters.items()],
+        numeric=False,
+    )
+
+
+def over_seeds(runs: Mapping[str, Experiment], measured: Mapping[Name, Measurement]) -> Iterator[Block]:
+    """Mean and deviation of runs that differ in their seed only; nothing where there are none."""
+    for labels in seed_groups(runs):
+        found = spreads(runs, measured, labels)
+        names = [name for name in SUMMARY if any(name in spread for spread in found.values())]
+        rows = [
+            [
+                metric_cell(name),
+                *(
+                    Cell(number(name, s[name].mean), f"± {number(name, s[name].deviation)}")
+                    if name in s
+                    else Cell("–")
+                    for s in found.values()
+                ),
+            ]
+            for name in names
+        ]
+        yield Table(
+            f"{', '.join(labels)}: mean ± standard deviation of {len(labels)} runs that differ in their seed",
+            [Cell("metric"), *(Cell(generator) for generator in found)],
+            rows,
+        )
+
+
+def differences_of(comparisons: Sequence[Comparison]) -> list[Block]:
+    """How far generators are apart, with intervals; nothing where there is nothing to compare."""
+    if not comparisons:
+        return []
+    found = [{d.metric: d for d in comparison.differences} for comparison in comparisons]
+    rows: list[list[Cell]] = []
+    for title, names in (("Over references, paired", PAIRED), ("Over own samples", UNPAIRED)):
+        there = [name for name in names if any(name in column for column in found)]
+        rows += [[Cell(title)]] if there else []
+        for name in there:
+            cells = [Cell("–") for _ in found]
+            for i, column in enumerate(found):
+                if name in column:
+                    interval, verdict = column[name].interval, column[name].verdict
+                    bounds = f"[{interval.low:+.4f}, {interval.high:+.4f}]"
+                    cells[i] = Cell(f"{interval.value:+.4f}", f"{bounds}\n{verdict}".strip(), verdict)
+            rows.append([metric_cell(name), *cells])
+    header = [Cell("metric"), *(Cell(comparison.title) for comparison in comparisons)]
+    return [Paragraph(ABOUT_DIFFERENCES), Table("Differences of means", header, rows)]

@@ -1,0 +1,80 @@
+"""Sentences of generators beside the training sentences nearest to them."""
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from itertools import groupby
+from operator import itemgetter
+
+import numpy as np
+from jaxtyping import Int32
+
+from seqgan.evaluation.nearest import nearest
+from seqgan.experiment.language import Language
+from seqgan.reports.blocks import Pieces, Sample
+from seqgan.text.prepared import PreparedCorpus
+from seqgan.text.sequences import Sequences
+from seqgan.text.vocabulary import SPECIALS, UNK
+
+
+class Neighbourhood:
+    """The training text of a corpus, in which neighbours of sentences are looked for."""
+
+    def __init__(self, corpus: PreparedCorpus, language: Language) -> None:
+        self.corpus = corpus
+        self.language = language
+        self.training: Sequences = corpus.train.without(corpus.vocabulary.eos_id)
+
+    def sample(self, sentence: str) -> Sample:
+        """A sentence as it is shown, and its neighbour; the text is cut into tokens again."""
+        return self._sample(sentence, self._encode(sentence))
+
+    def test_samples(self, number: int) -> list[Sample]:
+        """So many sentences of the test text: how far real sentences lie from the training text."""
+        test = self.corpus.test.without(self.corpus.vocabulary.eos_id)
+        rows = [test[row] for row in range(min(number, len(test)))]
+        return [self._sample(self.language.decode(ids.tolist()), ids) for ids in rows]
+
+    def _sample(self, sentence: str, ids: Int32[np.ndarray, "T"]) -> Sample:
+        neighbour = nearest(ids, self.training)
+        others = self.training[neighbour.place]
+        text = self.language.decode(others.tolist())
+        blocks = SequenceMatcher(None, ids.tolist(), others.tolist(), autojunk=False).get_matching_blocks()
+        own = {block.a + i for block in blocks for i in range(block.size)}
+        theirs = {block.b + i for block in blocks for i in range(block.size)}
+        return Sample(
+            pieces(sentence, self._tokens(ids), own),
+            pieces(text, self._tokens(others), theirs),
+            neighbour.distance,
+            max(len(ids), len(others)),
+        )
+
+    def _encode(self, sentence: str) -> Int32[np.ndarray, "T"]:
+        """Ids without EOS; ``<unk>``, which a tokenizer may cut, stays one token."""
+        vocabulary = self.corpus.vocabulary
+        parts = [sentence] if vocabulary.unk_id is None else sentence.split(SPECIALS[UNK])
+        encoded = [vocabulary.encode(self.language.tokenizer.tokenize(part)) for part in parts]
+        ids = [[i for i in part if i != vocabulary.eos_id] for part in encoded]
+        joined = [i for part in ids for i in (vocabulary.unk_id, *part)][1:]
+        return np.array(joined, np.int32)
+
+    def _tokens(self, ids: Int32[np.ndarray, "T"]) -> list[str]:
+        return [self.corpus.vocabulary.tokens[i] for i in ids.tolist()]
+
+
+def pieces(text: str, tokens: Sequence[str], marked: set[int]) -> Pieces:
+    """``text`` cut where marked tokens begin and end; white space between two of them is marked too.
+
+    A token that stands in the text in other letters, as quotation marks may, is not marked.
+    """
+    marks = [False] * len(text)
+    end = 0
+    for place, token in enumerate(tokens):
+        start = text.find(token, end)
+        if start < 0:
+            continue
+        begin = end if end and marks[end - 1] and text[end:start].isspace() else start
+        end = start + len(token)
+        if place in marked:
+            marks[begin:end] = [True] * (end - begin)
+    groups = groupby(zip(text, marks, strict=True), key=itemgetter(1))
+    return [("".join(letter for letter, _ in group), mark) for mark, group in groups]

@@ -1,0 +1,79 @@
+"""What people see of an evaluation: one table, and the signature."""
+
+import csv
+import io
+from collections.abc import Collection, Mapping, Sequence
+
+from seqgan.evaluation.metrics import METRICS, ON_REQUEST
+from seqgan.evaluation.signature import Score
+from seqgan.reports.measurements import Measurement
+
+MEANINGS = {
+    name.removeprefix("evaluation/"): meaning
+    for name, meaning in {**METRICS, **ON_REQUEST}.items()
+    if name.startswith("evaluation/")
+}
+SUMMARY = (
+    *("nll_oracle", "nll_test", "kl_q_p", "kl_p_q", "jeffreys", "entropy"),
+    *("bleu_4", "self_bleu_4", "bleu_5", "self_bleu_5", "backward_bleu_4", "ms_jaccard_4"),
+    *("forward_perplexity", "reverse_perplexity", "distinct_2", "unique", "novelty", "longest_copied"),
+    "mean_length",
+)
+"""What `train` shows: quality beside diversity; `evaluate` shows everything."""
+
+
+def table(columns: Mapping[str, Score], names: Collection[str] = MEANINGS) -> str:
+    """Metrics as rows and generators as columns, in Markdown; those of ``names`` that were measured.
+
+    Behind a value stands its interval, where it has one.
+    """
+    names = [name for name in names if any(name in score.values for score in columns.values())]
+    label_width = max(len(MEANINGS[name]) for name in names)
+    cells = {name: [_cell(score, name) for score in columns.values()] for name in names}
+    titles_and_cells = zip(columns, *cells.values(), strict=True)
+    widths = [max(8, *map(len, column)) for column in titles_and_cells]
+    lines = [
+        _row("metric".ljust(label_width), [t.rjust(w) for t, w in zip(columns, widths, strict=True)]),
+        _row("-" * label_width, ["-" * (w - 1) + ":" for w in widths]),
+    ]
+    for name, row in cells.items():
+        texts = [text.rjust(w) for text, w in zip(row, widths, strict=True)]
+        lines.append(_row(MEANINGS[name].ljust(label_width), texts))
+    return "\n".join(lines)
+
+
+def csv_text(labelled: Sequence[tuple[str, Measurement]]) -> str:
+    """One line for each measurement, with every metric, its standard error, and the signature."""
+    names = [n for n in MEANINGS if any(n in m.score.values for _, m in labelled)]
+    with_errors = [n for n in names if any(n in m.score.standard_errors for _, m in labelled)]
+    about = ["label", "run", "generator", "temperature", "top_k", "top_p"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*about, *names, *(f"{n}_error" for n in with_errors), "signature"])
+    for label, m in labelled:
+        way = (m.decoding.temperature, m.decoding.top_k, m.decoding.top_p)
+        values = [m.score.values.get(n) for n in names]
+        errors = [m.score.standard_errors.get(n) for n in with_errors]
+        writer.writerow([label, m.run, m.generator, *way, *values, *errors, m.score.signature])
+    return text.getvalue()
+
+
+def _cell(score: Score, name: str) -> str:
+    """A value with its interval; empty where it was not measured."""
+    if name not in score.values:
+        return ""
+    interval = score.intervals.get(name)
+    bounds = f" [{interval.low:.4f}, {interval.high:.4f}]" if interval else ""
+    return f"{score.values[name]:.4f}{bounds}"
+
+
+def _row(label: str, cells: Sequence[str]) -> str:
+    return f"| {label} | {' | '.join(cells)} |"
+
+
+def signatures(columns: Mapping[str, Score]) -> str:
+    """How the numbers were made: once where all columns agree, else column by column."""
+    found = {title: str(score.signature) for title, score in columns.items()}
+    if len(set(found.values())) == 1:
+        return f"signature: {next(iter(found.values()))}"
+    return "\n".join(f"signature of {title}: {signature}" for title, signature in found.items())

@@ -1,0 +1,1 @@
+"""Devices, seeds, files, checkpoints, tracking and optimisers."""

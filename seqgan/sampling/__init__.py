@@ -1,0 +1,1 @@
+"""Sampling: trajectories, decoding, truncation and the token sampler."""

@@ -1,0 +1,181 @@
+"""LeakGAN from the settings to the run folder, through the same machinery as SeqGAN."""
+
+import json
+import math
+import re
+import signal
+
+import pytest
+import torch
+
+from leakgan.__main__ import main
+from leakgan.experiment import LEAKGAN, LeakGANExperiment, leaking_part
+from leakgan.metrics import METRICS
+from seqgan.cli import main as seqgan_main
+from seqgan.experiment.frameworks import open_run
+from seqgan.training.loop import Interrupted
+from tests.shared_data import shared_data
+from tests.test_loop import assert_same, final_state, interrupt_at
+from tests.tiny_run import ROOT, SETTINGS, flags, tiny_experiment
+
+INTERLEAVED = {"interleaving": {"epochs": 1}, "mle": {"epochs": 3}}
+
+
+def leakgan_experiment(run=None, *layers):
+    return tiny_experiment(run, INTERLEAVED, *layers, experiment=LeakGANExperiment)
+
+
+@pytest.fixture(scope="module", name="uninterrupted")
+def run_once(tmp_path_factory):
+    run = tmp_path_factory.mktemp("whole") / "run"
+    experiment = leakgan_experiment(run)
+    experiment.train()
+    experiment.loop.tracker.close()
+    return run, experiment
+
+
+def test_interrupted_anywhere_a_run_ends_bit_for_bit_the_same(uninterrupted, tmp_path):
+    run, whole = uninterrupted
+    stopped_in = set()
+    for step in range(2, whole.loop.step, 11):
+        experiment = leakgan_experiment(tmp_path / "run")
+        interrupt_at(experiment, step, signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            experiment.train()
+        assert experiment.loop.step == step
+        stopped_in.add(experiment.loop.phase_index)
+        experiment.loop.tracker.close()
+    assert stopped_in == {0, 1, 2}
+    last = leakgan_experiment(tmp_path / "run")
+    last.train()
+    last.loop.tracker.close()
+    assert_same(final_state(run), final_state(tmp_path / "run"))
+
+
+def test_a_saved_generator_brings_the_discriminator_that_it_listens_to(uninterrupted):
+    run, whole = uninterrupted
+    again = LeakGANExperiment.open(run)
+    last, best = again.load_generator("adversarial-last"), again.load_generator("mle-best")
+    assert last.features.cnn is not best.features.cnn
+    assert last.features.cnn is not leaking_part(again.discriminator)
+    ours = whole.sample(20, seed=3)
+    assert again.sample(20, seed=3, generator=last, batch_size=7) == ours
+    assert again.sample(20, seed=3, generator=best) != ours
+    last.features.cnn.load_state_dict(best.features.cnn.state_dict())
+    assert again.sample(20, seed=3, generator=last) != ours
+
+
+def test_pre_training_hands_on_the_best_pair(tmp_path):
+    experiment = leakgan_experiment(tmp_path / "run")
+    experiment.loop.run(1)
+    experiment.loop.tracker.close()
+    best = LeakGANExperiment.open(tmp_path / "run").load_generator("mle-best")
+    pairs = [
+        *zip(best.parameters(), experiment.policy.parameters(), strict=True),
+        *zip(best.features.cnn.parameters(), experiment.discriminator.parameters(), strict=True),
+    ]
+    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_every_metric_that_is_logged_is_in_the_list(tmp_path):
+    experiment = leakgan_experiment(tmp_path / "run", {"tracking": {"log_interval": 1}})
+    experiment.train()
+    experiment.loop.tracker.close()
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    names = {re.sub(r"(step|intrinsic)_\d+", r"\1_NN", name) for row in rows for name in json.loads(row)}
+    oracle_alone = {
+        f"evaluation/{name}" for name in ("nll_oracle", "kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon")
+    }
+    assert names - {"step", "phase"} == METRICS.keys() - oracle_alone - {"evaluation/nll_test"}
+
+
+def test_goals_of_samples_lie_in_the_projector(uninterrupted):
+    run, _ = uninterrupted
+    config = (run / "tensorboard" / "projector_config.pbtxt").read_text()
+    assert re.findall(r'_path: "(.*?)"', config) == ["goals.tsv", "goals-labels.tsv"]
+    vectors = (run / "tensorboard" / "goals.tsv").read_text().splitlines()
+    titles, *labels = (run / "tensorboard" / "goals-labels.tsv").read_text().splitlines()
+    assert titles.split("\t") == ["next token", "sentence", "step"]
+    assert len(vectors) == len(labels)
+    assert {label.split("\t")[1] for label in labels} == {f"s{number:02d}" for number in range(30)}
+    ends = [label for label in labels if label.startswith("<eos>")]
+    assert 0 < len(ends) <= 30
+
+
+def test_the_command_line_is_that_of_seqgan(uninterrupted, tmp_path, capsys):
+    run, _ = uninterrupted
+    assert main(["--help"]) == 0
+    assert "usage: leakgan COMMAND" in capsys.readouterr().out
+    assert main(["generate", "--run", str(run), "--num-sentences", "3"]) == 0
+    ours = capsys.readouterr().out
+    assert seqgan_main(["generate", "--run", str(run), "--num-sentences", "3"]) == 0
+    assert capsys.readouterr().out == ours
+    assert isinstance(open_run(run), LeakGANExperiment)
+    assert seqgan_main(["train", "--run", str(run)]) == 2
+    assert "leakgan" in capsys.readouterr().err
+    assert main(["train", "--run", str(tmp_path / "new"), "--discriminator.kind", "pairs"]) == 2
+    assert "--discriminator.kind" in capsys.readouterr().err
+
+
+def test_the_official_sharpening_shows_in_the_signature(uninterrupted, capsys):
+    run, _ = uninterrupted
+    arguments = ["evaluate", "--run", str(run), "--checkpoint", "adversarial-last", "--json", "--quiet"]
+    assert main([*arguments, "--temperature", "leakgan-official"]) == 0
+    named = json.loads(capsys.readouterr().out)["adversarial-last"]
+    assert main([*arguments, "--temperature", str(1 / 1.5)]) == 0
+    by_number = json.loads(capsys.readouterr().out)["adversarial-last"]
+    assert "leakgan-official" in named.pop("signature")
+    assert "leakgan-official" not in by_number.pop("signature")
+    assert named == by_number
+
+
+@pytest.mark.parametrize("kind", ["leakgan", "leakgan-transformer"])
+def test_train_ends_with_the_comparison(kind, tmp_path, capsys):
+    run = tmp_path / "run"
+    arguments = [*flags(SETTINGS), "--interleaving.epochs", "2", "--generator.kind", kind]
+    if kind == "leakgan-transformer":
+        arguments += ["--generator.model-size", "16", "--generator.num-heads", "2"]
+    assert main(["train", "--preset", "tiny", "--run", str(run), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert f"{run}: all is done" in printed
+    assert "| metric" in printed
+    assert {path.stem for path in (run / "evaluation").iterdir()} == {"mle-best", "adversarial-last"}
+
+
+@pytest.mark.parametrize("name", LEAKGAN.preset_names())
+def test_every_preset_resolves_and_its_models_take_a_step(name):
+    """The steps are few, the sizes are the preset's own."""
+    corpora = {
+        "oracle": {"num_train": 300, "num_validation": 10, "num_test": 10},
+        "file": {"path": str(ROOT / "data" / "tiny.txt")},
+        "docstrings": {},
+    }
+    kind = LEAKGAN.load_preset(name).corpus.kind
+    small = {
+        "corpus": {"path": str(shared_data("coco"))} if kind == "coco" else corpora[kind],
+        "mle": {"epochs": 1},
+        "interleaving": {"refreshes": 1},
+        "discriminator_training": {"refreshes": 1, "epochs": 1, "num_negatives": 4, "batch_size": 4},
+        "adversarial": {"rounds": 1, "policy_steps": 1, "mle_steps": 1, "discriminator_refreshes": 0},
+        "algorithm": {"batch_size": 4},
+        "rollout": {"num_rollouts": 1},
+        "evaluation": {"num_samples": 4, "num_samples_in_training": 4},
+    }
+    pretraining, _, adversarial = LeakGANExperiment(LEAKGAN.load_preset(name, small)).loop.phases
+    results = [pretraining.advance() for _ in range(3)]
+    assert any("mle/loss" in result.metrics for result in results)
+    assert any("discriminator/loss" in result.metrics for result in results)
+    adversarial.start()
+    metrics = adversarial.advance().metrics
+    assert math.isfinite(float(metrics["policy/loss"].detach()))
+    assert math.isfinite(float(metrics["manager/loss"].detach()))
+
+
+def test_the_official_schedule_goes_back_and_forth_as_published():
+    phase = LeakGANExperiment(
+        LEAKGAN.load_preset(
+            "oracle-paper", {"corpus": {"num_train": 640, "num_validation": 4, "num_test": 4}}
+        )
+    ).loop.phases[0]
+    assert phase.mle.num_steps == 80 * 10
+    assert phase.num_steps - phase.mle.num_steps == 10 * 5 * 3 * 20  # visits, refreshes, epochs, batches

@@ -1,0 +1,423 @@
+"""Bad input on the command line: one line that says what is wrong, exit status 2, and nothing left behind."""
+
+import fcntl
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from seqgan.cli import main
+from seqgan.runtime.checkpoint import FORMAT
+from tests.tiny_run import ROOT, flags
+
+TINY = ["--preset", "tiny", *flags()]
+TEXT = str(ROOT / "data" / "tiny.txt")
+FILES = {
+    "empty.txt": b"",
+    "blank.txt": b"\n  \n",
+    "binary.txt": bytes(range(256)),
+    "latin.txt": b"plain\ncaf\xe9\n",
+    "one.txt": b"One line only.\n",
+    "distinct.txt": b"".join(b"w%d v%d\n" % (i, i) for i in range(50)),
+    "broken.toml": b"[mle\n",
+    "unknown.toml": b"[mle]\nepoch = 3\n",
+    "type.toml": b"[mle]\nepochs = 'many'\n",
+    "section.toml": b"mle = 3\n",
+    "range.toml": b"[mle]\nepochs = -3\n",
+    "broken.py": b"raise RuntimeError('broken on import')\n",
+}
+
+
+@pytest.fixture(scope="module", name="finished")
+def finished_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bad")
+    run, data = str(folder / "run"), str(folder / "data")
+    assert main(["train", *TINY, "--run", run, "--data", data, "--quiet"]) == 0
+    return folder / "run"
+
+
+@pytest.fixture(name="fails")
+def failing_command(capfd, tmp_path, monkeypatch):
+    """Runs a command that must fail in a folder of bad files, and gives its one line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+
+    def run(*arguments):
+        before = sorted(path for path in tmp_path.rglob("*") if "data" not in path.parts)
+        capfd.readouterr()
+        status = main([str(argument) for argument in arguments])
+        output, errors = capfd.readouterr()
+        assert (status, output) == (2, "")
+        assert errors.startswith("seqgan: error: ") and errors.count("\n") == 1
+        after = sorted(path for path in tmp_path.rglob("*") if "data" not in path.parts)
+        assert [path for path in after if "__pycache__" not in path.parts] == before
+        return errors
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--corpus.path", "missing.txt"],
+            "missing.txt: cannot be read (from the folder {here}): No such file",
+        ),
+        (["--corpus.path", "empty.txt"], "empty.txt: is empty; it must hold one sequence a line"),
+        (["--corpus.path", "blank.txt"], "blank.txt: is empty"),
+        (["--corpus.path", "binary.txt"], "binary.txt: is binary (line 1, byte 0 is NUL); it must be UTF-8"),
+        (["--corpus.path", "latin.txt"], "latin.txt: is not UTF-8 (line 2, byte 9: "),
+        (
+            ["--corpus.path", "one.txt"],
+            "one.txt: of 1 distinct sequences, 1 for validation and 1 for test leave",
+        ),
+        (["--corpus.path", "folder"], "folder: cannot be read (from the folder {here}): Is a directory"),
+        (["--corpus.path", "None"], "--corpus.path: names no file; it must be a text file"),
+        (
+            ["--corpus.path", "distinct.txt", "--corpus.min-count", "2"],
+            "distinct.txt: --corpus.min-count 2 leaves no",
+        ),
+        (["--corpus.max-length", "2"], "tiny.txt: no line has fewer than --corpus.max-length 2 tokens"),
+        (
+            ["--corpus.validation-size", "5000"],
+            "of 442 distinct sequences, 5000 for validation and 44 for test",
+        ),
+        (
+            ["--corpus.validation-size", "0"],
+            "--corpus.validation-size: 0.0 is out of range; it must be more than 0",
+        ),
+        (
+            ["--corpus.tokenizer", "words"],
+            "--corpus.tokenizer: no tokenizer 'words'; choose treebank, whitespace",
+        ),
+        (
+            ["--corpus.kind", "web"],
+            "--corpus.kind: no 'web'; choose coco, docstrings, file, oracle or package",
+        ),
+        (["--corpus.kind", "coco", "--corpus.path", "folder"], "folder/train.txt: cannot be read"),
+        (
+            ["--corpus.kind", "oracle", "--corpus.path", "missing.npz"],
+            "missing.npz: not a readable .npz file",
+        ),
+        (["--corpus.kind", "oracle", "--corpus.path", "binary.txt"], "binary.txt: not a readable .npz file"),
+        (["--preset", "huge"], "--preset: no 'huge'; choose coco, "),
+        (["--preset"], "argument --preset: expected one argument"),
+        (["--config", "missing.toml"], "missing.toml: cannot be read as TOML settings: "),
+        (["--config", "broken.toml"], "broken.toml: cannot be read as TOML settings: "),
+        (["--config", "folder"], "folder: cannot be read as TOML settings: "),
+        (["--config", "latin.txt"], "latin.txt: cannot be read as TOML settings: "),
+        (["--config", "unknown.toml"], "unknown.toml: unknown setting mle.epoch; did you mean mle.epochs?"),
+        (["--config", "type.toml"], "type.toml: mle.epochs must be int, not 'many'"),
+        (["--config", "section.toml"], "section.toml: mle is a section, not 3"),
+        (["--config", "range.toml"], "--mle.epochs: -3 is out of range; it must be at least 0"),
+        (
+            ["--mle.epoch", "3"],
+            "there is no flag --mle.epoch; did you mean --mle.epochs? (see seqgan prepare --help)",
+        ),
+        (["--epochs=3"], "there is no flag --epochs; did you mean --mle.epochs?"),
+        (["--zzzzzzz"], "there is no flag --zzzzzzz (see seqgan prepare --help)"),
+        (
+            ["--generator.num-heads", "3"],
+            "no --generator.num-heads here: it belongs to --generator.kind transformer",
+        ),
+        (["stray"], "'stray' belongs to no flag"),
+        (
+            ["--mle.epochs", "many"],
+            "--mle.epochs: invalid literal for int() with base 10: 'many'; expected --mle.epochs",
+        ),
+        (["--mle.epochs"], "Missing value for argument '--mle.epochs'"),
+        (["--evaluation.criterion", "nll_test"], "--evaluation.criterion: nll_test is called nll here"),
+        (
+            ["--evaluation.criterion", "blue"],
+            "--evaluation.criterion: no metric 'blue' with a better side; choose nll, jeffreys,",
+        ),
+        (["--mle.epochs", "-1"], "--mle.epochs: -1 is out of range; it must be at least 0"),
+        (["--mle.learning-rate", "nan"], "--mle.learning-rate: nan is no finite number"),
+        (["--seed", "-1"], "--seed: -1 is out of range; it must be at least 0"),
+        (
+            ["--discriminator.widths", "1", "0"],
+            "--discriminator.widths: 0 is out of range; it must be at least 1",
+        ),
+        (
+            ["--discriminator.widths", "1", "2"],
+            "--discriminator.num-filters: 3 numbers for 2 widths; give one for each",
+        ),
+        (["--discriminator.widths"], "--discriminator.num-filters: 3 numbers for 0 widths"),
+        (
+            ["--generator.kind", "transformer", "--generator.model-size", "10", "--generator.num-heads", "3"],
+            "--generator.num-heads: 3 does not divide --generator.model-size 10",
+        ),
+        (
+            ["--generator.kind", "transformer", "--generator.max-length", "8"],
+            "--generator.max-length: 8 is too small for a sequence of 16 tokens",
+        ),
+        (
+            ["--evaluation.criterion", "jeffreys"],
+            "--evaluation.criterion: jeffreys needs an oracle, which --corpus.kind",
+        ),
+        (
+            ["--generator.kind", "gru"],
+            "--generator.kind: no 'gru'; choose lstm, transformer or package.module:name",
+        ),
+        (
+            ["--generator.kind", "no.such:thing"],
+            "--generator.kind: cannot import 'no.such:thing': ModuleNotFoundError",
+        ),
+        (["--generator.kind", "..a:b"], "--generator.kind: cannot import '..a:b': TypeError"),
+        (
+            ["--generator.kind", "broken:thing"],
+            "cannot import 'broken:thing': RuntimeError: broken on import",
+        ),
+        (["--generator.kind", "os:path"], "--generator.kind: 'os:path' is no seqgan.config.Component"),
+        (["--device", "tpu"], "--device: no 'tpu'; choose cpu, cuda, cuda:N or auto"),
+        (["--device", "cuda:99"], "--device: cuda:99 is not there"),
+        (["--generator.hidden-size", "100000000"], "out of memory, choose smaller sizes or batches: "),
+        (["--data", "one.txt"], "one.txt/prepared/"),
+    ],
+)
+def test_a_failed_start_leaves_no_run(fails, tmp_path, arguments, message):
+    assert message.format(here=tmp_path) in fails("prepare", *TINY, "--run", "runs/new", *arguments)
+
+
+def test_a_corpus_named_by_a_preset_is_looked_for_here(fails, tmp_path):
+    error = fails("train", "--preset", "tiny")
+    assert f"data/tiny.txt: cannot be read (from the folder {tmp_path}): No such file" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pretain"], "there is no command 'pretain'; did you mean pretrain?"),
+        (
+            ["x"],
+            "there is no command 'x'; choose prepare, pretrain, train, generate, evaluate, sweep, ",
+        ),
+        (["generate"], "Missing from seqgan generate: --run PATH"),
+        (["generate", "--run", "folder"], "--run: folder is no run folder (it has no config.toml)"),
+        (["evaluate"], "evaluate: give either --run, or both --hypotheses and --references"),
+        (["evaluate", "--hypotheses", TEXT], "evaluate: give either --run, or both"),
+        (["evaluate", "--run", "folder", "--references", TEXT], "evaluate: give either --run, or both"),
+        (
+            ["evaluate", "--hypotheses", "one.txt", "--references", TEXT],
+            "one.txt: holds one sentence; self-BLEU",
+        ),
+        (["evaluate", "--hypotheses", TEXT, "--references", "empty.txt"], "empty.txt: is empty"),
+        (["evaluate", "--hypotheses", "binary.txt", "--references", TEXT], "binary.txt: is binary"),
+        (["evaluate", "--hypotheses", TEXT, "--references", "latin.txt"], "latin.txt: is not UTF-8"),
+        (
+            ["evaluate", "--hypotheses", TEXT, "--references", TEXT, "--tokenizer", "x"],
+            "--tokenizer: no tokenizer 'x'",
+        ),
+        (
+            ["evaluate", "--hypotheses", TEXT, "--references", TEXT, "--top-k", "3"],
+            "--top-k: goes with --run only",
+        ),
+        (
+            ["evaluate", "--run", "folder", "--lower-case"],
+            "--lower-case: goes with --hypotheses and --references",
+        ),
+    ],
+)
+def test_other_commands(fails, arguments, message):
+    assert message in fails(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["generate", "--checkpoint", "nonsense"],
+            "has no nonsense; there is mle-best, mle-last, adversarial-best",
+        ),
+        (["generate", "--top-p", "0"], "--top-p: 0.0 is out of range; it must be more than 0"),
+        (["generate", "--top-p", "1.5"], "--top-p: 1.5 is out of range; it must be at most 1"),
+        (["generate", "--top-k", "0"], "--top-k: 0 is out of range; it must be at least 1"),
+        (["generate", "--temperature", "-1"], "--temperature: -1.0 is out of range; it must be at least 0"),
+        (["generate", "--num-sentences", "-1"], "--num-sentences: -1 is out of range"),
+        (["generate", "--prefix", "The xyzzy"], "--prefix: 'xyzzy' is not in the vocabulary of the run"),
+        (
+            ["generate", "--prefix", "The " * 17],
+            "--prefix: 17 tokens are too many; the run's sentences have at most 16",
+        ),
+        (["generate", "--output", "folder"], "folder"),
+        (["generate", "--device", "cuda:99"], "--device: cuda:99 is not there"),
+        (
+            ["evaluate", "--checkpoint", "mle-best", "nonsense"],
+            "has no nonsense; there is mle-best, mle-last",
+        ),
+        (["evaluate", "--temperature", "0"], "--temperature: 0.0 is out of range; it must be more than 0"),
+        (["train", "--mle.epochs", "7"], "--mle.epochs: 7 differs from 2, with which"),
+        (
+            ["train", "--generator.kind", "transformer"],
+            "--generator.kind: transformer differs from lstm, with which",
+        ),
+        (["train", "--preset", "docstrings"], "--corpus.kind: docstrings differs from file, with which"),
+    ],
+)
+def test_of_a_finished_run(fails, finished, arguments, message):
+    name, *rest = arguments
+    assert message in fails(name, "--run", finished, *rest)
+
+
+def test_a_prefix_of_the_oracle_is_numbers(fails, tmp_path):
+    small = ["--corpus.num-train", "20", "--corpus.num-validation", "5", "--corpus.num-test", "5"]
+    sizes = ["--corpus.vocabulary-size", "30", "--evaluation.num-samples", "9"]
+    assert main(["prepare", "--preset", "oracle", "--run", "oracle", *small, *sizes, "--quiet"]) == 0
+    error = fails("generate", "--run", "oracle", "--prefix", "5 word")
+    assert "--prefix: 'word' is not in the vocabulary of the run; it may hold integers from 0 to 29" in error
+    assert "oracle has no generator; there is none yet; pretrain first" in fails(
+        "generate", "--run", "oracle"
+    )
+
+
+# Damaged runs.
+
+
+def damage(path, how):
+    content = path.read_bytes()
+    middle = len(content) // 2
+    match how:
+        case "missing":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case "truncated":
+            path.write_bytes(content[:middle])
+        case "corrupted":
+            path.write_bytes(
+                content[:middle]
+                + bytes(b ^ 0x55 for b in content[middle : middle + 64])
+                + content[middle + 64 :]
+            )
+        case "noise":
+            path.write_bytes(bytes(range(256)) * 8)
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "truncated", "corrupted", "noise"])
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("checkpoints/state.pt", "train"),
+        ("checkpoints/adversarial-last.pt", "generate"),
+        ("corpus/corpus.npz", "generate"),
+        ("corpus/corpus.json", "evaluate"),
+        ("corpus/vocabulary.json", "train"),
+        ("config.toml", "generate"),
+    ],
+)
+def test_a_damaged_run_is_named(fails, finished, tmp_path, name, command, how):
+    if how == "missing" and name.startswith("checkpoints"):
+        return  # a run without a checkpoint starts anew, and without one generator there are others
+    run = shutil.copytree(finished, tmp_path / "copy")
+    damage(run / name, how)
+    error = fails(command, "--run", run)
+    missing_run = name == "config.toml" and how == "missing"
+    assert str(run if missing_run else (run / name).parent) in error
+
+
+def test_half_a_settings_file_is_not_taken_for_a_whole_one(fails, finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "copy")
+    text = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(text[: text.index("[algorithm]")])
+    for command in ("train", "generate", "evaluate"):
+        assert "config.toml: is damaged: its end is missing" in fails(command, "--run", run)
+
+
+def test_a_run_of_another_version(fails, finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "copy")
+    text = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(text.replace(f"format = {FORMAT}", "format = 99"))
+    for command in ("train", "generate", "evaluate"):
+        assert f"config.toml: run of format 99; this version reads format {FORMAT}" in fails(
+            command, "--run", run
+        )
+
+
+def test_a_generator_of_another_run(fails, finished, tmp_path):
+    other = ["--run", str(tmp_path / "other"), "--generator.hidden-size", "9", "--quiet"]
+    assert main(["pretrain", *TINY, *other]) == 0
+    name = "checkpoints/mle-best.pt"
+    shutil.copy(finished / name, tmp_path / "other" / name)
+    error = fails("generate", "--run", "other", "--checkpoint", "mle-best")
+    assert "mle-best.pt: does not fit the run's settings: " in error
+
+
+# Folders, other processes, full disks.
+
+
+def test_another_process_at_the_same_run(fails, finished):
+    with (finished / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for command in ("prepare", "pretrain", "train"):
+            assert f"--run: another process is working on {finished}" in fails(command, "--run", finished)
+        assert main(["generate", "--run", str(finished), "--num-sentences", "0"]) == 0  # reading is free
+    (finished / ".lock").unlink()
+
+
+@pytest.mark.parametrize("run", [TEXT, f"{TEXT}/below", "/proc/run", "x" * 300])
+def test_a_run_folder_that_cannot_be(fails, run):
+    assert run in fails("prepare", *TINY, "--run", run)
+
+
+def test_a_folder_that_was_there_stays(fails, tmp_path):
+    (tmp_path / "mine").mkdir()
+    fails("prepare", *TINY, "--run", "mine", "--corpus.path", "missing.txt")
+    (tmp_path / "mine" / "letter.txt").write_text("keep")
+    fails("prepare", *TINY, "--run", "mine/deeper/run", "--corpus.path", "missing.txt")
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "keep"
+
+
+def test_what_a_killed_process_left_is_removed(finished):
+    (finished / "checkpoints" / ".state.pt.abc").write_bytes(b"half")
+    assert main(["train", "--run", str(finished), "--quiet"]) == 0
+    assert not list((finished / "checkpoints").glob(".*"))
+
+
+def limited(arguments, cwd, size):
+    """A command that may write files of ``size`` bytes at most: to it, the disk is full."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "seqgan", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    )
+
+
+def test_a_full_disk_at_the_start_leaves_no_run(tmp_path):
+    result = limited(["prepare", *TINY, "--run", "runs/new"], tmp_path, 4_000)
+    assert result.returncode == 2
+    assert result.stderr.startswith("seqgan: error: data/prepared/") and result.stderr.count("\n") == 1
+    assert "cannot be written: File too large" in result.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_full_disk_while_training_loses_nothing(tmp_path):
+    """The checkpoint of the time before stays; with room again the run goes on to the same end."""
+    small = 80_000  # the corpus fits, the checkpoint does not
+    result = limited(["train", *TINY, "--run", "new"], tmp_path, small)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1 and "checkpoints/" in result.stderr
+    assert "cannot be written, what was there is unchanged: " in result.stderr
+    assert not [path for path in (tmp_path / "new").rglob(".*") if path.is_file()]
+    assert main(["pretrain", "--run", str(tmp_path / "new"), "--quiet"]) == 0
+
+
+def test_an_evaluation_is_shown_even_if_it_cannot_be_kept(finished, tmp_path, capfd, caplog):
+    run = shutil.copytree(finished, tmp_path / "copy")
+    shutil.rmtree(run / "evaluation")
+    (run / "evaluation").write_text("in the way")
+    capfd.readouterr()
+    assert main(["evaluate", "--run", str(run), "--checkpoint", "mle-best"]) == 0
+    assert "| BLEU-2" in capfd.readouterr().out
+    assert "evaluation/mle-best.npz: cannot be written" in caplog.text

@@ -1,0 +1,416 @@
+"""The command line in use: every command, its help, its settings and what it prints."""
+
+import contextlib
+import dataclasses
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import stat
+import struct
+import subprocess
+import sys
+import termios
+import tomllib
+
+import pytest
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+from seqgan.cli import COMMANDS, main
+from seqgan.config.schema import flag_name, flatten, read_toml, to_settings, to_toml
+from seqgan.experiment.settings import SEQGAN
+from seqgan.reports.tables import SUMMARY
+from tests.tiny_run import ROOT, flags
+
+TINY = ["--preset", "tiny", *flags()]
+SENTENCES = [
+    "the cat sat on the mat .",
+    "a dog ran in the park .",
+    "the cat ran on the mat .",
+    "one bird",
+    "",
+]
+REFERENCES = ["the cat sat on a mat .", "a dog ran in the green park .", "a bird sat in the park .", "one"]
+
+
+def python(*arguments, cwd):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "seqgan", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module", name="run")
+def finished_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    assert (
+        main(["train", *TINY, "--run", str(folder / "run"), "--data", str(folder / "data"), "--quiet"]) == 0
+    )
+    return folder / "run"
+
+
+@pytest.fixture(name="cli")
+def command_line(capfd, tmp_path, monkeypatch):
+    """Runs a command in an empty folder; gives what it printed, and checks that nothing went wrong."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        capfd.readouterr()
+        status = main([str(argument) for argument in arguments])
+        output, errors = capfd.readouterr()
+        assert (status, errors) == (0, "")
+        return output
+
+    return run
+
+
+# Commands.
+
+
+def test_prepare_reports_and_starts_a_run(cli, tmp_path):
+    output = cli("prepare", *TINY, "--run", "new")
+    assert "442 lines: 0 blank, 0 too long" in output
+    assert "train: 354 sequences" in output
+    assert "go on with: seqgan train --run new" in output
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"config.toml", "corpus"}
+    assert len(list((tmp_path / "data" / "prepared").iterdir())) == 1
+    assert cli("prepare", "--run", "new") == output  # again, from the run folder alone
+    assert cli("prepare", "--run", "new", "--quiet") == ""
+
+
+def test_pretrain_then_train_by_the_run_alone(cli, tmp_path):
+    output = cli("pretrain", *TINY, "--run", "new")
+    assert output == "new: pre-training is done; go on with: seqgan train --run new\n"
+    assert {path.stem for path in (tmp_path / "new" / "checkpoints").iterdir()} == {
+        "state",
+        "mle-best",
+        "mle-last",
+        "pretrained",
+    }
+    assert "new: all is done\n" in cli("train", "--run", "new")
+    again = cli("train", "--run", "new")
+    assert "new: all is done already\n" in again
+
+
+def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
+    """Of a finished run: all is read back, nothing is trained or measured again."""
+    before = {path: path.stat().st_mtime_ns for path in (run / "evaluation").iterdir()}
+    output = cli("train", "--run", run)
+    assert before == {path: path.stat().st_mtime_ns for path in (run / "evaluation").iterdir()}
+    sentences = re.findall(r"^  .*$", output, re.MULTILINE)
+    assert len(sentences) == 20
+    saved = json.loads((run / "evaluation" / "mle-best.json").read_text())
+    assert [line.strip() for line in sentences[:10]] == [line.strip() for line in saved["sentences"][:10]]
+    table = [line for line in output.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + len(SUMMARY) - 4  # of which four need an oracle
+    assert len({len(line) for line in table}) == 1
+    (row,) = (line for line in table if "NLL-test" in line)
+    values = [float(cell) for cell in row.split("|")[2:4]]
+    assert values[0] == pytest.approx(saved["nll_test"], abs=1e-4)
+    assert output.count("signature: hypotheses:40|references:44|tokenizer:treebank") == 1
+    assert output.endswith(f"{run}: all is done already\nwatch: scripts/tensorboard.sh --logdir {run}\n")
+
+
+def test_a_damaged_evaluation_is_made_again(cli, run):
+    path = run / "evaluation" / "mle-best.json"
+    good = json.loads(path.read_text())
+    path.write_text("{", encoding="utf-8")
+    cli("train", "--run", run, "--quiet")
+    assert json.loads(path.read_text()) == good
+
+
+def test_generate_to_standard_output_is_reproducible(cli, run):
+    lines = cli("generate", "--run", run).splitlines()
+    assert len(lines) == 10
+    assert cli("generate", "--run", run, "--seed", "0").splitlines() == lines
+    assert cli("generate", "--run", run, "--seed", "1").splitlines() != lines
+    assert cli("generate", "--run", run, "--checkpoint", "mle-best").splitlines() != lines
+    assert cli("generate", "--run", run, "--num-sentences", "0") == ""
+
+
+def test_generate_to_a_file(cli, run, tmp_path):
+    assert cli("generate", "--run", run, "--num-sentences", "7", "--output", "new/sentences.txt") == ""
+    text = (tmp_path / "new" / "sentences.txt").read_text()
+    assert text == cli("generate", "--run", run, "--num-sentences", "7")
+    cli("generate", "--run", run, "--num-sentences", "0", "--output", "new/sentences.txt")
+    assert (tmp_path / "new" / "sentences.txt").read_text() == ""
+
+
+def test_generate_leaves_a_device_a_device(cli, run, tmp_path):
+    """Written by renaming, /dev/null would become a file."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    cli("generate", "--run", run, "--output", "pipe")
+    assert len(os.read(reader, 100_000).splitlines()) == 10
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    (tmp_path / "link").symlink_to("target.txt")
+    cli("generate", "--run", run, "--output", "link")
+    assert len((tmp_path / "target.txt").read_text().splitlines()) == 10
+
+
+def test_generate_in_chunks_repeats_nothing(cli, run, monkeypatch):
+    monkeypatch.setattr("seqgan.commands.generate.CHUNK", 20)
+    lines = cli("generate", "--run", run, "--num-sentences", "50").splitlines()
+    assert len(lines) == 50
+    assert lines[:10] != lines[20:30]
+    other_seed = cli("generate", "--run", run, "--num-sentences", "50", "--seed", "20").splitlines()
+    assert not set(lines[20:40]) & set(other_seed[:20])
+
+
+def test_generate_shapes_the_distribution(cli, run):
+    assert len(set(cli("generate", "--run", run, "--temperature", "0").splitlines())) == 1
+    greedy = cli("generate", "--run", run, "--temperature", "0")
+    assert cli("generate", "--run", run, "--top-k", "1") == greedy
+    assert cli("generate", "--run", run, "--top-p", "1e-9") == greedy
+    assert cli("generate", "--run", run, "--top-p", "0.3") != cli("generate", "--run", run)
+
+
+def test_generate_keeps_the_prefix_and_detokenises_on_demand(cli, run):
+    command = ("generate", "--run", run, "--prefix", "The girl, the tall boy")
+    tokens, text = cli(*command, "--tokens").splitlines(), cli(*command).splitlines()
+    assert len(tokens) == len(text) == 10
+    assert all(line.startswith("The girl , the tall boy") for line in tokens)
+    assert all(line.startswith("The girl, the tall boy") for line in text)
+
+
+def test_evaluate_a_run(cli, run):
+    results = json.loads(cli("evaluate", "--run", run, "--json"))
+    assert list(results) == ["mle-best", "mle-last", "adversarial-best", "adversarial-last"]
+    for name, values in results.items():
+        saved = json.loads((run / "evaluation" / f"{name}.json").read_text())
+        about = {"generator": name, "decoding": {"temperature": 1.0, "top_k": None, "top_p": None}}
+        assert {**values, **about, "sentences": saved["sentences"]} == saved
+    cooler = json.loads(
+        cli("evaluate", "--run", run, "--checkpoint", "mle-best", "--temperature", "0.5", "--json")
+    )
+    assert list(cooler) == ["mle-best"]
+    assert cooler["mle-best"]["entropy"] < results["mle-best"]["entropy"]
+    assert "temperature:0.5" in cooler["mle-best"]["signature"]
+    saved = json.loads((run / "evaluation" / "mle-best.json").read_text())
+    assert saved["entropy"] == results["mle-best"]["entropy"]  # another temperature is kept elsewhere
+
+
+def nltk_mean(hypotheses, references_of, order):
+    """BLEU with uniform weights and smoothing 1, averaged over the hypotheses."""
+    smoothing, weights = SmoothingFunction().method1, (1 / order,) * order
+    scores = [
+        sentence_bleu(references_of(i), hypothesis, weights, smoothing)
+        for i, hypothesis in enumerate(hypotheses)
+    ]
+    return sum(scores) / len(scores)
+
+
+@pytest.mark.parametrize("tokenizer", ["treebank", "whitespace", "characters"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_evaluate_two_files_as_nltk_does(cli, tmp_path, tokenizer):
+    (tmp_path / "h.txt").write_text("\n".join(SENTENCES) + "\n")
+    (tmp_path / "r.txt").write_text("\n\n".join(REFERENCES) + "\n")
+    output = cli(
+        "evaluate", "--hypotheses", "h.txt", "--references", "r.txt", "--tokenizer", tokenizer, "--json"
+    )
+    values = json.loads(output)
+    assert output.count("\n") == 1
+    cut = list if tokenizer == "characters" else str.split
+    hypotheses, references = [cut(s) for s in SENTENCES], [cut(s) for s in REFERENCES]
+    for order in range(2, 6):
+        expected = nltk_mean(hypotheses, lambda i: references, order)
+        assert values[f"bleu_{order}"] == pytest.approx(expected, abs=1e-9)
+        expected = nltk_mean(hypotheses, lambda i: hypotheses[:i] + hypotheses[i + 1 :], order)
+        assert values[f"self_bleu_{order}"] == pytest.approx(expected, abs=1e-9)
+    assert values["signature"].startswith(f"hypotheses:5|references:4|tokenizer:{tokenizer}|case:kept|")
+
+
+def test_evaluate_two_files_for_people(cli, tmp_path):
+    (tmp_path / "h.txt").write_text("THE CAT SAT ON A MAT .\n" * 2)
+    (tmp_path / "r.txt").write_text("the cat sat on a mat .\n")
+    command = ("evaluate", "--hypotheses", "h.txt", "--references", "r.txt")
+    assert re.search(r"\| BLEU-2 \(higher\) +\| +1\.0000 \|", cli(*command, "--lower-case"))
+    output = cli(*command)
+    assert not re.search(r"BLEU-2 \(higher\) +\| +1\.0000", output)
+    assert "| self-BLEU-5 (lower)" in output
+    assert "signature: hypotheses:2|references:1|" in output
+
+
+# Settings.
+
+
+def test_config_round_trip(cli, tmp_path):
+    first = cli("config", *TINY, "--corpus.max-vocabulary-size", "200", "--algorithm.advantage-clip", "3")
+    (tmp_path / "mine.toml").write_text(first)
+    assert cli("config", "--config", "mine.toml") == first  # over another preset, which it leaves nothing of
+    again = cli("config", "--preset", "coco-transformer", "--config", "mine.toml")
+    assert again == first
+    assert SEQGAN.load_config(tomllib.loads(first)).corpus.max_vocabulary_size == 200
+    assert cli("config", "--list").split() == SEQGAN.preset_names()
+
+
+@pytest.mark.parametrize("preset", SEQGAN.preset_names())
+def test_config_shows_what_a_preset_means(cli, preset):
+    assert SEQGAN.load_config(tomllib.loads(cli("config", "--preset", preset))) == SEQGAN.load_preset(preset)
+
+
+def test_no_value_survives_in_a_run(cli, tmp_path):
+    """TOML has no null; a setting that is switched off must not come back with its default."""
+    (tmp_path / "off.toml").write_text(
+        "[algorithm]\nadvantage_clip = 2.0\n[corpus]\nmax_vocabulary_size = 300\n"
+    )
+    off = ["--algorithm.advantage-clip", "None", "--corpus.max-vocabulary-size", "None"]
+    cli("prepare", *TINY, "--config", "off.toml", "--run", "new", *off)
+    cli("prepare", *TINY, "--config", "off.toml", "--run", "new", *off)
+    settings = read_toml(tmp_path / "new" / "config.toml")
+    assert settings["algorithm"]["advantage_clip"] == settings["corpus"]["max_vocabulary_size"] == "none"
+    assert cli("config", "--run", "new") == to_toml(
+        {key: value for key, value in settings.items() if key not in ("format", "framework")}
+    )
+
+
+def test_flags_over_the_file_over_the_preset(cli, tmp_path):
+    (tmp_path / "mine.toml").write_text("[mle]\nepochs = 3\nbatch_size = 7\n")
+    preset = SEQGAN.load_preset("tiny")
+    output = cli("config", "--preset", "tiny", "--config", "mine.toml", "--mle.epochs", "4")
+    config = SEQGAN.load_config(tomllib.loads(output))
+    assert config.mle == dataclasses.replace(preset.mle, epochs=4, batch_size=7)
+    assert dataclasses.replace(config, mle=preset.mle) == preset
+
+
+def test_kinds_decide_which_flags_there_are(cli, tmp_path):
+    (tmp_path / "mine.toml").write_text('[generator]\nkind = "transformer"\nnum_heads = 4\n')
+    for source in (
+        ["--generator.kind", "transformer"],
+        ["--config", "mine.toml"],
+        ["--generator.kind=transformer"],
+    ):
+        assert "--generator.num-heads" in cli("train", *source, "--help")
+        output = cli("config", *source, "--generator.num-heads", "8", "--generator.model-size", "64")
+        assert tomllib.loads(output)["generator"]["num_heads"] == 8
+    assert "--generator.num-heads" not in cli("train", "--help")
+    lstm = cli("config", "--config", "mine.toml", "--generator.kind", "lstm")
+    assert "num_heads" not in tomllib.loads(lstm)["generator"]
+
+
+def test_a_run_goes_on_with_its_own_settings(cli, run):
+    settings = read_toml(run / "config.toml")
+    del settings["format"], settings["framework"]
+    assert tomllib.loads(cli("config", "--run", run)) == settings
+    assert (
+        tomllib.loads(cli("config", "--run", run, "--tracking.log-interval", "9"))["tracking"]["log_interval"]
+        == 9
+    )
+
+
+def test_none_as_a_run_is_the_default_run(cli, tmp_path):
+    cli("prepare", *TINY, "--run", "None")
+    assert (tmp_path / "runs" / "tiny" / "config.toml").exists()
+
+
+# Help.
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_explains_every_flag(cli, command):
+    output = cli(command, "--help")
+    assert COMMANDS[command].summary in output
+    text = " ".join(re.sub(r"[│╭╮╰╯─]", " ", output).split())
+    for flag in flags_of(COMMANDS[command].arguments):
+        explained = re.search(rf"{flag},? .*? \((default|required)", text)
+        assert explained and len(explained[0].split()) >= 5, flag
+
+
+def flags_of(arguments):
+    own = [field.name for field in dataclasses.fields(arguments) if field.name != "settings"]
+    nested = len(own) < len(dataclasses.fields(arguments))
+    settings = flatten(to_settings(SEQGAN.load_preset("docstrings"))) if nested else {}
+    return [flag_name(name) for name in (*own, *settings)]
+
+
+def test_help_names_presets_and_kinds(cli):
+    output = cli("train", "--help")
+    for name in (*SEQGAN.preset_names(), "lstm, transformer", "package.module:name", "reinforce"):
+        assert name in output
+    assert "``" not in output and ":class:" not in output
+    assert cli("--help") == cli("-h")
+    assert all(name in cli("--help") for name in (*COMMANDS, *SEQGAN.preset_names()))
+
+
+# As processes.
+
+
+def test_module_and_console_script(tmp_path, run):
+    result = python("generate", "--run", run, "--num-sentences", 3, cwd=tmp_path)
+    assert (result.returncode, len(result.stdout.splitlines()), result.stderr) == (0, 3, "")
+    result = python(cwd=tmp_path)
+    assert result.returncode == 2 and result.stdout.startswith("usage: seqgan COMMAND")
+    result = python("--version", cwd=tmp_path)
+    assert re.fullmatch(r"seqgan \d+\.\d+\.\d+\n", result.stdout)
+    assert "seqgan = seqgan.cli:main" in (ROOT / "setup.cfg").read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_leaves_and_a_full_output(tmp_path, run):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = f"{sys.executable} -m seqgan generate --run {run} --num-sentences 3000"
+    for sink, status, message in (("| head -1", 141, ""), ("> /dev/full", 2, "No space left on device")):
+        script = f"{command} {sink}; exit ${{PIPESTATUS[0]}}"
+        result = subprocess.run(
+            ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == status
+        assert message in result.stderr and result.stderr.count("\n") == bool(message)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def on_terminal(monkeypatch, *arguments):
+    """What a command writes on standard error when that is a terminal."""
+    terminal = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        assert main([str(argument) for argument in arguments]) == 0
+    return terminal.getvalue()
+
+
+def test_progress_bars_on_a_terminal_only_and_not_when_quiet(tmp_path, monkeypatch, run, cli):
+    monkeypatch.chdir(tmp_path)
+    assert on_terminal(monkeypatch, "train", *TINY, "--run", "new", "--quiet") == ""
+    assert on_terminal(monkeypatch, "prepare", *TINY, "--run", "other") == ""
+    assert "evaluate: " in on_terminal(monkeypatch, "evaluate", "--run", "new")
+    assert on_terminal(monkeypatch, "evaluate", "--run", "new", "--quiet") == ""
+    assert "generate: 100%" in on_terminal(monkeypatch, "generate", "--run", "new", "--output", "x.txt")
+    assert on_terminal(monkeypatch, "generate", "--run", "new") == ""  # sentences are progress enough
+
+
+def test_progress_bars_on_a_real_terminal(tmp_path):
+    main_end, their_end = pty.openpty()
+    fcntl.ioctl(their_end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "seqgan", "train", *TINY]
+    seen = b""
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=their_end
+    ) as process:
+        os.close(their_end)
+        with contextlib.suppress(OSError):  # the other end is closed
+            while True:
+                seen += os.read(main_end, 10_000)
+    os.close(main_end)
+    assert process.returncode == 0
+    figures = {
+        "mle": "nll_validation=",
+        "discriminator": "auc_held_out=",
+        "adversarial": "mean=",
+        "evaluate": "",
+    }
+    for phase, figure in figures.items():
+        assert re.search(rf"{phase}: +\d+%.*{figure}", seen.decode()), phase
+
+
+def test_generate_without_unknown_words(cli, tmp_path):
+    """Nine words in ten of the training text are unknown here, and still none is written."""
+    cli("pretrain", *TINY, "--corpus.max-vocabulary-size", "30", "--run", tmp_path / "run", "--quiet")
+    command = ("generate", "--run", tmp_path / "run", "--num-sentences", "50", "--tokens")
+    assert "<unk>" in cli(*command)
+    assert "<unk>" not in cli(*command, "--no-unknown")

@@ -1,0 +1,151 @@
+import math
+
+import pytest
+import torch
+
+from seqgan.evaluation.evaluator import EvaluationConfig, Evaluator
+from seqgan.evaluation.signature import Signature
+from seqgan.sampling.decoding import Decoding
+from seqgan.text.sequences import Sequences
+from tests.tiny_models import rng, tiny_generator
+
+UNK, EOS, SIZE = 3, 2, 6
+
+
+def make_evaluator(tokens, mask, **changes):
+    options = {
+        "split": "test",
+        "config": EvaluationConfig(),
+        "num_samples": 50,
+        "decode": lambda ids: " ".join(map(str, ids)),
+        "signature": Signature(tokenizer="whitespace", case="kept"),
+        "vocabulary_size": SIZE,
+        "eos_id": EOS,
+        "unk_id": UNK,
+        "oracle": None,
+        "seed": 0,
+    }
+    return Evaluator(tokens, mask, **options | changes)
+
+
+def constant_generator(token):
+    """Always ``token`` and then EOS."""
+    generator = tiny_generator("lstm", SIZE, forbidden=(0,))
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.zero_()
+        generator.output_bias[[token, EOS]] = torch.tensor([50.0, 49.0])
+    return generator
+
+
+def test_an_unknown_word_matches_no_reference_but_itself_among_samples():
+    tokens = torch.tensor([[UNK, EOS], [5, EOS]])
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool())
+    unknown, known = (evaluator(constant_generator(token)).score.values for token in (UNK, 5))
+    assert unknown["bleu_2"] == 0
+    assert known["bleu_2"] > 0.1
+    assert unknown["self_bleu_2"] == pytest.approx(known["self_bleu_2"], abs=0.02)
+    assert unknown["self_bleu_2"] > 0.1
+
+
+def test_eos_is_scored_but_is_no_word():
+    tokens = torch.tensor([[4, EOS, 0], [4, 5, EOS]])
+    mask = torch.tensor([[True, True, False], [True] * 3])
+    evaluator = make_evaluator(tokens, mask)
+    assert len(evaluator.real_text.references) == 2
+    words = evaluator._words(tokens, mask)
+    assert words.lengths.tolist() == [1, 2]
+    generator = tiny_generator("lstm", SIZE)
+    values = evaluator(generator).score.values
+    expected = -generator.log_probs(tokens)[mask].mean()
+    assert values["nll_test"] == pytest.approx(float(expected.detach()), abs=1e-5)
+
+
+def test_copies_of_the_training_text_are_found_without_eos_and_unknown_words_are_new():
+    tokens = torch.tensor([[4, EOS], [5, EOS]])
+    options = {"training": Sequences.from_lists([[5, EOS], [UNK, EOS], [4, 4, EOS]])}
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), **options)
+    assert evaluator.real_text.training.lengths.tolist() == [1, 1, 2]
+    known, unknown = (evaluator(constant_generator(token)).score.values for token in (5, UNK))
+    assert known["novelty"] < 1
+    assert known["longest_copied"] == pytest.approx(0.73, abs=0.2)  # the others are empty
+    assert unknown["novelty"] == 1
+    assert unknown["longest_copied"] == 0
+
+
+def test_every_call_uses_the_same_random_numbers_and_leaves_those_of_training_alone():
+    tokens = torch.randint(4, SIZE, (20, 5), generator=rng())
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool())
+    generator = tiny_generator("lstm", SIZE, forbidden=(0, 1))
+    state = torch.get_rng_state()
+    first, second = evaluator(generator), evaluator(generator)
+    assert first.metrics == second.metrics
+    assert first.sentences == second.sentences
+    assert torch.equal(torch.get_rng_state(), state)
+    assert str(first.score.signature) == (
+        "hypotheses:50|references:20|tokenizer:whitespace|case:kept|smoothing:method1|temperature:1|version:0.1.0"
+    )
+
+
+def test_the_oracle_task_has_both_sides_and_its_temperature():
+    oracle = tiny_generator("lstm", SIZE, seed=3)
+    tokens = torch.randint(0, SIZE, (40, 4), generator=rng())
+    options = {"oracle": oracle, "eos_id": None, "unk_id": None, "num_samples": 400}
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), split="validation", **options)
+    generator = tiny_generator("lstm", SIZE, seed=4)
+    warm, cool = evaluator(generator), evaluator(generator, Decoding(temperature=0.5))
+    assert {
+        "nll_oracle",
+        "nll_validation",
+        "kl_q_p",
+        "kl_p_q",
+        "jeffreys",
+        "entropy",
+    } <= warm.score.values.keys()
+    assert cool.score.values["entropy"] < warm.score.values["entropy"]
+    assert "temperature:0.5|version" in str(cool.score.signature)
+    narrow = evaluator(generator, Decoding(top_k=2)).score
+    assert "temperature:1|top_k:2|version" in str(narrow.signature)
+    assert narrow.values["nll_oracle"] != warm.score.values["nll_oracle"]
+    of_the_generator = {"entropy", "kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon", "nll_validation"}
+    assert of_the_generator <= warm.score.values.keys()
+    assert not of_the_generator & narrow.values.keys()  # a token that is ruled out has likelihood 0
+    assert warm.loss == warm.score.values["nll_validation"]
+    assert warm.metrics["evaluation/jeffreys"] == warm.score.values["jeffreys"]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "sign"), [("bleu_4", -1), ("nll", 1), ("reverse_perplexity", 1), ("ms_jaccard_4", -1)]
+)
+def test_the_criterion_is_lower_for_the_better(criterion, sign):
+    tokens = torch.randint(4, SIZE, (20, 5), generator=rng())
+    evaluator = make_evaluator(
+        tokens, torch.ones_like(tokens).bool(), config=EvaluationConfig(criterion=criterion)
+    )
+    result = evaluator(tiny_generator("lstm", SIZE))
+    name = "nll_test" if criterion == "nll" else criterion
+    assert result.loss == sign * result.score.values[name]
+
+
+def test_a_criterion_that_needs_an_oracle_is_nan_without():
+    tokens = torch.randint(4, SIZE, (5, 5), generator=rng())
+    config = EvaluationConfig(criterion="jeffreys")
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), config=config)
+    assert math.isnan(evaluator(tiny_generator("lstm", SIZE)).loss)
+
+
+def test_real_text_in_the_place_of_samples():
+    """Of its own references all matches, save unknown words; EOS is no word of it."""
+    tokens = torch.tensor([[4, 5, 4, EOS], [5, 5, 4, EOS], [UNK, 4, 5, EOS]])
+    evaluator = make_evaluator(
+        tokens, torch.ones_like(tokens).bool(), training=Sequences.from_lists([[4, EOS]])
+    )
+    result = evaluator.score_text(Sequences.from_lists(tokens[:2].tolist()))
+    assert result.score.values["bleu_2"] == pytest.approx(1)
+    assert result.score.values["mean_length"] == 3
+    assert not {"nll_test", "entropy", "novelty"} & result.score.values.keys()
+    assert str(result.score.signature).startswith("hypotheses:2|references:3|tokenizer:whitespace")
+    assert "temperature" not in str(result.score.signature)
+    assert list(result.sentences) == ["4 5 4 2", "5 5 4 2"]
+    unknown = evaluator.score_text(Sequences.from_lists(tokens[2:].tolist() * 2))
+    assert unknown.score.values["bleu_2"] < 1

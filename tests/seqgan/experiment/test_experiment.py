@@ -1,0 +1,227 @@
+import dataclasses
+import json
+import math
+import re
+from typing import get_args, get_type_hints
+
+import pytest
+import torch
+
+from seqgan.cli import main
+from seqgan.config.schema import flatten, to_settings
+from seqgan.evaluation.metrics import METRICS
+from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.settings import CORPORA, SEQGAN
+from seqgan.oracle.corpus import OracleCorpusConfig
+from seqgan.text.cache import prepare_corpus
+from tests.shared_data import shared_data
+from tests.tiny_run import ROOT, tiny_config, tiny_experiment
+
+
+def test_ten_lines_build_train_sample_and_score():
+    experiment = tiny_experiment()
+    before = experiment.score(["The girl makes soup before dinner."])[0]
+    experiment.train()
+    sentences = experiment.sample(3, temperature=0.8)
+    assert len(sentences) == 3
+    assert all(isinstance(token, str) for sentence in sentences for token in sentence)
+    assert experiment.score(["The girl makes soup before dinner."])[0] > before
+    assert 0 <= experiment.evaluate().score.values["bleu_2"] <= 1
+
+
+def test_scores_are_log_likelihoods_per_token_with_eos_whatever_the_batch():
+    experiment = tiny_experiment()
+    sentence, other = "The girl makes soup.", "We were happy about the long letter."
+    ids = experiment.language.encode(sentence)
+    assert ids[-1] == experiment.vocabulary.eos_id
+    expected = experiment.policy.log_probs(torch.tensor([ids])).mean().detach()
+    together = experiment.score([sentence, other])
+    assert together[0] == pytest.approx(float(expected), abs=1e-5)
+    assert together[0] == pytest.approx(experiment.score([sentence])[0], abs=1e-6)
+
+
+def test_a_prefix_begins_every_sentence():
+    experiment = tiny_experiment()
+    for tokens in experiment.sample(20, prefix="The girl"):
+        assert tokens[:2] == ["The", "girl"]
+
+
+def test_the_same_seed_is_the_same_run_and_another_is_not():
+    def weights(seed):
+        experiment = tiny_experiment(None, {"seed": seed})
+        experiment.train()
+        return torch.cat([p.detach().flatten() for p in experiment.policy.parameters()])
+
+    first = weights(1)
+    assert torch.equal(first, weights(1))
+    assert not torch.equal(first, weights(2))
+
+
+@pytest.mark.parametrize("name", SEQGAN.preset_names())
+def test_every_preset_resolves_and_its_models_take_a_step(name):
+    """All presets whose corpus is at hand; the steps are few, the sizes are the preset's own."""
+    small = {
+        "mle": {"epochs": 1},
+        "discriminator_training": {"refreshes": 1, "epochs": 1, "num_negatives": 4, "batch_size": 4},
+        "adversarial": {"rounds": 1, "policy_steps": 1, "mle_steps": 0, "discriminator_refreshes": 0},
+        "algorithm": {"batch_size": 2},
+        "rollout": {"num_rollouts": 1},
+        "evaluation": {"num_samples": 4, "num_samples_in_training": 4},
+    }
+    config = SEQGAN.load_preset(name)
+    match config.corpus.kind:
+        case "coco":
+            corpus = {"path": str(shared_data("coco"))}
+        case "oracle":
+            corpus = {"num_train": 300, "num_validation": 10, "num_test": 10}
+        case "file":
+            corpus = {"path": str(ROOT / "data" / "tiny.txt")}
+        case _:
+            corpus = {}
+    experiment = Experiment(SEQGAN.load_preset(name, small, {"corpus": corpus}), cache=None)
+    loop = experiment.loop
+    loop.phases[0].advance()
+    loop.phases[1].advance()
+    loop.phases[2].start()
+    result = loop.phases[2].advance()
+    assert math.isfinite(float(result.metrics["policy/loss"].detach()))
+    kind = "transformer" if name.endswith("-transformer") else "lstm"
+    assert config.generator.kind == kind
+
+
+def test_settings_that_may_be_none_are_none_by_default():
+    """TOML has no None: a setting that is left out must mean it."""
+
+    def check(config):
+        hints = get_type_hints(type(config))
+        for setting in dataclasses.fields(config):
+            value = getattr(config, setting.name)
+            if dataclasses.is_dataclass(value):
+                check(value)
+            elif type(None) in get_args(hints[setting.name]):
+                assert setting.default is None, setting.name
+
+    for name in SEQGAN.preset_names():
+        check(SEQGAN.load_preset(name))
+
+
+def test_presets_differ_from_their_transformers_in_the_generator_alone():
+    for name in SEQGAN.preset_names():
+        if f"{name}-transformer" in SEQGAN.preset_names():
+            plain, other = (
+                flatten(to_settings(SEQGAN.load_preset(n))) for n in (name, f"{name}-transformer")
+            )
+            different = {k for k in plain.keys() | other.keys() if plain.get(k) != other.get(k)}
+            assert all(key.startswith(("generator.", "mle.")) for key in different), different
+
+
+def test_the_run_folder_is_all_that_is_needed(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_bytes((ROOT / "data" / "tiny.txt").read_bytes())
+    experiment = tiny_experiment(tmp_path / "run", {"corpus": {"path": str(text)}})
+    experiment.pretrain()
+    experiment.loop.tracker.close()
+    text.unlink()
+    again = Experiment.open(tmp_path / "run")
+    assert again.config == experiment.config
+    assert again.vocabulary == experiment.vocabulary
+    generator = again.load_generator()
+    for a, b in zip(generator.parameters(), experiment.policy.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(ValueError, match="has no adversarial-best; there is mle-best, mle-last"):
+        again.load_generator("adversarial-best")
+
+
+def test_samples_do_not_depend_on_what_they_are_sampled_with(tmp_path):
+    """The same sentences from a saved generator, whatever the batch size it was trained with."""
+    experiment = tiny_experiment(tmp_path / "run")
+    experiment.pretrain()
+    experiment.loop.tracker.close()
+    again = Experiment.open(tmp_path / "run")
+    ours = experiment.sample(30, seed=4)
+    assert again.sample(30, seed=4, generator=again.load_generator(), batch_size=7) == ours
+
+
+def test_other_settings_than_the_runs_are_refused(tmp_path):
+    tiny_experiment(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"--mle.epochs: 3 differs from 2, with which .*run was made"):
+        tiny_experiment(tmp_path / "run", {"mle": {"epochs": 3}})
+    tiny_experiment(tmp_path / "run", {"tracking": {"log_interval": 1}})
+
+
+def test_a_run_of_another_version_is_refused(tmp_path):
+    tiny_experiment(tmp_path / "run")
+    path = tmp_path / "run" / "config.toml"
+    path.write_text(path.read_text().replace("format = 2", "format = 99"))
+    with pytest.raises(ValueError, match=r"config.toml: run of format 99; this version reads format 2"):
+        Experiment.open(tmp_path / "run")
+    with pytest.raises(ValueError, match="is no run folder"):
+        Experiment.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "tpu", "xyz", "meta"])
+def test_a_device_that_is_not_there_is_named(name):
+    with pytest.raises(ValueError, match="--device: "):
+        tiny_experiment(None, {"device": name})
+
+
+def test_a_prepared_corpus_is_read_from_the_cache_until_its_text_changes(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_bytes((ROOT / "data" / "tiny.txt").read_bytes())
+    config = tiny_config({"corpus": {"path": str(text)}}).corpus
+    cache = tmp_path / "cache"
+    first = prepare_corpus(config, CORPORA, cache)
+    assert prepare_corpus(config, CORPORA, cache).digest == first.digest
+    assert len(list(cache.iterdir())) == 1
+    text.write_bytes(b"A new sentence for the corpus.\n" + text.read_bytes())
+    assert prepare_corpus(config, CORPORA, cache).digest != first.digest
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_the_oracle_corpus_is_drawn_anew_the_same_and_scored_by_its_oracle(tmp_path):
+    small = {"kind": "oracle", "num_train": 200, "num_validation": 50, "num_test": 50, "vocabulary_size": 30}
+    config = SEQGAN.load_config({"corpus": small, "evaluation": {"num_samples": 50}})
+    experiment = Experiment(config, tmp_path / "run")
+    assert isinstance(config.corpus, OracleCorpusConfig)
+    assert prepare_corpus(config.corpus, CORPORA).digest == experiment.corpus.digest
+    floor = experiment.evaluate(experiment.oracle).score.values
+    assert floor["kl_q_p"] == pytest.approx(0, abs=1e-5)
+    assert floor["jeffreys"] == pytest.approx(0, abs=1e-5)
+    reopened = Experiment.open(tmp_path / "run")
+    assert torch.equal(reopened.oracle.output_bias, experiment.oracle.output_bias)
+    train = {row.tobytes() for row in experiment.corpus.train.ids.reshape(-1, 20)}
+    assert not train & {row.tobytes() for row in experiment.corpus.test.ids.reshape(-1, 20)}
+
+
+def test_every_metric_that_is_logged_is_in_the_list(tmp_path):
+    experiment = tiny_experiment(tmp_path / "run", {"tracking": {"log_interval": 1}})
+    experiment.train()
+    experiment.loop.tracker.close()
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    names = {re.sub(r"step_\d+", "step_NN", name) for row in rows for name in json.loads(row)}
+    oracle_alone = {
+        f"evaluation/{name}" for name in ("nll_oracle", "kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon")
+    }
+    assert names - {"step", "phase"} == METRICS.keys() - oracle_alone - {"evaluation/nll_test"}
+
+
+def test_the_oracle_is_the_floor_in_the_table(tmp_path, capsys):
+    small = {"num_train": 40, "num_validation": 20, "num_test": 40, "vocabulary_size": 30, "max_length": 5}
+    run = tmp_path / "run"
+    settings = {
+        **{f"corpus.{name.replace('_', '-')}": value for name, value in small.items()},
+        **{"mle.epochs": 1, "discriminator-training.refreshes": 1, "adversarial.rounds": 1},
+        **{"algorithm.batch-size": 4, "evaluation.num-samples": 50, "evaluation.num-samples-in-training": 20},
+    }
+    flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    assert main(["train", "--preset", "oracle", "--run", str(run), "--data", str(tmp_path), *flags]) == 0
+    printed = capsys.readouterr().out
+    rows = {
+        row.split("|")[1].split(",")[0].strip(): row.split("|")[2:-1]
+        for row in printed.splitlines()
+        if "|" in row
+    }
+    assert [title.strip() for title in rows["metric"]] == ["MLE", "adversarial", "oracle"]
+    mle, _, floor = map(float, rows["Jeffreys divergence"])
+    assert floor == pytest.approx(0, abs=1e-4)
+    assert mle > 0.1

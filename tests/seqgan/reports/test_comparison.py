@@ -1,0 +1,162 @@
+"""Generators beside each other: what shares a column, what differs and how sure that is, seeds."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from seqgan.evaluation.signature import Estimate, Interval, Score, Signature
+from seqgan.reports.comparison import (
+    Difference,
+    columns_of,
+    compare_runs,
+    differences,
+    seed_groups,
+    spreads,
+)
+from seqgan.reports.measurements import Measurement
+from seqgan.reports.report_tables import GROUPS, SIDES, metric_cell, number
+from seqgan.reports.sweep import label_runs
+from seqgan.reports.tables import MEANINGS
+from seqgan.sampling.decoding import Decoding
+from tests.tiny_run import tiny_experiment
+
+
+def measurement(name="mle-best", **values):
+    estimates = {
+        key: Estimate.mean(value) if isinstance(value, np.ndarray) else Estimate(value)
+        for key, value in values.items()
+    }
+    return Measurement(
+        Path("run"), name, Decoding(), Score.from_estimates(estimates, Signature(hypotheses=9)), []
+    )
+
+
+@pytest.fixture(scope="module", name="runs")
+def prepared_runs(tmp_path_factory):
+    """Three that differ in their seed, and the device; one with another reward; none is trained."""
+    folder = tmp_path_factory.mktemp("comparison")
+    layers = {
+        "one": {},
+        "two": {"seed": 1, "device": "cpu"},
+        "other": {"reward": {"kind": "constant"}, "seed": 1},
+        "three": {"seed": 2, "tracking": {"log_interval": 7}},
+    }
+    return label_runs([tiny_experiment(folder / name, layer) for name, layer in layers.items()])
+
+
+def test_runs_go_by_their_names_or_by_their_paths_where_those_are_not_enough(runs, tmp_path):
+    assert list(runs) == ["one", "two", "other", "three"]
+    found = label_runs([runs["one"], tiny_experiment(tmp_path / "one")])
+    assert list(found) == [str(experiment.run.path) for experiment in found.values()]
+
+
+def test_equal_generators_of_one_phase_share_a_column(runs):
+    measured = {
+        ("one", "mle-best"): measurement(bleu_4=0.1),
+        ("one", "adversarial-last"): measurement(bleu_4=0.2),
+        ("one", "adversarial-best"): measurement(bleu_4=0.2),
+        ("two", "mle-best"): measurement(bleu_4=0.1),
+        ("two", "adversarial-last"): measurement(bleu_4=0.1),  # learned nothing: still another generator
+        ("one", "ngram"): measurement(bleu_4=0.3),
+        ("one", "training-text"): measurement(bleu_4=0.4),
+    }
+    columns = columns_of(runs, measured)
+    assert [(column.title, column.origin) for column in columns] == [
+        ("MLE", "one, two"),
+        ("adversarial: last = best", "one"),
+        ("adversarial", "two"),
+        ("5-grams", "baseline"),
+        ("training text", "baseline"),
+    ]
+
+
+def test_pairs_cancel_what_is_hard_for_both(runs):
+    rng = np.random.default_rng(0)
+    hard = rng.normal(0, 5, 400)
+    first = measurement(nll_test=hard + 0.1 + rng.normal(0, 0.1, 400), bleu_4=hard + 0.1)
+    second = measurement(nll_test=hard, bleu_4=rng.permutation(hard))
+    paired, unpaired = differences(first, second)
+    assert (paired.metric, unpaired.metric) == ("nll_test", "bleu_4")
+    assert paired.interval.value == pytest.approx(0.1, abs=0.02) and paired.verdict == "worse"
+    assert paired.interval.high - paired.interval.low < 0.05
+    assert unpaired.interval.value == pytest.approx(0.1, abs=1e-5) and unpaired.verdict == ""
+    width = 2 * 1.96 * np.hypot(*[hard.std() / 20] * 2)
+    assert unpaired.interval.high - unpaired.interval.low == pytest.approx(width, rel=0.1)
+    assert differences(first, second) == [paired, unpaired]
+
+
+def test_a_measurement_read_from_disk_gives_the_same_interval():
+    values = np.random.default_rng(1).normal(size=50)
+    kept = values.astype(np.float32).astype(np.float64)
+    other = measurement(bleu_4=np.zeros(50))
+    assert differences(measurement(bleu_4=values), other) == differences(measurement(bleu_4=kept), other)
+
+
+@pytest.mark.parametrize(
+    ("metric", "low", "high", "verdict"),
+    [
+        ("nll_test", -0.3, -0.1, "better"),
+        ("nll_test", 0.1, 0.3, "worse"),
+        ("backward_bleu_4", 0.1, 0.3, "better"),
+        ("self_bleu_4", 0.1, 0.3, "worse"),
+        ("bleu_4", -0.1, 0.3, ""),
+        ("bleu_4", 0.0, 0.0, ""),
+        ("entropy", 0.1, 0.3, "different"),
+    ],
+)
+def test_a_verdict_needs_an_interval_without_0(metric, low, high, verdict):
+    assert Difference(metric, Interval((low + high) / 2, low, high)).verdict == verdict
+
+
+def test_each_run_is_compared_with_its_own_start_and_with_the_first(runs):
+    names = ["mle-best", "adversarial-last", "adversarial-best"]
+    value = measurement(bleu_4=np.ones(3))
+    measured = {(run, name): value for run in ("one", "two") for name in names}
+    measured |= {("other", "mle-best"): value, ("one", "ngram"): value}
+    assert [comparison.title for comparison in compare_runs(runs, measured, quiet=True)] == [
+        "one: adversarial − MLE",
+        "two: adversarial − MLE",
+        "two: adversarial − one: adversarial",
+        "other: MLE − one: adversarial",
+    ]
+    assert compare_runs(runs, {("one", "mle-best"): value}, quiet=True) == []
+
+
+def test_seeds_are_what_runs_may_differ_in(runs):
+    assert seed_groups(runs) == [["one", "two", "three"]]
+    assert seed_groups({"one": runs["one"], "other": runs["other"]}) == []
+    measured = {
+        ("one", "mle-best"): measurement(bleu_4=1.0, unique=0.5),
+        ("two", "mle-best"): measurement(bleu_4=2.0),
+        ("three", "mle-best"): measurement(bleu_4=3.0),
+        ("one", "adversarial-last"): measurement(bleu_4=1.0),
+        ("one", "ngram"): measurement(bleu_4=1.0),
+    }
+    found = spreads(runs, measured, ["one", "two", "three"])
+    assert list(found) == ["MLE"] and list(found["MLE"]) == ["bleu_4"]
+    assert (found["MLE"]["bleu_4"].mean, found["MLE"]["bleu_4"].deviation) == (2.0, 1.0)
+
+
+def test_every_metric_has_its_row_and_its_side():
+    listed = [name for names in GROUPS.values() for name in names]
+    assert sorted(listed) == sorted(set(MEANINGS) - {"nll_validation"})
+    assert set(SIDES.values()) == {"quality", "diversity", "both sides", ""}
+    cell = SimpleNamespace
+    for name, text, note in [
+        ("bleu_4", "BLEU-4", "quality, higher is better"),
+        ("self_bleu_4", "self-BLEU-4", "diversity, lower is better"),
+        ("backward_bleu_2", "backward BLEU-2", "diversity, higher is better"),
+        ("bleu_f1_5", "BLEU-5 F1 with backward BLEU", "both sides, higher is better"),
+        ("nll_test", "NLL-test", "nats per token, diversity, lower is better"),
+        ("entropy", "entropy of own samples", "nats per token"),
+    ]:
+        found = metric_cell(name)
+        assert cell(text=found.text, note=found.note) == cell(text=text, note=note)
+
+
+def test_decimals_are_those_of_the_metric():
+    values = [number("bleu_4", value) for value in (0.12346, -99.5, float("nan"))]
+    assert values == ["0.1235", "-99.5000", "nan"]
+    assert [number("reverse_perplexity", value) for value in (9.5, 181.8655)] == ["9.50", "181.87"]

@@ -1,0 +1,80 @@
+"""Learning curves: which rows of a run are drawn where, and alarms among the rows."""
+
+import pytest
+
+from seqgan.reports.alarms import Alarm, find_alarms
+from seqgan.reports.learning_curves import NLL, History, draw_learning_curves, points, read_history
+from tests.tiny_run import tiny_experiment
+
+ROWS = [
+    {"step": 10, "phase": "mle", NLL: 5.0, "mle/loss": 5.5},
+    {"step": 20, "phase": "mle", NLL: 4.0},
+    {"step": 30, "phase": "mle", NLL: 4.5, "evaluation/bleu_4": 0.1},
+    {"step": 34, "phase": "discriminator", "discriminator/auc_held_out": 0.7},
+    {"step": 35, "phase": "adversarial", "policy/entropy": 3.0, "reward/mean": None},
+    {"step": 40, "phase": "adversarial", NLL: 4.2, "evaluation/bleu_4": 0.2, "policy/entropy": 1.0},
+]
+
+
+def test_steps_of_the_adversarial_phase_count_from_its_first():
+    history = History(ROWS)
+    assert points(history, "policy/entropy", adversarial=True) == [(1, 3.0), (6, 1.0)]
+    assert points(history, "evaluation/bleu_4", adversarial=True) == [(6, 0.2)]
+    assert points(history, "reward/mean", adversarial=True) == []  # None stands for what is not finite
+    assert points(history, "discriminator/auc_held_out", adversarial=False) == [(34, 0.7)]
+    assert points(history, "discriminator/auc_held_out", adversarial=True) == []
+
+
+def test_the_likelihood_starts_from_the_model_that_was_handed_on():
+    assert points(History(ROWS), NLL, adversarial=True) == [(0, 4.0), (6, 4.2)]
+    assert points(History(ROWS, keeps_best=False), NLL, adversarial=True) == [(0, 4.5), (6, 4.2)]
+    assert points(History(ROWS[4:]), NLL, adversarial=True) == [(40, 4.2)]
+    assert points(History(ROWS), NLL, adversarial=False) == [(10, 5.0), (20, 4.0), (30, 4.5)]
+
+
+def test_only_what_was_logged_is_drawn_and_always_alike():
+    histories = {"one": History(ROWS), "two": History([])}
+    drawn = draw_learning_curves(histories)
+    titles = {phase: [figure.title for figure in figures] for phase, figures in drawn.items()}
+    assert titles == {
+        "before the adversarial phase": [
+            "NLL-validation, before the adversarial phase",
+            "AUC of the discriminator, before the adversarial phase",
+        ],
+        "adversarial phase": [
+            "NLL-validation, adversarial phase",
+            "BLEU-4 and self-BLEU-4, adversarial phase",
+            "Entropy of the policy, adversarial phase",
+        ],
+    }
+    assert drawn == draw_learning_curves(histories)
+    likelihood = drawn["adversarial phase"][0]
+    assert likelihood.description == "one, NLL-validation: 4.0000 to 4.2000"
+    assert likelihood.svg.startswith("<svg") and likelihood.svg.rstrip().endswith("</svg>")
+    assert draw_learning_curves({"two": History([])}) == {phase: [] for phase in drawn}
+
+
+def test_a_run_that_logged_nothing_has_no_history_and_a_damaged_one_is_named(tmp_path):
+    experiment = tiny_experiment(tmp_path / "run")
+    assert read_history(experiment) == History([], keeps_best=True)
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1, "pha')
+    with pytest.raises(ValueError, match=r"metrics.jsonl: is damaged: "):
+        read_history(experiment)
+
+
+def test_alarms_are_found_in_the_order_in_which_they_first_rang():
+    rows = [
+        {"step": 1, "phase": "mle", "alarm/duplicates": 0.0},
+        {"step": 2, "phase": "adversarial", "alarm/entropy_collapse": 1.0, "alarm/duplicates": 0.0},
+        {"step": 3, "phase": "adversarial", "alarm/entropy_collapse": 0.0, "alarm/duplicates": 1.0},
+        {"step": 4, "phase": "adversarial", "alarm/entropy_collapse": 1.0, "alarm/own": 1.0},
+    ]
+    found = find_alarms(rows)
+    assert found == [
+        Alarm("entropy_collapse", "adversarial", 2, 2, 3),
+        Alarm("duplicates", "adversarial", 3, 1, 3),
+        Alarm("own", "adversarial", 4, 1, 1),
+    ]
+    assert found[0].meaning == "the policy's entropy is below half of its first value"
+    assert found[2].meaning == ""
+    assert find_alarms(rows[:1]) == []

@@ -1,0 +1,221 @@
+"""Resuming: an interrupted run ends bit for bit like one that was not."""
+
+import json
+import os
+import signal
+import warnings
+
+import pytest
+import torch
+
+from seqgan.runtime import checkpoint
+from seqgan.training.alarms import TrainingDiverged
+from seqgan.training.loop import Interrupted
+from tests.tiny_run import tiny_experiment
+
+PHASES = ("mle", "discriminator", "adversarial")
+
+
+def final_state(run):
+    """Everything that a finished run leaves, apart from times."""
+    state = checkpoint.load(run / "checkpoints" / "state.pt")
+    generators = {p.name: checkpoint.load(p)["generator"] for p in (run / "checkpoints").glob("*-*.pt")}
+    return flatten(state) | flatten(generators), (run / "metrics.jsonl").read_text()
+
+
+def flatten(state, path=""):
+    if isinstance(state, dict):
+        items = state.items()
+    elif isinstance(state, list | tuple):
+        items = enumerate(state)
+    else:
+        return {path: state}
+    return {k: v for key, value in items for k, v in flatten(value, f"{path}/{key}").items()}
+
+
+def assert_same(one, two):
+    (state, rows), (other_state, other_rows) = one, two
+    assert state.keys() == other_state.keys()
+    for name, value in state.items():
+        same = (
+            torch.equal(value, other_state[name])
+            if isinstance(value, torch.Tensor)
+            else value == other_state[name]
+        )
+        assert same, name
+    assert rows == other_rows
+
+
+@pytest.fixture(scope="module", name="uninterrupted")
+def run_once(tmp_path_factory):
+    run = tmp_path_factory.mktemp("whole") / "run"
+    experiment = tiny_experiment(run)
+    experiment.train()
+    experiment.loop.tracker.close()
+    return run, experiment.loop.step
+
+
+def interrupt_at(experiment, step, number=signal.SIGTERM):
+    """Send this process a signal when the given step is done."""
+    loop = experiment.loop
+    original = loop._report
+
+    def report(phase, result, bar):
+        original(phase, result, bar)
+        if loop.step == step:
+            os.kill(os.getpid(), number)
+
+    loop._report = report
+
+
+def test_interrupted_at_every_few_steps_a_run_ends_the_same(uninterrupted, tmp_path):
+    run, steps = uninterrupted
+    stopped_in = set()
+    for step in range(1, steps, 7):
+        experiment = tiny_experiment(tmp_path / "run")
+        interrupt_at(experiment, step, signal.SIGINT if step % 2 else signal.SIGTERM)
+        with pytest.raises(Interrupted) as interrupted:
+            experiment.train()
+        assert interrupted.value.number == (signal.SIGINT if step % 2 else signal.SIGTERM)
+        assert experiment.loop.step == step
+        stopped_in.add(PHASES[experiment.loop.phase_index])
+        experiment.loop.tracker.close()
+    assert stopped_in == set(PHASES)
+    last = tiny_experiment(tmp_path / "run")
+    last.train()
+    last.loop.tracker.close()
+    assert_same(final_state(run), final_state(tmp_path / "run"))
+
+
+def test_alternatives_are_resumed_as_well(tmp_path):
+    settings = {"algorithm": {"alternatives": 4}, "adversarial": {"cosine_decay": True}}
+    whole, cut = (tiny_experiment(tmp_path / name, settings) for name in ("whole", "cut"))
+    whole.train()
+    interrupt_at(cut, whole.loop.step - 20)
+    with pytest.raises(Interrupted):
+        cut.train()
+    assert PHASES[cut.loop.phase_index] == "adversarial"
+    again = tiny_experiment(tmp_path / "cut", settings)
+    again.train()
+    for experiment in (whole, cut, again):
+        experiment.loop.tracker.close()
+    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "cut"))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_between_two_checkpoints_a_run_ends_the_same(uninterrupted, tmp_path, phase):
+    """As after SIGKILL: what was done since the last checkpoint is lost and done again."""
+
+    class Killed(BaseException):
+        pass
+
+    experiment = tiny_experiment(tmp_path / "run")
+    loop = experiment.loop
+    original, counts = loop._report, dict.fromkeys(PHASES, 0)
+
+    def report(running, result, bar):
+        original(running, result, bar)
+        counts[running.name] += 1
+        if running.name == phase and counts[phase] == 4:
+            loop.save()
+        if running.name == phase and counts[phase] == 11:
+            raise Killed
+
+    loop._report = report
+    with pytest.raises(Killed):
+        experiment.train()
+    loop.tracker.close()
+    again = tiny_experiment(tmp_path / "run")
+    assert again.loop.step < loop.step
+    again.train()
+    again.loop.tracker.close()
+    assert_same(final_state(uninterrupted[0]), final_state(tmp_path / "run"))
+
+
+def test_pretrain_then_train_is_train(uninterrupted, tmp_path):
+    for act in ("pretrain", "train"):
+        experiment = tiny_experiment(tmp_path / "run")
+        getattr(experiment, act)()
+        experiment.loop.tracker.close()
+    assert_same(final_state(uninterrupted[0]), final_state(tmp_path / "run"))
+
+
+def test_a_finished_run_is_done_and_stays_as_it_is(uninterrupted):
+    run, steps = uninterrupted
+    before = final_state(run)
+    experiment = tiny_experiment(run)
+    assert experiment.loop.done()
+    assert experiment.loop.step == steps
+    experiment.train()
+    experiment.loop.tracker.close()
+    assert_same(before, final_state(run))
+
+
+def test_what_a_run_keeps(uninterrupted):
+    run, _ = uninterrupted
+    kept = {path.name for path in (run / "checkpoints").iterdir()}
+    assert kept == {
+        "state.pt",
+        "pretrained.pt",
+        "mle-best.pt",
+        "mle-last.pt",
+        "adversarial-best.pt",
+        "adversarial-last.pt",
+    }
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+def test_the_adversarial_generator_is_the_one_that_was_trained(uninterrupted):
+    run, _ = uninterrupted
+    generators = {
+        n: checkpoint.load(run / "checkpoints" / f"{n}.pt")["generator"]
+        for n in ("mle-best", "adversarial-last")
+    }
+    policy = checkpoint.load(run / "checkpoints" / "state.pt")["components"]["policy"]
+    for name, value in policy.items():
+        assert torch.equal(generators["adversarial-last"][name], value)
+    assert not torch.equal(generators["mle-best"]["output_bias"], policy["output_bias"])
+
+
+def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    experiment = tiny_experiment(tmp_path / "run")
+    loop = experiment.loop
+    original = loop._report
+
+    def report(phase, result, bar):
+        original(phase, result, bar)
+        if loop.step == 4:
+            loop.save()
+        if loop.step == 5:
+            with torch.no_grad():
+                experiment.policy.output_bias.fill_(float("nan"))
+
+    loop._report = report
+    with pytest.raises(TrainingDiverged, match="mle/loss is nan"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        experiment.train()
+    loop.tracker.close()
+    saved = checkpoint.load(tmp_path / "run" / "checkpoints" / "state.pt")
+    assert saved["components"]["policy"]["output_bias"].isfinite().all()
+    assert saved["components"]["mle"]["step"] == 4
+
+
+def test_not_finite_weights_are_never_saved(tmp_path):
+    experiment = tiny_experiment(tmp_path / "run")
+    experiment.loop.save()
+    with torch.no_grad():
+        experiment.policy.output_bias[0] = float("inf")
+    with pytest.raises(TrainingDiverged, match="a weight is not finite"):
+        experiment.loop.save()
+    experiment.loop.tracker.close()
+
+
+def test_a_checkpoint_of_other_models_is_refused(uninterrupted, tmp_path):
+    run, _ = uninterrupted
+    other = tiny_experiment(tmp_path / "run", {"generator": {"hidden_size": 9}})
+    checkpoints = tmp_path / "run" / "checkpoints"
+    checkpoints.mkdir()
+    (checkpoints / "state.pt").write_bytes((run / "checkpoints" / "state.pt").read_bytes())
+    with pytest.raises(ValueError, match="state.pt: does not fit the run's settings"):
+        other.train()

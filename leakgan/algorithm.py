@@ -20,7 +20,7 @@ from leakgan.losses import (
 )
 from seqgan.advantages.baselines import leave_one_out_mean
 from seqgan.advantages.candidates import alternative_values
-from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
+from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
 from seqgan.config.schema import Range
 from seqgan.runtime.optimization import clipped_step
 from seqgan.sampling.trajectories import Trajectories
@@ -28,7 +28,7 @@ from seqgan.text.masking import masked_mean
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeakGANAlgorithmConfig(ReinforceConfig):
+class LeakGANAlgorithmSettings(ReinforceSettings):
     """LeakGAN: REINFORCE for the worker, the transition policy gradient for the manager."""
 
     kind: str = "leakgan"
@@ -52,13 +52,15 @@ class LeakGANAlgorithm(Reinforce):
     sampled under: neither moves before both gradients are taken.
     """
 
-    config: LeakGANAlgorithmConfig
+    settings: LeakGANAlgorithmSettings
     policy: LeakGANGenerator
 
-    def __init__(self, config: LeakGANAlgorithmConfig, *, policy: LeakGANGenerator, **options: Any) -> None:
-        super().__init__(config, policy=policy, parameters=policy.worker_parameters(), **options)
+    def __init__(
+        self, settings: LeakGANAlgorithmSettings, *, policy: LeakGANGenerator, **options: Any
+    ) -> None:
+        super().__init__(settings, policy=policy, parameters=policy.worker_parameters(), **options)
         self.manager_optimizer = torch.optim.Adam(
-            policy.manager_parameters(), lr=config.manager_learning_rate, fused=True
+            policy.manager_parameters(), lr=settings.manager_learning_rate, fused=True
         )
 
     def policy_step(self, factor: float = 1.0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -70,7 +72,7 @@ class LeakGANAlgorithm(Reinforce):
         # 2. Judge: what the discriminator thinks of the tokens, and how far they went along the goals.
         plan = self.policy.plan(tokens)
         values = self._discriminator_values(trajectories)
-        intrinsic = intrinsic_rewards(plan.features, plan.goals.detach(), mask, self.policy.config.horizon)
+        intrinsic = intrinsic_rewards(plan.features, plan.goals.detach(), mask, self.policy.settings.horizon)
         actions, rewards, baseline = self._judge_worker(trajectories, plan, values, intrinsic)
 
         # 3. Learn: the worker from its rewards, the manager from the discriminator.
@@ -85,7 +87,7 @@ class LeakGANAlgorithm(Reinforce):
     def _discriminator_values(self, trajectories: Trajectories) -> Float[Tensor, "B T"]:
         """What the discriminator thinks of each action: by rollouts, or of the prefixes as they stand."""
         tokens, mask = trajectories.tokens, trajectories.mask
-        if not self.config.alternatives:
+        if not self.settings.alternatives:
             return self.action_values(self.rollout_policy, trajectories)
         assert self.reward is not None
         return alternative_values(tokens, mask, tokens[..., None], self.reward)[..., 0]
@@ -98,8 +100,8 @@ class LeakGANAlgorithm(Reinforce):
         intrinsic: Float[Tensor, "B T"],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Actions, their rewards and the baselines, all (B, T, K); without alternatives K is 1."""
-        tokens, mask, weight = trajectories.tokens, trajectories.mask, self.config.intrinsic_weight
-        if not self.config.alternatives:
+        tokens, mask, weight = trajectories.tokens, trajectories.mask, self.settings.intrinsic_weight
+        if not self.settings.alternatives:
             rewards = weight * intrinsic + (1 - weight) * self._rescale(values, mask)
             return tokens[..., None], rewards[..., None], self.baseline(rewards, mask)[..., None]
         assert self.reward is not None
@@ -107,7 +109,7 @@ class LeakGANAlgorithm(Reinforce):
         with self.policy.prepared("float32"):
             reached = self.policy.features.of_alternatives(tokens, actions)
             ways = [
-                progress(each, plan.features, plan.goals.detach(), step, self.policy.config.horizon)
+                progress(each, plan.features, plan.goals.detach(), step, self.policy.settings.horizon)
                 for step, each in enumerate(reached, 1)
             ]
         rewards = weight * torch.stack(ways, 1)
@@ -116,13 +118,13 @@ class LeakGANAlgorithm(Reinforce):
         return actions, rewards, leave_one_out_mean(rewards)
 
     def _rescale(self, values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        return values if self.config.rescaling is None else rescale(values, mask, self.config.rescaling)
+        return values if self.settings.rescaling is None else rescale(values, mask, self.settings.rescaling)
 
     def _teach_manager(
         self, plan: Plan, values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"], factor: float
     ) -> dict[str, Tensor]:
         """One step of the manager along its transition policy gradient."""
-        horizon = self.policy.config.horizon
+        horizon = self.policy.settings.horizon
         reaches = transition_mask(mask, horizon)
         cosines = transition_cosines(plan.features, plan.goals, horizon)
         worth = values_of_transitions(self._rescale(values, mask), horizon)
@@ -131,8 +133,8 @@ class LeakGANAlgorithm(Reinforce):
         loss.backward()  # type: ignore[no-untyped-call]
         gradient_norm = clipped_step(
             self.manager_optimizer,
-            learning_rate=self.config.manager_learning_rate * factor,
-            gradient_clip=self.config.manager_gradient_clip,
+            learning_rate=self.settings.manager_learning_rate * factor,
+            gradient_clip=self.settings.manager_gradient_clip,
         )
         return {
             "manager/loss": loss.detach(),

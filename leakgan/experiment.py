@@ -10,20 +10,20 @@ import torch
 from torch import nn
 
 import leakgan
-from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmConfig
+from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
 from leakgan.features import LeakedFeatures
-from leakgan.generator import LeakGANConfig, LeakGANGenerator, LeakGANTransformerConfig
+from leakgan.generator import LeakGANGenerator, LeakGANSettings, LeakGANTransformerSettings
 from leakgan.training import (
-    HierarchicalMLEConfig,
+    HierarchicalMLESettings,
     HierarchicalMLETrainer,
     InterleavedPhase,
-    InterleavingConfig,
+    InterleavingSettings,
 )
-from seqgan.advantages.rollouts import RolloutConfig
-from seqgan.config.schema import Component, ComponentConfig
+from seqgan.advantages.rollouts import RolloutSettings
+from seqgan.config.schema import Component, KindSettings
 from seqgan.evaluation.evaluator import EvaluationResult
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.settings import DISCRIMINATORS, SEQGAN, TABLES, ExperimentConfig, Framework
+from seqgan.experiment.settings import DISCRIMINATORS, SEQGAN, TABLES, ExperimentSettings, Framework
 from seqgan.models.cnn import CNNDiscriminator
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
@@ -35,29 +35,29 @@ from seqgan.training.phase import Evaluate, Evaluation, Phase
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeakGANExperimentConfig(ExperimentConfig):
+class LeakGANExperimentSettings(ExperimentSettings):
     """All settings of a LeakGAN experiment."""
 
-    generator: ComponentConfig = field(default_factory=LeakGANConfig)
-    mle: HierarchicalMLEConfig = field(default_factory=HierarchicalMLEConfig)
-    interleaving: InterleavingConfig = field(default_factory=InterleavingConfig)
-    rollout: RolloutConfig = field(default_factory=lambda: RolloutConfig(interval=4))
-    algorithm: ComponentConfig = field(default_factory=LeakGANAlgorithmConfig)
+    generator: KindSettings = field(default_factory=LeakGANSettings)
+    mle: HierarchicalMLESettings = field(default_factory=HierarchicalMLESettings)
+    interleaving: InterleavingSettings = field(default_factory=InterleavingSettings)
+    rollout: RolloutSettings = field(default_factory=lambda: RolloutSettings(interval=4))
+    algorithm: KindSettings = field(default_factory=LeakGANAlgorithmSettings)
 
 
 LEAKGAN = Framework(
     name="leakgan",
     base=SEQGAN,
-    config=LeakGANExperimentConfig,
+    settings=LeakGANExperimentSettings,
     presets=resources.files(leakgan) / "presets",
     tables={
         **TABLES,
         "generator": {
-            "leakgan": Component(LeakGANConfig, LeakGANGenerator),
-            "leakgan-transformer": Component(LeakGANTransformerConfig, LeakGANGenerator),
+            "leakgan": Component(LeakGANSettings, LeakGANGenerator),
+            "leakgan-transformer": Component(LeakGANTransformerSettings, LeakGANGenerator),
         },
         "discriminator": {kind: DISCRIMINATORS[kind] for kind in ("cnn", "cnn+pairs")},
-        "algorithm": {"leakgan": Component(LeakGANAlgorithmConfig, LeakGANAlgorithm)},
+        "algorithm": {"leakgan": Component(LeakGANAlgorithmSettings, LeakGANAlgorithm)},
     },
 )
 
@@ -81,7 +81,7 @@ class LeakGANExperiment(Experiment):
 
     framework = LEAKGAN
     mle_trainer = HierarchicalMLETrainer
-    config: LeakGANExperimentConfig
+    settings: LeakGANExperimentSettings
 
     def build_generator(self, discriminator: Discriminator, /, **options: Any) -> Generator:
         """The generator, listening to ``discriminator``."""
@@ -97,7 +97,7 @@ class LeakGANExperiment(Experiment):
         """As SeqGAN's, but that the discriminator also learns while the generator does."""
         mle, *later = super().phases()
         assert isinstance(mle, MLEPhase)
-        return [InterleavedPhase(self.config.interleaving, mle, self.discriminator_trainer), *later]
+        return [InterleavedPhase(self.settings.interleaving, mle, self.discriminator_trainer), *later]
 
     @cached_property
     def _evaluate(self) -> Evaluate:
@@ -112,7 +112,7 @@ class LeakGANExperiment(Experiment):
     def project_goals(self, generator: Generator, num_sentences: int = 30) -> Projection:
         """The goals of a few samples, on the 16 directions in which they differ most."""
         assert isinstance(generator, LeakGANGenerator)
-        rng = make_rng(self.device, self.config.seed, "goals")
+        rng = make_rng(self.device, self.settings.seed, "goals")
         samples = self.language.sample_ids(generator, num_sentences, rng=rng)
         with inference(generator):
             goals = generator.plan(samples.tokens).goals[samples.mask]

@@ -149,7 +149,7 @@ class LeakedFeatures:
     def initial_state(self, batch_size: int) -> FeatureState:
         """The state before BOS."""
         device = self.cnn.embedding.device
-        recent = torch.zeros(batch_size, max(self.cnn.config.widths), dtype=torch.long, device=device)
+        recent = torch.zeros(batch_size, max(self.cnn.settings.widths), dtype=torch.long, device=device)
         count = torch.full((batch_size,), -1, device=device)
         weights = self._weights()
         maxima = weights.embedding.new_zeros(batch_size, self.size)
@@ -160,7 +160,7 @@ class LeakedFeatures:
         self, tokens: Int[Tensor, "B"], state: FeatureState
     ) -> tuple[Float[Tensor, "B F"], FeatureState]:
         """Read one token per row (the first is BOS): the features of the prefix that it ends."""
-        weights, widths = self._weights(), self.cnn.config.widths
+        weights, widths = self._weights(), self.cnn.settings.widths
         count = state.count + 1
         longest = int(count.max()) if not devices.static_shapes(count) and len(count) else max(widths)
         recent = torch.cat([state.recent[:, 1:], tokens[:, None]], 1)
@@ -224,9 +224,9 @@ class LeakedFeatures:
 
     def _groups(self, weight: Tensor, lay_out: Callable[[Tensor, int], Tensor]) -> Iterator[_Group]:
         """Neighbouring widths that are within a factor of 1.5, or too few features to be worth a product."""
-        sizes = [*zip(self.cnn.config.widths, self.cnn.config.num_filters, strict=True)]
+        sizes = [*zip(self.cnn.settings.widths, self.cnn.settings.num_filters, strict=True)]
         start, group = 0, sizes[:1]
-        for width, number in [*sizes[1:], (2 * max(self.cnn.config.widths), 0)]:
+        for width, number in [*sizes[1:], (2 * max(self.cnn.settings.widths), 0)]:
             smallest, size = min(width for width, _ in group), sum(number for _, number in group)
             if width > 1.5 * smallest and (8 * size >= self.size or not number):
                 columns = slice(start, start + size)

@@ -13,13 +13,13 @@ from leakgan.features import BLOCK_ROWS, FeatureState, LeakedFeatures
 from leakgan.manager import Manager, ManagerState
 from seqgan.config.schema import Range
 from seqgan.models.generator import Generator, State
-from seqgan.models.lstm import LSTMConfig, LSTMGenerator
-from seqgan.models.transformer import TransformerConfig, TransformerGenerator
+from seqgan.models.lstm import LSTMGenerator, LSTMSettings
+from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from seqgan.runtime import devices
 
 
 @dataclass(frozen=True, kw_only=True)
-class HierarchyConfig:
+class HierarchySettings:
     """Settings of the manager and of the goals that it sets, whatever the worker is."""
 
     manager_size: Annotated[int, Range(minimum=1)] = 32
@@ -31,7 +31,7 @@ class HierarchyConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeakGANConfig(HierarchyConfig, LSTMConfig):
+class LeakGANSettings(HierarchySettings, LSTMSettings):
     """Settings of a manager over an LSTM worker; the sizes are the paper's."""
 
     kind: str = "leakgan"
@@ -39,7 +39,7 @@ class LeakGANConfig(HierarchyConfig, LSTMConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeakGANTransformerConfig(HierarchyConfig, TransformerConfig):
+class LeakGANTransformerSettings(HierarchySettings, TransformerSettings):
     """Settings of a manager over a transformer worker."""
 
     kind: str = "leakgan-transformer"
@@ -85,7 +85,7 @@ class LeakGANGenerator(Generator):
 
     def __init__(
         self,
-        config: LeakGANConfig | LeakGANTransformerConfig,
+        settings: LeakGANSettings | LeakGANTransformerSettings,
         *,
         vocabulary_size: int,
         bos_id: int,
@@ -94,20 +94,20 @@ class LeakGANGenerator(Generator):
         rng: torch.Generator | None = None,
     ) -> None:
         super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
-        self.config = config
+        self.settings = settings
         self.features = features
-        worker = LSTMGenerator if isinstance(config, LSTMConfig) else TransformerGenerator
-        size = config.hidden_size if isinstance(config, LSTMConfig) else config.model_size
+        worker = LSTMGenerator if isinstance(settings, LSTMSettings) else TransformerGenerator
+        size = settings.hidden_size if isinstance(settings, LSTMSettings) else settings.model_size
         self.worker: Generator = worker(
-            config,  # type: ignore[arg-type]
+            settings,  # type: ignore[arg-type]
             vocabulary_size=vocabulary_size,
             bos_id=bos_id,
             rng=rng,
-            output_inputs=(size + 1) * config.goal_size,
+            output_inputs=(size + 1) * settings.goal_size,
         )
-        self.manager = Manager(features.size, config.manager_size, rng)
+        self.manager = Manager(features.size, settings.manager_size, rng)
         self.initial_goal = nn.Parameter(torch.empty(features.size))
-        self.goal_embedding = nn.Parameter(torch.empty(config.goal_size, features.size))
+        self.goal_embedding = nn.Parameter(torch.empty(settings.goal_size, features.size))
         with torch.no_grad():
             self.initial_goal.normal_(generator=rng).div_(self.initial_goal.norm())
             self.goal_embedding.normal_(generator=rng)
@@ -140,7 +140,7 @@ class LeakGANGenerator(Generator):
 
     def initial_state(self, batch_size: int) -> LeakGANState:
         """Every goal of the past is the initial one."""
-        goals = self._embed(self.initial_goal).expand(batch_size, self.config.horizon, -1)
+        goals = self._embed(self.initial_goal).expand(batch_size, self.settings.horizon, -1)
         return LeakGANState(
             self.worker.initial_state(batch_size),
             self.manager.initial_state(batch_size),
@@ -181,8 +181,8 @@ class LeakGANGenerator(Generator):
     def follow(self, inputs: Int[Tensor, "B T"], goals: Float[Tensor, "B T F"]) -> Float[Tensor, "B T J"]:
         """The worker's part of :meth:`encode`, under given goals; their gradient ends here."""
         embedded = self._embed(goals.detach())
-        before = self._embed(self.initial_goal).expand(len(goals), self.config.horizon - 1, -1)
-        last = torch.cat([before, embedded], 1).unfold(1, self.config.horizon, 1).sum(-1)
+        before = self._embed(self.initial_goal).expand(len(goals), self.settings.horizon - 1, -1)
+        last = torch.cat([before, embedded], 1).unfold(1, self.settings.horizon, 1).sum(-1)
         return _outer(self.worker.encode(inputs), last)
 
     def _embed(self, goals: Float[Tensor, "*N F"]) -> Float[Tensor, "*N K"]:

@@ -15,12 +15,12 @@ from seqgan.models.kernels.cross_entropy import linear_cross_entropy
 from seqgan.runtime.optimization import clipped_step
 from seqgan.text.batching import Batches
 from seqgan.training.discriminator import DiscriminatorTrainer
-from seqgan.training.mle import MLEConfig, MLEPhase, MLETrainer
+from seqgan.training.mle import MLEPhase, MLESettings, MLETrainer
 from seqgan.training.phase import StepResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class HierarchicalMLEConfig(MLEConfig):
+class HierarchicalMLESettings(MLESettings):
     """Pre-training of the worker by maximum likelihood, and of the manager beside it."""
 
     manager_learning_rate: Annotated[float, Range(minimum=0)] = 1e-3
@@ -28,7 +28,7 @@ class HierarchicalMLEConfig(MLEConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InterleavingConfig:
+class InterleavingSettings:
     """How pre-training goes back and forth between generator and discriminator."""
 
     epochs: Annotated[int, Range(minimum=1)] = 5
@@ -45,21 +45,25 @@ class HierarchicalMLETrainer(MLETrainer):
     """
 
     generator: LeakGANGenerator
-    config: HierarchicalMLEConfig
+    settings: HierarchicalMLESettings
 
     def __init__(
-        self, generator: LeakGANGenerator, batches: Batches, config: HierarchicalMLEConfig, num_tokens: int
+        self,
+        generator: LeakGANGenerator,
+        batches: Batches,
+        settings: HierarchicalMLESettings,
+        num_tokens: int,
     ) -> None:
-        super().__init__(generator, batches, config, num_tokens, parameters=generator.worker_parameters())
+        super().__init__(generator, batches, settings, num_tokens, parameters=generator.worker_parameters())
         self.manager_optimizer = torch.optim.Adam(
-            generator.manager_parameters(), lr=config.manager_learning_rate, fused=True
+            generator.manager_parameters(), lr=settings.manager_learning_rate, fused=True
         )
 
     def objective(
         self, tokens: Int[Tensor, "B T"], rows: Int[Tensor, "R"]
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """The sum of both losses, which share no parameter."""
-        generator, horizon = self.generator, self.generator.config.horizon
+        generator, horizon = self.generator, self.generator.settings.horizon
         plan = generator.plan(tokens)
         hidden = generator.follow(generator.inputs(tokens), plan.goals).flatten(0, 1)[rows]
         targets = tokens.flatten()[rows]
@@ -82,8 +86,8 @@ class HierarchicalMLETrainer(MLETrainer):
         metrics = super().update(objective, factor)
         metrics["manager/gradient_norm"] = clipped_step(
             self.manager_optimizer,
-            learning_rate=self.config.manager_learning_rate * factor,
-            gradient_clip=self.config.gradient_clip,
+            learning_rate=self.settings.manager_learning_rate * factor,
+            gradient_clip=self.settings.gradient_clip,
         )
         return metrics
 
@@ -108,9 +112,9 @@ class InterleavedPhase:
     trains_generator = True
 
     def __init__(
-        self, config: InterleavingConfig, mle: MLEPhase, discriminator: DiscriminatorTrainer
+        self, settings: InterleavingSettings, mle: MLEPhase, discriminator: DiscriminatorTrainer
     ) -> None:
-        self.config = config
+        self.settings = settings
         self.mle = mle
         self.discriminator = discriminator
         self.discriminator_steps = 0
@@ -143,8 +147,8 @@ class InterleavedPhase:
 
     def _discriminator_steps_by(self, mle_step: int) -> int:
         """Steps of the discriminator that come before step ``mle_step`` of the generator."""
-        visits = 1 + mle_step // (self.config.epochs * self.mle.trainer.batches.num_batches)
-        return visits * self.config.refreshes * self.discriminator.steps_per_refresh
+        visits = 1 + mle_step // (self.settings.epochs * self.mle.trainer.batches.num_batches)
+        return visits * self.settings.refreshes * self.discriminator.steps_per_refresh
 
     def finish(self) -> None:
         """The best generator goes on, with the discriminator that it listened to."""

@@ -15,16 +15,16 @@ from harness import (
 )
 from plain_leakgan import PlainLeakGAN, PlainTrainer, complete, search_rewards
 
-from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmConfig
+from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
 from leakgan.features import LeakedFeatures
-from leakgan.generator import LeakGANConfig, LeakGANGenerator
-from leakgan.training import HierarchicalMLEConfig, HierarchicalMLETrainer
+from leakgan.generator import LeakGANGenerator, LeakGANSettings
+from leakgan.training import HierarchicalMLESettings, HierarchicalMLETrainer
 from seqgan.models.kernels.fast_linear import Precision
 from seqgan.sampling.sample import sample
 from seqgan.text.batching import Batches
 from seqgan.text.sequences import Sequences
 
-CONFIG = LeakGANConfig()
+CONFIG = LeakGANSettings()
 SIZES = f"E = H = 32, K {CONFIG.goal_size}, C {CONFIG.horizon}, F 1720"
 
 
@@ -50,7 +50,7 @@ def our_policy_update(
     """Sample B sequences, value their actions by N rollouts, one step of manager and worker."""
     discriminator, rng = make_discriminator(device, precision), torch.Generator(device).manual_seed(2)
     algorithm = LeakGANAlgorithm(
-        LeakGANAlgorithmConfig(batch_size=BATCH),
+        LeakGANAlgorithmSettings(batch_size=BATCH),
         policy=make_generator(LeakedFeatures(discriminator), device),
         action_values=make_action_values(discriminator, rng, interval=CONFIG.horizon, precision=precision),
         max_length=num_steps,
@@ -79,7 +79,7 @@ def bench_mle(bench: Bench) -> None:
     trainer = HierarchicalMLETrainer(
         make_generator(LeakedFeatures(make_discriminator(bench.device)), bench.device),
         Batches(Sequences.from_array(corpus.numpy()), batch_size=BATCH, pad_id=0, seed=0),
-        HierarchicalMLEConfig(batch_size=BATCH),
+        HierarchicalMLESettings(batch_size=BATCH),
         corpus.numel(),
     )
     bench.row("MLE step", lambda: theirs.mle_step(batch), lambda: trainer.train_step(0, 1.0))

@@ -21,18 +21,19 @@ from harness import (
 )
 from torch import nn
 
-from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
+from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
 from seqgan.evaluation import bleu, ngrams
 from seqgan.models.generator import Generator
 from seqgan.models.kernels.fast_linear import Precision
-from seqgan.models.lstm import LSTMConfig, LSTMGenerator
-from seqgan.models.transformer import TransformerConfig, TransformerGenerator
+from seqgan.models.lstm import LSTMGenerator, LSTMSettings
+from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from seqgan.sampling.sample import sample
 from seqgan.sampling.trajectories import Trajectories
-from seqgan.text.batching import Batch, Batches
+from seqgan.text.batching import Batches
 from seqgan.text.sequences import Sequences
-from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingConfig
-from seqgan.training.mle import MLEConfig, MLETrainer
+from seqgan.text.token_batch import TokenBatch
+from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingSettings
+from seqgan.training.mle import MLESettings, MLETrainer
 
 SIZES = "E = H = 32"
 
@@ -41,8 +42,8 @@ def make_generator(kind: str, device: torch.device, num_steps: int = STEPS) -> G
     """A generator of the paper's size on the device."""
     rng = torch.Generator().manual_seed(0)
     if kind == "lstm":
-        return LSTMGenerator(LSTMConfig(), vocabulary_size=VOCABULARY, bos_id=0, rng=rng).to(device)
-    config = TransformerConfig(max_length=num_steps)
+        return LSTMGenerator(LSTMSettings(), vocabulary_size=VOCABULARY, bos_id=0, rng=rng).to(device)
+    config = TransformerSettings(max_length=num_steps)
     return TransformerGenerator(config, vocabulary_size=VOCABULARY, bos_id=0, rng=rng).to(device)
 
 
@@ -52,7 +53,7 @@ def our_policy_update(
     """Sample B sequences, value their actions by N rollouts and the discriminator, one REINFORCE step."""
     policy, rng = make_generator(kind, device, num_steps), torch.Generator(device).manual_seed(2)
     values = make_action_values(make_discriminator(device, precision), rng, precision=precision)
-    config = ReinforceConfig(batch_size=BATCH, baseline="none", whiten=False, reduction="sum")
+    config = ReinforceSettings(batch_size=BATCH, baseline="none", whiten=False, reduction="sum")
     algorithm = Reinforce(
         config, policy=policy, action_values=values, max_length=num_steps, eos_id=None, rng=rng
     )
@@ -107,7 +108,7 @@ def bench_mle(bench: Bench) -> None:
     optimizer = torch.optim.Adam(theirs.parameters())
     batch = corpus[:BATCH].to(bench.device)
     batches = Batches(Sequences.from_array(corpus.numpy()), batch_size=BATCH, pad_id=0, seed=0)
-    config = MLEConfig(batch_size=BATCH)
+    config = MLESettings(batch_size=BATCH)
     trainer = MLETrainer(make_generator("lstm", bench.device), batches, config, corpus.numel())
     bench.row(
         "MLE step", lambda: plain.mle_step(theirs, optimizer, batch), lambda: trainer.train_step(0, 1.0)
@@ -123,11 +124,13 @@ def bench_discriminator(bench: Bench) -> None:
     labels = (torch.arange(BATCH, device=bench.device) < BATCH // 2).long()
     trainer = DiscriminatorTrainer(
         make_discriminator(bench.device),
-        DiscriminatorTrainingConfig(batch_size=BATCH),
-        real=Batch(tokens, mask),
-        held_out=Batch(tokens[:BATCH], mask[:BATCH]),
+        DiscriminatorTrainingSettings(batch_size=BATCH),
+        real=TokenBatch(tokens, mask),
+        held_out=TokenBatch(tokens[:BATCH], mask[:BATCH]),
         sample_negatives=lambda number: Trajectories(
-            tokens[:number], torch.zeros(number, STEPS, device=bench.device), mask[:number]
+            tokens=tokens[:number],
+            mask=mask[:number],
+            log_probs=torch.zeros(number, STEPS, device=bench.device),
         ),
         seed=0,
     )

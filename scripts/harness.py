@@ -13,10 +13,10 @@ import plain
 import torch
 
 from seqgan.advantages.rollouts import action_values
-from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
+from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
 from seqgan.models.generator import Generator
 from seqgan.models.kernels.fast_linear import Precision
-from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
+from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardSettings
 from seqgan.sampling.trajectories import Trajectories
 
 VOCABULARY, STEPS, BATCH, ROLLOUTS, CORPUS = 5000, 20, 64, 16, 10_000
@@ -95,14 +95,14 @@ def duration(seconds: float) -> str:
 
 def make_discriminator(device: torch.device, precision: Precision = "float32") -> CNNDiscriminator:
     """The paper's discriminator on the device."""
-    config = CNNDiscriminatorConfig(scoring_precision=precision)
+    config = CNNDiscriminatorSettings(scoring_precision=precision)
     rng = torch.Generator().manual_seed(0)
     return CNNDiscriminator(config, vocabulary_size=VOCABULARY, rng=rng).to(device)
 
 
 def make_plain_discriminator(device: torch.device) -> plain.PlainDiscriminator:
     """The same by plain means."""
-    config = CNNDiscriminatorConfig()
+    config = CNNDiscriminatorSettings()
     sizes = config.embedding_size, config.widths, config.num_filters
     return plain.PlainDiscriminator(VOCABULARY, *sizes).to(device)
 
@@ -116,7 +116,7 @@ def make_action_values(
     discriminator: CNNDiscriminator, rng: torch.Generator, *, interval: int = 1, precision: Precision
 ) -> Callable[[Generator, Trajectories], torch.Tensor]:
     """What values sampled actions by N rollouts and the discriminator."""
-    reward = DiscriminatorReward(DiscriminatorRewardConfig(), discriminator.score)
+    reward = DiscriminatorReward(DiscriminatorRewardSettings(), discriminator.score)
 
     def values(policy: Generator, trajectories: Trajectories) -> torch.Tensor:
         return action_values(

@@ -76,9 +76,9 @@ def rows_of(runs: Iterable[Path]) -> dict[str, list[Score]]:
     groups: dict[str, dict[int, Path]] = {}
     for path in runs:
         experiment = open_run(path)
-        settings = dataclasses.replace(experiment.config, seed=0)
+        settings = dataclasses.replace(experiment.settings, seed=0)
         key = f"{experiment.framework.name}\n{to_toml(to_settings(settings))}"
-        groups.setdefault(key, {}).setdefault(experiment.config.seed, path)
+        groups.setdefault(key, {}).setdefault(experiment.settings.seed, path)
     rows: dict[str, list[Score]] = {}
     for group in groups.values():
         seed, first = next(iter(group.items()))

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from leakgan.features import LeakedFeatures
-from leakgan.generator import LeakGANConfig, LeakGANGenerator, LeakGANTransformerConfig
-from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
+from leakgan.generator import LeakGANGenerator, LeakGANSettings, LeakGANTransformerSettings
+from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
 from seqgan.models.generator import Generator
-from seqgan.models.lstm import LSTMConfig, LSTMGenerator
-from seqgan.models.transformer import TransformerConfig, TransformerGenerator
+from seqgan.models.lstm import LSTMGenerator, LSTMSettings
+from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from seqgan.text.masking import mask_from_tokens
 
 KINDS = ("lstm", "transformer")
@@ -27,7 +27,7 @@ def tiny_cnn(
     vocabulary_size: int, *, widths: tuple[int, ...] = (1, 3, 2), num_filters: int = 3, seed: int = 13
 ) -> CNNDiscriminator:
     """A random discriminator whose features differ clearly from prefix to prefix."""
-    config = CNNDiscriminatorConfig(
+    config = CNNDiscriminatorSettings(
         embedding_size=4, widths=widths, num_filters=(num_filters,) * len(widths), dropout=0.5
     )
     cnn = CNNDiscriminator(config, vocabulary_size=vocabulary_size, rng=rng(seed))
@@ -59,13 +59,13 @@ def tiny_generator(
         arguments["features"] = LeakedFeatures(tiny_cnn(vocabulary_size))
         shared |= {"manager_size": 6, "goal_size": 3, "horizon": horizon}
     if kind == "lstm":
-        return LSTMGenerator(LSTMConfig(embedding_size=size, hidden_size=size, **shared), **arguments)
+        return LSTMGenerator(LSTMSettings(embedding_size=size, hidden_size=size, **shared), **arguments)
     if kind == "leakgan":
-        return LeakGANGenerator(LeakGANConfig(embedding_size=size, hidden_size=size, **shared), **arguments)
+        return LeakGANGenerator(LeakGANSettings(embedding_size=size, hidden_size=size, **shared), **arguments)
     shared |= {"model_size": size, "max_length": max_length}
     if kind == "transformer":
-        return TransformerGenerator(TransformerConfig(**shared), **arguments)
-    return LeakGANGenerator(LeakGANTransformerConfig(**shared), **arguments)
+        return TransformerGenerator(TransformerSettings(**shared), **arguments)
+    return LeakGANGenerator(LeakGANTransformerSettings(**shared), **arguments)
 
 
 def all_sequences(vocabulary_size: int, num_steps: int, eos_id: int | None) -> tuple[Tensor, Tensor]:

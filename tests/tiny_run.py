@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.settings import SEQGAN, ExperimentConfig, Framework
+from seqgan.experiment.settings import SEQGAN, ExperimentSettings, Framework
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
@@ -18,7 +18,7 @@ SETTINGS = {
 }
 
 
-def tiny_config(*layers: dict, framework: Framework = SEQGAN) -> ExperimentConfig:
+def tiny_config(*layers: dict, framework: Framework = SEQGAN) -> ExperimentSettings:
     return framework.load_preset("tiny", SETTINGS, *layers)
 
 

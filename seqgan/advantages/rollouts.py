@@ -30,7 +30,7 @@ SCORED_ROWS = 2**16  # completions held and handed to the reward at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class RolloutConfig:
+class RolloutSettings:
     """Settings of the Monte-Carlo search."""
 
     num_rollouts: Annotated[int, Range(minimum=1)] = 16

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seqgan.advantages.baselines import Baseline, BaselineKind, advantages, leave_one_out_mean
 from seqgan.advantages.candidates import alternative_values
 from seqgan.algorithms.objectives import Reduction, differentiate
-from seqgan.config.schema import ComponentConfig, Range
+from seqgan.config.schema import KindSettings, Range
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
 from seqgan.rewards.reward import Reward
@@ -26,7 +26,7 @@ ActionValues = Callable[[Generator, Trajectories], Float[Tensor, "B T"]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReinforceConfig(ComponentConfig):
+class ReinforceSettings(KindSettings):
     """REINFORCE with Monte-Carlo rollouts."""
 
     kind: str = "reinforce"
@@ -71,7 +71,7 @@ class Reinforce:
 
     def __init__(
         self,
-        config: ReinforceConfig,
+        settings: ReinforceSettings,
         *,
         policy: Generator,
         action_values: ActionValues,
@@ -81,27 +81,27 @@ class Reinforce:
         reward: Reward | None = None,
         parameters: Iterable[nn.Parameter] | None = None,
     ) -> None:
-        if config.alternatives == 1:
+        if settings.alternatives == 1:
             raise ValueError(
                 "--algorithm.alternatives: 1 has nothing to compare with; choose 0 or at least 2"
             )
-        self.config = config
+        self.settings = settings
         self.policy = policy
         self.reference = copy.deepcopy(policy).requires_grad_(False)
-        self.rollout_policy = copy.deepcopy(policy).requires_grad_(False) if config.lag else policy
+        self.rollout_policy = copy.deepcopy(policy).requires_grad_(False) if settings.lag else policy
         self.action_values = action_values
         self.reward = reward
         self.max_length = max_length
         self.eos_id = eos_id
         self.rng = rng
         parameters = policy.parameters() if parameters is None else parameters
-        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
-        self.baseline = Baseline(config.baseline, config.baseline_decay, policy.device)
+        self.optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
+        self.baseline = Baseline(settings.baseline, settings.baseline_decay, policy.device)
 
     def start(self) -> None:
         """Take the policy as it is now for the reference (the MLE policy) and for the rollouts."""
         self.reference.load_state_dict(self.policy.state_dict())
-        if self.config.lag:
+        if self.settings.lag:
             self.rollout_policy.load_state_dict(self.policy.state_dict())
 
     def policy_step(self, factor: float = 1.0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -123,17 +123,17 @@ class Reinforce:
         """Sequences drawn from the policy."""
         return sample(
             self.policy,
-            self.config.batch_size,
+            self.settings.batch_size,
             self.max_length,
             eos_id=self.eos_id,
             rng=self.rng,
-            temperature=self.config.temperature,
+            temperature=self.settings.temperature,
         )
 
     def _judge(self, trajectories: Trajectories) -> tuple[Tensor, Tensor, Tensor]:
         """Actions, their values and the baselines, all (B, T, K); without alternatives K is 1."""
         tokens, mask = trajectories.tokens, trajectories.mask
-        if not self.config.alternatives:
+        if not self.settings.alternatives:
             values = self.action_values(self.rollout_policy, trajectories)
             return tokens[..., None], values[..., None], self.baseline(values, mask)[..., None]
         assert self.reward is not None
@@ -143,10 +143,10 @@ class Reinforce:
 
     def _draw_alternatives(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T K"]:
         """K draws from the policy at each step of the sequences."""
-        shape = (*tokens.shape, self.config.alternatives)
+        shape = (*tokens.shape, self.settings.alternatives)
         with inference(self.policy):
             uniforms = torch.rand(shape, generator=self.rng, device=tokens.device)
-            sampler = TokenSampler(self.policy, temperature=self.config.temperature)
+            sampler = TokenSampler(self.policy, temperature=self.settings.temperature)
             drawn, _ = sampler.draw(self.policy.hidden(tokens).flatten(0, 1), uniforms.flatten(0, 1))
         return drawn.view(shape)
 
@@ -159,15 +159,15 @@ class Reinforce:
         factor: float,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One step of the optimizer along the policy gradient of the advantages; gives what is logged."""
-        config, tokens, mask = self.config, trajectories.tokens, trajectories.mask
+        settings, tokens, mask = self.settings, trajectories.tokens, trajectories.mask
         self.policy.eval()  # log-probabilities belong to the distribution that was sampled: no dropout
         judged = mask[..., None].expand_as(actions)
         advantage = advantages(
             action_values.flatten(1),
             baseline.flatten(1),
             judged.flatten(1),
-            whiten=config.whiten,
-            clip=config.advantage_clip,
+            whiten=settings.whiten,
+            clip=settings.advantage_clip,
         ).view_as(action_values)
         self.optimizer.zero_grad()
         metrics = differentiate(
@@ -177,15 +177,15 @@ class Reinforce:
             mask,
             actions,
             advantage,
-            temperature=config.temperature,
-            entropy_weight=config.entropy_weight,
-            kl_weight=config.kl_weight,
-            reduction=config.reduction,
+            temperature=settings.temperature,
+            entropy_weight=settings.entropy_weight,
+            kl_weight=settings.kl_weight,
+            reduction=settings.reduction,
         )
         gradient_norm = clipped_step(
             self.optimizer,
-            learning_rate=config.learning_rate * factor,
-            gradient_clip=config.gradient_clip,
+            learning_rate=settings.learning_rate * factor,
+            gradient_clip=settings.gradient_clip,
         )
 
         values = torch.where(mask, action_values.mean(-1), 0.0)
@@ -203,12 +203,12 @@ class Reinforce:
 
     def _follow(self) -> None:
         """Move the rollout policy towards the policy, where it lags behind."""
-        if not self.config.lag:
+        if not self.settings.lag:
             return
         with torch.no_grad():
             pairs = zip(self.rollout_policy.parameters(), self.policy.parameters(), strict=True)
             for lagging, current in pairs:
-                lagging.lerp_(current, 1 - self.config.lag)
+                lagging.lerp_(current, 1 - self.settings.lag)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that later steps depend on, apart from the policy and the random states."""
@@ -217,12 +217,12 @@ class Reinforce:
             "baseline": self.baseline.state_dict(),
             "reference": self.reference.state_dict(),
         }
-        return state | ({"rollout_policy": self.rollout_policy.state_dict()} if self.config.lag else {})
+        return state | ({"rollout_policy": self.rollout_policy.state_dict()} if self.settings.lag else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what :meth:`state_dict` gave."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.baseline.load_state_dict(state["baseline"])
         self.reference.load_state_dict(state["reference"])
-        if self.config.lag:
+        if self.settings.lag:
             self.rollout_policy.load_state_dict(state["rollout_policy"])

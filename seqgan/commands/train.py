@@ -10,7 +10,7 @@ from tqdm import tqdm
 from seqgan.config.schema import WITHOUT_PREFIX, to_settings, to_toml
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.run_folder import RunFolder
-from seqgan.experiment.settings import ExperimentConfig, Framework
+from seqgan.experiment.settings import ExperimentSettings, Framework
 from seqgan.reports.measurements import Measurement, measure
 from seqgan.reports.tables import SUMMARY, signatures, table
 
@@ -34,7 +34,7 @@ class ExperimentArguments:
     """Folder whose subfolder `prepared` keeps prepared corpora."""
     quiet: bool = False
     """Show no progress bars and print no report."""
-    settings: Annotated[ExperimentConfig, WITHOUT_PREFIX] = field(default_factory=ExperimentConfig)
+    settings: Annotated[ExperimentSettings, WITHOUT_PREFIX] = field(default_factory=ExperimentSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 A component's settings are a frozen keyword-only dataclass whose fields carry their range as
 ``Annotated[int, Range(minimum=1)]`` and their meaning as the string below them. A section that
-comes in several kinds derives from :class:`ComponentConfig`; a table of :class:`Component` says
+comes in several kinds derives from :class:`KindSettings`; a table of :class:`Component` says
 which kinds there are. Values come from a preset, then the user's TOML file, then flags.
 """
 
@@ -53,7 +53,7 @@ class Range:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComponentConfig:
+class KindSettings:
     """Settings of a component that comes in several kinds."""
 
     kind: str
@@ -64,7 +64,7 @@ class ComponentConfig:
 class Component:
     """One kind of a component: the class of its settings and the function that builds it from them."""
 
-    config: type[ComponentConfig]
+    config: type[KindSettings]
     build: Callable[..., Any]
 
 
@@ -87,7 +87,7 @@ def find_component(kind: str, table: Mapping[str, Component], path: str) -> Comp
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"{flag_name(path)}: cannot import {kind!r}: {reason}") from error
     if not isinstance(component, Component):
-        raise ValueError(f"{flag_name(path)}: {kind!r} is no seqgan.config.Component")
+        raise ValueError(f"{flag_name(path)}: {kind!r} is no seqgan.config.schema.Component")
     return component
 
 

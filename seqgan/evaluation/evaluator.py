@@ -27,7 +27,7 @@ from seqgan.text.sequences import Sequences
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
+class EvaluationSettings:
     """Evaluation during training (on the validation text) and after it (on the test text)."""
 
     num_samples: Annotated[int, Range(minimum=2)] = 10_000
@@ -68,7 +68,7 @@ class Evaluator:
         mask: Bool[Tensor, "N T"],
         *,
         split: str,
-        config: EvaluationConfig,
+        settings: EvaluationSettings,
         num_samples: int,
         decode: Callable[[Sequence[int]], str],
         signature: Signature,
@@ -82,7 +82,7 @@ class Evaluator:
         self.tokens = tokens
         self.mask = mask
         self.split = split
-        self.config = config
+        self.settings = settings
         self.num_samples = num_samples
         self.decode = decode
         self.signature = signature
@@ -104,7 +104,7 @@ class Evaluator:
         """The split scored once by the oracle, where there is one."""
         if self.oracle is None:
             return None
-        return OracleTask(self.oracle, self.tokens, self.mask, batch_size=self.config.batch_size)
+        return OracleTask(self.oracle, self.tokens, self.mask, batch_size=self.settings.batch_size)
 
     def __call__(self, generator: Generator, decoding: Decoding | None = None) -> EvaluationResult:
         """Sample, and measure quality, diversity and likelihood; by default at the settings' temperature.
@@ -112,7 +112,7 @@ class Evaluator:
         Where decoding rules tokens out, real text may be impossible: nothing is said then of the
         generator's own likelihoods, and of an oracle's task there is NLL-oracle alone.
         """
-        decoding = decoding or Decoding(temperature=self.config.temperature)
+        decoding = decoding or Decoding(temperature=self.settings.temperature)
         samples = sample(
             generator,
             self.num_samples,
@@ -159,7 +159,7 @@ class Evaluator:
         self, generator: Generator, samples: Trajectories, decoding: Decoding
     ) -> dict[str, Estimate]:
         temperature = temperature_value(decoding.temperature)
-        size = self.config.batch_size
+        size = self.settings.batch_size
         if decoding.truncated:
             if self.oracle is None:
                 return {}
@@ -179,7 +179,7 @@ class Evaluator:
 
     def _loss(self, score: Score) -> float:
         """By which generators are kept, lower for the better; NaN where it was not measured."""
-        name = f"nll_{self.split}" if self.config.criterion == "nll" else self.config.criterion
+        name = f"nll_{self.split}" if self.settings.criterion == "nll" else self.settings.criterion
         value = score.values.get(name, math.nan)
         return value if lower_is_better(name) else -value
 

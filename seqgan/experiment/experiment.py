@@ -20,7 +20,7 @@ from seqgan.text.batching import Batches
 from seqgan.training.adversarial import AdversarialPhase, Algorithm
 from seqgan.training.discriminator import DiscriminatorPhase, DiscriminatorTrainer
 from seqgan.training.loop import TrainingLoop
-from seqgan.training.mle import MLEConfig, MLEPhase, MLETrainer
+from seqgan.training.mle import MLEPhase, MLESettings, MLETrainer
 from seqgan.training.phase import Evaluate, Phase, Stateful
 
 
@@ -58,9 +58,9 @@ class Experiment(Parts):
 
     def build_mle_phase(self) -> MLEPhase:
         """Pre-training of the generator."""
-        text, temperature = self.split("validation"), self.config.evaluation.temperature
+        text, temperature = self.split("validation"), self.settings.evaluation.temperature
         return MLEPhase(
-            self.build_mle_trainer(self.config.mle),
+            self.build_mle_trainer(self.settings.mle),
             kept=self.kept,
             evaluate=self._evaluate,
             validation_nll=lambda g: nll(g, text.tokens, text.mask, temperature=temperature).value,
@@ -69,10 +69,10 @@ class Experiment(Parts):
 
     def build_adversarial_phase(self) -> AdversarialPhase:
         """Rounds of policy, discriminator and MLE steps."""
-        config = self.config
-        mle = dataclasses.replace(config.mle, learning_rate=config.adversarial.mle_learning_rate)
+        settings = self.settings
+        mle = dataclasses.replace(settings.mle, learning_rate=settings.adversarial.mle_learning_rate)
         return AdversarialPhase(
-            config.adversarial,
+            settings.adversarial,
             self.algorithm,
             policy=self.policy,
             mle=self.build_mle_trainer(mle),
@@ -83,18 +83,18 @@ class Experiment(Parts):
 
     @cached_property
     def _evaluate(self) -> Evaluate:
-        return self.evaluator("validation", self.config.evaluation.num_samples_in_training)
+        return self.evaluator("validation", self.settings.evaluation.num_samples_in_training)
 
     @cached_property
     def discriminator_trainer(self) -> DiscriminatorTrainer:
         """The discriminator's steps, before and during the adversarial phase."""
         return DiscriminatorTrainer(
             self.discriminator,
-            self.config.discriminator_training,
+            self.settings.discriminator_training,
             real=self.split("train"),
             held_out=self.split("validation"),
             sample_negatives=partial(self.language.sample_ids, self.policy, rng=self.rng),
-            seed=self.config.seed,
+            seed=self.settings.seed,
         )
 
     @cached_property
@@ -102,16 +102,16 @@ class Experiment(Parts):
         """The policy's steps."""
         return self.build_algorithm()
 
-    def build_mle_trainer(self, config: MLEConfig) -> MLETrainer:
+    def build_mle_trainer(self, settings: MLESettings) -> MLETrainer:
         """Maximum-likelihood steps of the policy."""
         batches = Batches(
             self.corpus.train,
-            batch_size=config.batch_size,
+            batch_size=settings.batch_size,
             pad_id=self.vocabulary.pad_id,
-            seed=self.config.seed,
+            seed=self.settings.seed,
             length=None if self.device.type == "cpu" else self.corpus.max_length,
         )
-        return self.mle_trainer(self.policy, batches, config, len(self.corpus.train.ids))
+        return self.mle_trainer(self.policy, batches, settings, len(self.corpus.train.ids))
 
     def build_algorithm(self, **options: Any) -> Algorithm:
         """What improves the policy; ``options`` are what a subclass hands to its kinds besides."""
@@ -130,22 +130,22 @@ class Experiment(Parts):
     @cached_property
     def loop(self) -> TrainingLoop:
         """The phases, and where they stand: resumed from the run folder if it holds a checkpoint."""
-        config = self.config
+        settings = self.settings
         loop = TrainingLoop(
             self.phases(),
             self.components(),
             rng=self.rng,
             tracker=Tracker(None if self.run is None else self.run.path),
-            config=config.tracking,
+            settings=settings.tracking,
             checkpoint_path=None if self.run is None else self.run.state,
             header=self._header(),
             on_save=partial(self.save_generator, "last"),
             quiet=self.quiet,
         )
         if not loop.resume():
-            torch.manual_seed(derive_seed(config.seed, "dropout"))
-            settings = to_toml(to_settings(config))
-            loop.tracker.log_text(0, "settings", settings.splitlines())
+            torch.manual_seed(derive_seed(settings.seed, "dropout"))
+            text = to_toml(to_settings(settings))
+            loop.tracker.log_text(0, "settings", text.splitlines())
         return loop
 
     def pretrain(self) -> None:
@@ -168,7 +168,7 @@ class Experiment(Parts):
 
     def _header(self) -> dict[str, Any]:
         return {
-            "settings": to_toml(to_settings(self.config)),
+            "settings": to_toml(to_settings(self.settings)),
             "vocabulary": self.vocabulary.to_json(),
             "corpus": self.corpus.digest,
         }
@@ -215,7 +215,7 @@ class Experiment(Parts):
 
     def decoding(self, *, temperature: Temperature | None = None, **truncation: Any) -> Decoding:
         """How to sample; by default at the temperature of the settings. ``truncation``: top_k and top_p."""
-        chosen = self.config.evaluation.temperature if temperature is None else temperature
+        chosen = self.settings.evaluation.temperature if temperature is None else temperature
         return Decoding(temperature=chosen, **truncation)
 
     def evaluate(self, generator: Generator | None = None, **options: Any) -> EvaluationResult:
@@ -225,4 +225,4 @@ class Experiment(Parts):
     @cached_property
     def test_evaluator(self) -> Evaluator:
         """What measures generators after training."""
-        return self.evaluator("test", self.config.evaluation.num_samples)
+        return self.evaluator("test", self.settings.evaluation.num_samples)

@@ -22,14 +22,14 @@ from seqgan.experiment.settings import (
     CHANGEABLE,
     ORACLE_METRICS,
     SEQGAN,
-    ExperimentConfig,
+    ExperimentSettings,
     Framework,
     refuse_other_settings,
 )
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
-from seqgan.oracle.corpus import OracleCorpusConfig, build_oracle
+from seqgan.oracle.corpus import OracleCorpusSettings, build_oracle
 from seqgan.oracle.model import restore_oracle
 from seqgan.rewards.reward import Reward
 from seqgan.runtime import checkpoint
@@ -37,9 +37,10 @@ from seqgan.runtime.devices import find_device
 from seqgan.runtime.files import first_line
 from seqgan.runtime.seeding import make_rng
 from seqgan.sampling.trajectories import Trajectories
-from seqgan.text.batching import Batch, pad
+from seqgan.text.batching import pad
 from seqgan.text.cache import prepare_corpus
 from seqgan.text.prepared import PreparedCorpus
+from seqgan.text.token_batch import TokenBatch
 
 PartsT = TypeVar("PartsT", bound="Parts")  # not typing.Self, which run-time checks cannot follow
 
@@ -67,23 +68,23 @@ class Parts:
 
     def __init__(
         self,
-        config: ExperimentConfig,
+        settings: ExperimentSettings,
         run: Path | None = None,
         *,
         cache: Path | None = None,
         pretrained: Path | None = None,
         quiet: bool = True,
     ) -> None:
-        validate(config)
-        self.config = config
-        self.device = find_device(config.device)
-        torch.set_num_threads(config.num_threads or os.cpu_count() or 1)
+        validate(settings)
+        self.settings = settings
+        self.device = find_device(settings.device)
+        torch.set_num_threads(settings.num_threads or os.cpu_count() or 1)
         self.run = None if run is None else RunFolder(run)
         self.quiet = quiet
         self.corpus = self._load_corpus(cache)
         self.vocabulary = self.corpus.vocabulary
-        self.language = Language(self.corpus, precision=config.rollout.precision)
-        self.rng = make_rng(self.device, config.seed, "training")
+        self.language = Language(self.corpus, precision=settings.rollout.precision)
+        self.rng = make_rng(self.device, settings.seed, "training")
         self.policy, self.discriminator, self.kept = self.build_models()
         self._refuse_contradictions()
         self._start_run(None if pretrained is None else RunFolder(pretrained))
@@ -95,29 +96,29 @@ class Parts:
         Raises:
             ValueError: The folder is no run, or of another framework or version, or damaged.
         """
-        config = cls._load_settings(RunFolder(run))
-        return cls(config if device is None else dataclasses.replace(config, device=device), run)
+        settings = cls._load_settings(RunFolder(run))
+        return cls(settings if device is None else dataclasses.replace(settings, device=device), run)
 
     @classmethod
-    def _load_settings(cls, run: RunFolder) -> ExperimentConfig:
+    def _load_settings(cls, run: RunFolder) -> ExperimentSettings:
         return cls.framework.load_config(run.read_settings(cls.framework.name), source=str(run.config))
 
     # Building.
 
     def _load_corpus(self, cache: Path | None) -> PreparedCorpus:
         if self.run is None or not self.run.exists():
-            return prepare_corpus(self.config.corpus, self.framework.tables["corpus"], cache)
+            return prepare_corpus(self.settings.corpus, self.framework.tables["corpus"], cache)
         old = self._load_settings(self.run)
-        refuse_other_settings(to_settings(self.config), to_settings(old), self.run.path)
+        refuse_other_settings(to_settings(self.settings), to_settings(old), self.run.path)
         return PreparedCorpus.load(self.run.corpus)
 
     def _refuse_contradictions(self) -> None:
         """What no setting shows by itself; asked before anything is written."""
-        criterion = self.config.evaluation.criterion
-        if criterion in ORACLE_METRICS and not isinstance(self.config.corpus, OracleCorpusConfig):
+        criterion = self.settings.evaluation.criterion
+        if criterion in ORACLE_METRICS and not isinstance(self.settings.corpus, OracleCorpusSettings):
             raise ValueError(
                 f"--evaluation.criterion: {criterion} needs an oracle, which --corpus.kind "
-                f"{self.config.corpus.kind} has not; choose nll, bleu_f1_5 or another"
+                f"{self.settings.corpus.kind} has not; choose nll, bleu_f1_5 or another"
             )
         if criterion != "nll":
             if criterion in ("nll_validation", "nll_test"):
@@ -136,20 +137,20 @@ class Parts:
         if pretrained is not None:
             old = to_settings(self._load_settings(pretrained))
             refuse_other_settings(
-                to_settings(self.config), old, pretrained.path, CHANGEABLE + AFTER_PRETRAINING
+                to_settings(self.settings), old, pretrained.path, CHANGEABLE + AFTER_PRETRAINING
             )
             self.run.adopt(pretrained)
         self.corpus.save(self.run.corpus)
-        if isinstance(self.config.corpus, OracleCorpusConfig):
-            oracle = build_oracle(self.config.corpus)
+        if isinstance(self.settings.corpus, OracleCorpusSettings):
+            oracle = build_oracle(self.settings.corpus)
             checkpoint.save(self.run.generator("oracle"), {"generator": oracle.state_dict()})
-        self.run.write_settings(self.framework.name, to_settings(self.config))
+        self.run.write_settings(self.framework.name, to_settings(self.settings))
 
     def build_component(self, section: str, /, *arguments: Any, **options: Any) -> Any:
         """The component of the kind that the settings of a section name."""
-        config = getattr(self.config, section)
-        build = find_component(config.kind, self.framework.tables[section], f"{section}.kind").build
-        return build(config, *arguments, **options)
+        settings = getattr(self.settings, section)
+        build = find_component(settings.kind, self.framework.tables[section], f"{section}.kind").build
+        return build(settings, *arguments, **options)
 
     def build_models(self) -> Models:
         """Models with fresh weights; the discriminator first, since a generator may listen to it."""
@@ -159,7 +160,7 @@ class Parts:
 
     def build_discriminator(self) -> Discriminator:
         """A discriminator with fresh weights."""
-        rng = make_rng("cpu", self.config.seed, "discriminator")
+        rng = make_rng("cpu", self.settings.seed, "discriminator")
         size = self.vocabulary.size
         discriminator = self.build_component("discriminator", vocabulary_size=size, rng=rng)
         return cast(Discriminator, discriminator.to(self.device))
@@ -171,7 +172,7 @@ class Parts:
             vocabulary_size=self.vocabulary.size,
             bos_id=self.vocabulary.bos_id,
             forbidden=self.vocabulary.forbidden,
-            rng=make_rng("cpu", self.config.seed, "generator"),
+            rng=make_rng("cpu", self.settings.seed, "generator"),
             **options,
         )
         return cast(Generator, generator.to(self.device))
@@ -187,7 +188,7 @@ class Parts:
         On an oracle's task bigrams with absolute discount 0.9, the best of their kind there; on text
         interpolated Kneser–Ney 5-grams.
         """
-        is_oracle_task = isinstance(self.config.corpus, OracleCorpusConfig)
+        is_oracle_task = isinstance(self.settings.corpus, OracleCorpusSettings)
         generator = NgramGenerator.fit(
             self.corpus.train,
             order=2 if is_oracle_task else 5,
@@ -201,17 +202,17 @@ class Parts:
     @cached_property
     def oracle(self) -> Generator | None:
         """The oracle that drew the corpus, where one did."""
-        if not isinstance(self.config.corpus, OracleCorpusConfig):
+        if not isinstance(self.settings.corpus, OracleCorpusSettings):
             return None
         if self.run is None:
-            return build_oracle(self.config.corpus).to(self.device)
+            return build_oracle(self.settings.corpus).to(self.device)
         path = self.run.generator("oracle")
         try:
             return restore_oracle(checkpoint.load(path)["generator"]).to(self.device)
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"{path}: holds no oracle: {first_line(error)}") from error
 
-    def split(self, part: str) -> Batch:
+    def split(self, part: str) -> TokenBatch:
         """All sequences of ``train``, ``validation`` or ``test``, padded, on the device."""
         padded = pad(self.corpus.sequences(part), self.vocabulary.pad_id, self.corpus.max_length)
         return padded.to(self.device)
@@ -223,7 +224,7 @@ class Parts:
             text.tokens,
             text.mask,
             split=part,
-            config=self.config.evaluation,
+            settings=self.settings.evaluation,
             num_samples=num_samples,
             decode=self.language.decode,
             signature=Signature(
@@ -233,7 +234,7 @@ class Parts:
             eos_id=self.vocabulary.eos_id,
             unk_id=self.vocabulary.unk_id,
             oracle=self.oracle,
-            seed=self.config.seed,
+            seed=self.settings.seed,
             training=self.corpus.train,
         )
 
@@ -244,17 +245,17 @@ class Parts:
 
     def action_values(self, policy: Generator, trajectories: Trajectories) -> Tensor:
         """Monte-Carlo action values (B, T) of sampled sequences, completed by ``policy``."""
-        config = self.config.rollout
+        settings = self.settings.rollout
         return action_values(
             policy,
             trajectories.tokens,
             trajectories.mask,
             self.reward,
-            num_rollouts=config.num_rollouts,
-            interval=config.interval,
-            temperature=config.temperature,
-            max_rows=config.max_rows,
-            precision=config.precision,
+            num_rollouts=settings.num_rollouts,
+            interval=settings.interval,
+            temperature=settings.temperature,
+            max_rows=settings.max_rows,
+            precision=settings.precision,
             eos_id=self.vocabulary.eos_id,
             pad_id=self.vocabulary.pad_id,
             rng=self.rng,

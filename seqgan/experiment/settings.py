@@ -1,7 +1,7 @@
 """All settings of an experiment: the kinds that there are, presets, layers over each other.
 
 Built-in kinds stand in plain tables; any other is an import path ``package.module:name`` of a
-:class:`seqgan.config.Component`. A :class:`Framework` is a name with such tables and presets.
+:class:`seqgan.config.schema.Component`. A :class:`Framework` is a name with such tables and presets.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated
 
 import seqgan
-from seqgan.advantages.rollouts import RolloutConfig
-from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
+from seqgan.advantages.rollouts import RolloutSettings
+from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
 from seqgan.config.schema import (
     Component,
-    ComponentConfig,
+    KindSettings,
     Range,
     Settings,
     flag_name,
@@ -26,48 +26,48 @@ from seqgan.config.schema import (
     read_toml,
     validate,
 )
-from seqgan.evaluation.evaluator import EvaluationConfig
-from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
-from seqgan.models.cnn_and_pairs import CNNAndPairsDiscriminator, CNNAndPairsDiscriminatorConfig
-from seqgan.models.lstm import LSTMConfig, LSTMGenerator
-from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorConfig
-from seqgan.models.transformer import TransformerConfig, TransformerGenerator
-from seqgan.oracle.corpus import OracleCorpusConfig, draw_oracle_corpus
+from seqgan.evaluation.evaluator import EvaluationSettings
+from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
+from seqgan.models.cnn_and_pairs import CNNAndPairsDiscriminator, CNNAndPairsDiscriminatorSettings
+from seqgan.models.lstm import LSTMGenerator, LSTMSettings
+from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
+from seqgan.models.transformer import TransformerGenerator, TransformerSettings
+from seqgan.oracle.corpus import OracleCorpusSettings, draw_oracle_corpus
 from seqgan.rewards.controls import (
     ConstantReward,
-    ConstantRewardConfig,
+    ConstantRewardSettings,
     RandomReward,
-    RandomRewardConfig,
+    RandomRewardSettings,
     ShuffledReward,
-    ShuffledRewardConfig,
+    ShuffledRewardSettings,
 )
-from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
-from seqgan.runtime.tracking import TrackingConfig
+from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardSettings
+from seqgan.runtime.tracking import TrackingSettings
 from seqgan.text import corpora
-from seqgan.text.sources import DocstringsCorpusConfig
-from seqgan.training.adversarial import AdversarialConfig
+from seqgan.text.sources import DocstringsCorpusSettings
+from seqgan.training.adversarial import AdversarialSettings
 from seqgan.training.discriminator import (
-    DiscriminatorTrainingConfig,
+    DiscriminatorTrainingSettings,
 )
-from seqgan.training.mle import MLEConfig
+from seqgan.training.mle import MLESettings
 
-CORPORA = {**corpora.CORPORA, "oracle": Component(OracleCorpusConfig, draw_oracle_corpus)}
+CORPORA = {**corpora.CORPORA, "oracle": Component(OracleCorpusSettings, draw_oracle_corpus)}
 GENERATORS = {
-    "lstm": Component(LSTMConfig, LSTMGenerator),
-    "transformer": Component(TransformerConfig, TransformerGenerator),
+    "lstm": Component(LSTMSettings, LSTMGenerator),
+    "transformer": Component(TransformerSettings, TransformerGenerator),
 }
 DISCRIMINATORS = {
-    "cnn": Component(CNNDiscriminatorConfig, CNNDiscriminator),
-    "pairs": Component(PairsDiscriminatorConfig, PairsDiscriminator),
-    "cnn+pairs": Component(CNNAndPairsDiscriminatorConfig, CNNAndPairsDiscriminator),
+    "cnn": Component(CNNDiscriminatorSettings, CNNDiscriminator),
+    "pairs": Component(PairsDiscriminatorSettings, PairsDiscriminator),
+    "cnn+pairs": Component(CNNAndPairsDiscriminatorSettings, CNNAndPairsDiscriminator),
 }
 REWARDS = {
-    "discriminator": Component(DiscriminatorRewardConfig, DiscriminatorReward),
-    "constant": Component(ConstantRewardConfig, ConstantReward),
-    "random": Component(RandomRewardConfig, RandomReward),
-    "shuffled": Component(ShuffledRewardConfig, ShuffledReward),
+    "discriminator": Component(DiscriminatorRewardSettings, DiscriminatorReward),
+    "constant": Component(ConstantRewardSettings, ConstantReward),
+    "random": Component(RandomRewardSettings, RandomReward),
+    "shuffled": Component(ShuffledRewardSettings, ShuffledReward),
 }
-ALGORITHMS = {"reinforce": Component(ReinforceConfig, Reinforce)}
+ALGORITHMS = {"reinforce": Component(ReinforceSettings, Reinforce)}
 TABLES: Mapping[str, Mapping[str, Component]] = {
     "corpus": CORPORA,
     "generator": GENERATORS,
@@ -81,7 +81,7 @@ AFTER_PRETRAINING = ("reward.", "rollout.", "algorithm.", "adversarial.", "evalu
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExperimentConfig:
+class ExperimentSettings:
     """All settings of an experiment."""
 
     seed: Annotated[int, Range(minimum=0, maximum=2**62)] = 0
@@ -90,17 +90,19 @@ class ExperimentConfig:
     """Where to work: cpu, cuda, cuda:N, or auto (cuda where there is one)."""
     num_threads: Annotated[int, Range(minimum=0)] = 1
     """CPU threads; small models gain little from more, and last digits depend on it. 0 takes all cores."""
-    corpus: ComponentConfig = field(default_factory=DocstringsCorpusConfig)
-    generator: ComponentConfig = field(default_factory=LSTMConfig)
-    mle: MLEConfig = field(default_factory=MLEConfig)
-    discriminator: ComponentConfig = field(default_factory=CNNDiscriminatorConfig)
-    discriminator_training: DiscriminatorTrainingConfig = field(default_factory=DiscriminatorTrainingConfig)
-    reward: ComponentConfig = field(default_factory=DiscriminatorRewardConfig)
-    rollout: RolloutConfig = field(default_factory=RolloutConfig)
-    algorithm: ComponentConfig = field(default_factory=ReinforceConfig)
-    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    corpus: KindSettings = field(default_factory=DocstringsCorpusSettings)
+    generator: KindSettings = field(default_factory=LSTMSettings)
+    mle: MLESettings = field(default_factory=MLESettings)
+    discriminator: KindSettings = field(default_factory=CNNDiscriminatorSettings)
+    discriminator_training: DiscriminatorTrainingSettings = field(
+        default_factory=DiscriminatorTrainingSettings
+    )
+    reward: KindSettings = field(default_factory=DiscriminatorRewardSettings)
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
+    algorithm: KindSettings = field(default_factory=ReinforceSettings)
+    adversarial: AdversarialSettings = field(default_factory=AdversarialSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ class Framework:
     """The kinds of every section that comes in several."""
     presets: Traversable
     """A folder of TOML files."""
-    config: type[ExperimentConfig] = ExperimentConfig
+    settings: type[ExperimentSettings] = ExperimentSettings
     """The settings, with this framework's defaults."""
     base: "Framework | None" = None
     """The framework whose presets its own may build on."""
@@ -146,17 +148,17 @@ class Framework:
             )
         return merge(frameworks[framework].preset_settings(extended), settings)
 
-    def load_config(self, *layers: Settings, source: str = "settings") -> ExperimentConfig:
+    def load_config(self, *layers: Settings, source: str = "settings") -> ExperimentSettings:
         """Validated settings from nested dictionaries, later ones over earlier ones.
 
         Raises:
             ValueError: A name that does not exist, or a value of another type or out of range.
         """
-        config = from_settings(self.config, merge(*layers), self.tables, source)
-        validate(config)
-        return config
+        settings = from_settings(self.settings, merge(*layers), self.tables, source)
+        validate(settings)
+        return settings
 
-    def load_preset(self, name: str, *layers: Settings) -> ExperimentConfig:
+    def load_preset(self, name: str, *layers: Settings) -> ExperimentSettings:
         """A preset, changed by nested dictionaries."""
         return self.load_config(self.preset_settings(name), *layers, source=f"preset {name}")
 

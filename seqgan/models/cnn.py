@@ -9,14 +9,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import ComponentConfig, Range
+from seqgan.config.schema import KindSettings, Range
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.kernels.fast_linear import Precision, fast_linear, laid_out
 from seqgan.models.kernels.window_maxima import final_maxima, running_maxima, tabled_maxima, tap_table
 
 
 @dataclass(frozen=True, kw_only=True)
-class CNNDiscriminatorConfig(ComponentConfig):
+class CNNDiscriminatorSettings(KindSettings):
     """Settings of the CNN discriminator; the defaults are those of SeqGAN."""
 
     kind: str = "cnn"
@@ -57,23 +57,23 @@ class CNNDiscriminator(Discriminator):
     """
 
     def __init__(
-        self, config: CNNDiscriminatorConfig, *, vocabulary_size: int, rng: torch.Generator | None = None
+        self, settings: CNNDiscriminatorSettings, *, vocabulary_size: int, rng: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        if not config.widths or len(config.widths) != len(config.num_filters):
+        if not settings.widths or len(settings.widths) != len(settings.num_filters):
             raise ValueError(
-                f"--discriminator.num-filters: {len(config.num_filters)} numbers for "
-                f"{len(config.widths)} widths; give one for each of --discriminator.widths"
+                f"--discriminator.num-filters: {len(settings.num_filters)} numbers for "
+                f"{len(settings.widths)} widths; give one for each of --discriminator.widths"
             )
-        self.config = config
-        num_features = sum(config.num_filters)
+        self.settings = settings
+        num_features = sum(settings.num_filters)
         sizes = [
-            (number, width * config.embedding_size)
-            for width, number in zip(config.widths, config.num_filters, strict=True)
+            (number, width * settings.embedding_size)
+            for width, number in zip(settings.widths, settings.num_filters, strict=True)
         ]
-        self.embedding = nn.Parameter(torch.empty(vocabulary_size, config.embedding_size))
+        self.embedding = nn.Parameter(torch.empty(vocabulary_size, settings.embedding_size))
         self.filters = nn.ParameterList(torch.empty(size) for size in sizes)
-        self.filter_biases = nn.ParameterList(torch.full((number,), 0.1) for number in config.num_filters)
+        self.filter_biases = nn.ParameterList(torch.full((number,), 0.1) for number in settings.num_filters)
         self.highway_weight = nn.Parameter(torch.empty(2 * num_features, num_features))
         self.highway_bias = nn.Parameter(torch.zeros(2 * num_features))
         self.output_weight = nn.Parameter(torch.empty(1, num_features))
@@ -111,15 +111,15 @@ class CNNDiscriminator(Discriminator):
 
     def penalty(self) -> Float[Tensor, ""]:
         """``l2`` times half the sum of squares of the output layer's weights and bias."""
-        return 0.5 * self.config.l2 * (self.output_weight.square().sum() + self.output_bias.square().sum())
+        return 0.5 * self.settings.l2 * (self.output_weight.square().sum() + self.output_bias.square().sum())
 
     def _output(self, features: Float[Tensor, "*N F"]) -> Float[Tensor, "*N"]:
-        kept = functional.dropout(features, self.config.dropout, self.training)
+        kept = functional.dropout(features, self.settings.dropout, self.training)
         return fast_linear(kept, self.output_weight, self.output_bias).squeeze(-1)
 
     def scoring_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
         """:meth:`forward` on sequences sorted by length, in blocks that fit a cache."""
-        dtype = torch.bfloat16 if self.config.scoring_precision == "bfloat16" else self.embedding.dtype
+        dtype = torch.bfloat16 if self.settings.scoring_precision == "bfloat16" else self.embedding.dtype
         order = mask.sum(1).argsort()
         maxima = self._scoring_maxima(tokens[order], mask[order], dtype)
         block_rows = _block_rows(maxima.device)
@@ -135,10 +135,10 @@ class CNNDiscriminator(Discriminator):
         """The maxima of sequences sorted by length, width by width, by a token table where it pays."""
         embedding, lengths = self.embedding.to(dtype), mask.sum(1)
         maxima = torch.empty(len(tokens), len(self.output_weight[0]), dtype=dtype, device=tokens.device)
-        columns = torch.split(maxima, list(self.config.num_filters), 1)
+        columns = torch.split(maxima, list(self.settings.num_filters), 1)
         blocks = list(_blocks(lengths, tokens.shape[1]))
         for column, width, *convolution in zip(
-            columns, self.config.widths, self.filters, self.filter_biases, strict=True
+            columns, self.settings.widths, self.filters, self.filter_biases, strict=True
         ):
             weight, bias = (parameter.to(dtype) for parameter in convolution)
             table = tap_table(embedding, weight, bias) if self._table_pays(tokens, width, weight) else None
@@ -157,7 +157,7 @@ class CNNDiscriminator(Discriminator):
         vocabulary_size, embedding_size = self.embedding.shape
         megabytes = vocabulary_size * weight.numel() // embedding_size * weight.itemsize / 1e6
         num_windows = len(tokens) * (tokens.shape[1] - width + 1)
-        fits = megabytes <= self.config.table_megabytes
+        fits = megabytes <= self.settings.table_megabytes
         return tokens.device.type == "cpu" and fits and num_windows >= 2 * vocabulary_size
 
 

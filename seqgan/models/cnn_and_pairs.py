@@ -6,21 +6,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.config.schema import ComponentConfig
-from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
+from seqgan.config.schema import KindSettings
+from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
 from seqgan.models.discriminator import Discriminator
-from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorConfig
+from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class CNNAndPairsDiscriminatorConfig(ComponentConfig):
+class CNNAndPairsDiscriminatorSettings(KindSettings):
     """Settings of the sum of the CNN and the pairs discriminator."""
 
     kind: str = "cnn+pairs"
     """Which discriminator: cnn, pairs, cnn+pairs, or an import path package.module:name."""
-    cnn: CNNDiscriminatorConfig = field(default_factory=CNNDiscriminatorConfig)
+    cnn: CNNDiscriminatorSettings = field(default_factory=CNNDiscriminatorSettings)
     """The convolutional part."""
-    pairs: PairsDiscriminatorConfig = field(default_factory=PairsDiscriminatorConfig)
+    pairs: PairsDiscriminatorSettings = field(default_factory=PairsDiscriminatorSettings)
     """The part of neighbouring tokens."""
 
 
@@ -29,14 +29,14 @@ class CNNAndPairsDiscriminator(Discriminator):
 
     def __init__(
         self,
-        config: CNNAndPairsDiscriminatorConfig,
+        settings: CNNAndPairsDiscriminatorSettings,
         *,
         vocabulary_size: int,
         rng: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.cnn = CNNDiscriminator(config.cnn, vocabulary_size=vocabulary_size, rng=rng)
-        self.pairs = PairsDiscriminator(config.pairs, vocabulary_size=vocabulary_size, rng=rng)
+        self.cnn = CNNDiscriminator(settings.cnn, vocabulary_size=vocabulary_size, rng=rng)
+        self.pairs = PairsDiscriminator(settings.pairs, vocabulary_size=vocabulary_size, rng=rng)
 
     def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
         """The sum of the parts' logits."""

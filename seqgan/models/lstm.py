@@ -9,13 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import ComponentConfig, Range
+from seqgan.config.schema import KindSettings, Range
 from seqgan.models.generator import Generator, State
 from seqgan.models.kernels.fast_linear import fast_linear
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSTMConfig(ComponentConfig):
+class LSTMSettings(KindSettings):
     """Settings of the LSTM generator; the sizes are the paper's."""
 
     kind: str = "lstm"
@@ -49,7 +49,7 @@ class LSTMGenerator(Generator):
 
     def __init__(
         self,
-        config: LSTMConfig,
+        settings: LSTMSettings,
         *,
         vocabulary_size: int,
         bos_id: int,
@@ -58,28 +58,28 @@ class LSTMGenerator(Generator):
         output_inputs: int | None = None,
     ) -> None:
         super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
-        self.config = config
-        self.embedding = nn.Embedding(vocabulary_size, config.embedding_size)
-        between_layers = config.dropout if config.num_layers > 1 else 0.0
+        self.settings = settings
+        self.embedding = nn.Embedding(vocabulary_size, settings.embedding_size)
+        between_layers = settings.dropout if settings.num_layers > 1 else 0.0
         self.lstm = nn.LSTM(
-            config.embedding_size,
-            config.hidden_size,
-            config.num_layers,
+            settings.embedding_size,
+            settings.hidden_size,
+            settings.num_layers,
             dropout=between_layers,
             batch_first=True,
         )
-        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or config.hidden_size))
+        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or settings.hidden_size))
         self.output_bias = nn.Parameter(torch.empty(vocabulary_size))
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if "bias_hh" in name:
                     parameter.zero_()
                 else:
-                    parameter.normal_(0.0, config.initial_scale, generator=rng)
+                    parameter.normal_(0.0, settings.initial_scale, generator=rng)
 
     def initial_state(self, batch_size: int) -> LSTMState:
         """Zeros."""
-        zeros = self.output_bias.new_zeros(batch_size, self.config.num_layers, self.config.hidden_size)
+        zeros = self.output_bias.new_zeros(batch_size, self.settings.num_layers, self.settings.hidden_size)
         return LSTMState(zeros, zeros)
 
     def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B H"], LSTMState]:
@@ -101,7 +101,7 @@ class LSTMGenerator(Generator):
             return self._drop(self.lstm(self._drop(self.embedding(inputs)))[0])
 
     def _drop(self, vectors: Tensor) -> Tensor:
-        return functional.dropout(vectors, self.config.dropout, self.training)
+        return functional.dropout(vectors, self.settings.dropout, self.training)
 
 
 def lstm_cell(

@@ -11,12 +11,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import ComponentConfig, Range
+from seqgan.config.schema import KindSettings, Range
 from seqgan.models.discriminator import Discriminator
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairsDiscriminatorConfig(ComponentConfig):
+class PairsDiscriminatorSettings(KindSettings):
     """Settings of the pairs discriminator."""
 
     kind: str = "pairs"
@@ -46,25 +46,25 @@ class PairsDiscriminator(Discriminator):
 
     def __init__(
         self,
-        config: PairsDiscriminatorConfig,
+        settings: PairsDiscriminatorSettings,
         *,
         vocabulary_size: int,
         rng: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if not config.distances or len(set(config.distances)) < len(config.distances):
+        if not settings.distances or len(set(settings.distances)) < len(settings.distances):
             raise ValueError(
-                f"--discriminator.distances: {config.distances} must be one or more different numbers"
+                f"--discriminator.distances: {settings.distances} must be one or more different numbers"
             )
-        self.config = config
-        size = len(config.distances), vocabulary_size, config.rank
-        self.start_vectors = nn.Parameter(torch.empty(size[0], 1, config.rank))
+        self.settings = settings
+        size = len(settings.distances), vocabulary_size, settings.rank
+        self.start_vectors = nn.Parameter(torch.empty(size[0], 1, settings.rank))
         self.previous_vectors = nn.Parameter(torch.empty(size))
         self.current_vectors = nn.Parameter(torch.empty(size))
         self.token_biases = nn.Parameter(torch.zeros(vocabulary_size, 1))
         self.bias = nn.Parameter(torch.zeros(()))
         for vectors in (self.start_vectors, self.previous_vectors, self.current_vectors):
-            nn.init.normal_(vectors, 0.0, config.initial_scale, generator=rng)
+            nn.init.normal_(vectors, 0.0, settings.initial_scale, generator=rng)
 
     def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
         """The logit of every sequence."""
@@ -77,13 +77,13 @@ class PairsDiscriminator(Discriminator):
     def penalty(self) -> Float[Tensor, ""]:
         """``l2`` times half the sum of squares of all parameters."""
         squares = [parameter.square().sum() for parameter in self.parameters()]
-        return 0.5 * self.config.l2 * torch.stack(squares).sum()
+        return 0.5 * self.settings.l2 * torch.stack(squares).sum()
 
     def _increments(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         """What every token adds to the logit; 0 behind the mask."""
         increments = functional.embedding(tokens, self.token_biases).squeeze(-1)
         vectors = zip(self.start_vectors, self.previous_vectors, self.current_vectors, strict=True)
-        for distance, (start, previous, current) in zip(self.config.distances, vectors, strict=True):
+        for distance, (start, previous, current) in zip(self.settings.distances, vectors, strict=True):
             starts = start.expand(len(tokens), min(distance, tokens.shape[1]), -1)
             befores = torch.cat([starts, functional.embedding(tokens[:, :-distance], previous)], 1)
             increments = increments + (befores * functional.embedding(tokens, current)).sum(-1)

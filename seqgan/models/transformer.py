@@ -9,13 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import ComponentConfig, Range
+from seqgan.config.schema import KindSettings, Range
 from seqgan.models.generator import Generator, State
 from seqgan.models.kernels.fast_linear import fast_linear
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerConfig(ComponentConfig):
+class TransformerSettings(KindSettings):
     """Settings of the transformer generator."""
 
     kind: str = "transformer"
@@ -50,10 +50,10 @@ class TransformerState(State):
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x))."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, settings: TransformerSettings) -> None:
         super().__init__()
-        size, inner = config.model_size, config.model_size * config.feed_forward_factor
-        self.config = config
+        size, inner = settings.model_size, settings.model_size * settings.feed_forward_factor
+        self.settings = settings
         self.attention_norm = nn.LayerNorm(size)
         self.attention_in = nn.Linear(size, 3 * size)
         self.attention_out = nn.Linear(size, size)
@@ -80,11 +80,16 @@ class Block(nn.Module):
     def _project(self, x: Tensor) -> list[Tensor]:
         """Queries, keys and values, each (B, heads, T, D)."""
         joined = _apply(self.attention_in, x)
-        shape = (*x.shape[:2], 3, self.config.num_heads, self.config.model_size // self.config.num_heads)
+        shape = (
+            *x.shape[:2],
+            3,
+            self.settings.num_heads,
+            self.settings.model_size // self.settings.num_heads,
+        )
         return list(joined.view(shape).permute(2, 0, 3, 1, 4))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.config.dropout, self.training)
+        return functional.dropout(x, self.settings.dropout, self.training)
 
 
 class TransformerGenerator(Generator):
@@ -99,7 +104,7 @@ class TransformerGenerator(Generator):
 
     def __init__(
         self,
-        config: TransformerConfig,
+        settings: TransformerSettings,
         *,
         vocabulary_size: int,
         bos_id: int,
@@ -108,30 +113,30 @@ class TransformerGenerator(Generator):
         output_inputs: int | None = None,
     ) -> None:
         super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
-        if config.model_size % config.num_heads:
+        if settings.model_size % settings.num_heads:
             raise ValueError(
-                f"--generator.num-heads: {config.num_heads} does not divide "
-                f"--generator.model-size {config.model_size}; it must"
+                f"--generator.num-heads: {settings.num_heads} does not divide "
+                f"--generator.model-size {settings.model_size}; it must"
             )
-        self.config = config
-        self.embedding = nn.Embedding(vocabulary_size, config.model_size)
-        self.positions = nn.Embedding(config.max_length, config.model_size)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
-        self.norm = nn.LayerNorm(config.model_size)
-        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or config.model_size))
+        self.settings = settings
+        self.embedding = nn.Embedding(vocabulary_size, settings.model_size)
+        self.positions = nn.Embedding(settings.max_length, settings.model_size)
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.num_layers))
+        self.norm = nn.LayerNorm(settings.model_size)
+        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or settings.model_size))
         self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if parameter.dim() > 1:
-                    parameter.normal_(0.0, config.initial_scale, generator=rng)
+                    parameter.normal_(0.0, settings.initial_scale, generator=rng)
                 elif name.endswith("bias"):
                     parameter.zero_()
 
     def initial_state(self, batch_size: int) -> TransformerState:
         """A cache of no steps."""
-        config = self.config
-        shape = (batch_size, config.num_heads, 0, config.model_size // config.num_heads)
-        empty = (self.output_bias.new_zeros(shape),) * config.num_layers
+        settings = self.settings
+        shape = (batch_size, settings.num_heads, 0, settings.model_size // settings.num_heads)
+        empty = (self.output_bias.new_zeros(shape),) * settings.num_layers
         return TransformerState(empty, empty)
 
     def advance(
@@ -157,15 +162,15 @@ class TransformerGenerator(Generator):
 
     def _embed(self, tokens: Int[Tensor, "B T"], start: int) -> Float[Tensor, "B T M"]:
         stop = start + tokens.shape[1]
-        if stop > self.config.max_length:
+        if stop > self.settings.max_length:
             raise ValueError(
-                f"--generator.max-length: {self.config.max_length} is too small for a sequence of {stop} "
+                f"--generator.max-length: {self.settings.max_length} is too small for a sequence of {stop} "
                 "tokens; it must be at least as long as the longest sequence"
             )
         return self._drop(self.embedding(tokens) + self.positions.weight[start:stop])
 
     def _drop(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.config.dropout, self.training)
+        return functional.dropout(x, self.settings.dropout, self.training)
 
 
 def _apply(layer: nn.Linear, x: Tensor) -> Tensor:

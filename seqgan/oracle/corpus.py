@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from seqgan.config.schema import ComponentConfig, Range
+from seqgan.config.schema import KindSettings, Range
 from seqgan.models.lstm import LSTMGenerator
 from seqgan.oracle.model import load_oracle, random_oracle
 from seqgan.runtime.seeding import make_rng
@@ -14,7 +14,7 @@ from seqgan.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
-class OracleCorpusConfig(ComponentConfig):
+class OracleCorpusSettings(KindSettings):
     """Sequences of fixed length drawn from an oracle LSTM."""
 
     kind: str = "oracle"
@@ -37,29 +37,29 @@ class OracleCorpusConfig(ComponentConfig):
     """Test sequences."""
 
 
-def build_oracle(config: OracleCorpusConfig) -> LSTMGenerator:
+def build_oracle(settings: OracleCorpusSettings) -> LSTMGenerator:
     """The oracle that the settings describe.
 
     Raises:
         ValueError: Its file cannot be used; names it.
     """
-    if config.path is not None:
-        return load_oracle(config.path)
-    rng = make_rng("cpu", config.oracle_seed, "oracle")
-    return random_oracle(rng, vocabulary_size=config.vocabulary_size)
+    if settings.path is not None:
+        return load_oracle(settings.path)
+    rng = make_rng("cpu", settings.oracle_seed, "oracle")
+    return random_oracle(rng, vocabulary_size=settings.vocabulary_size)
 
 
-def draw_oracle_corpus(config: OracleCorpusConfig) -> PreparedCorpus:
+def draw_oracle_corpus(settings: OracleCorpusSettings) -> PreparedCorpus:
     """Training, validation and test sequences, always on the CPU and so the same everywhere."""
-    oracle = build_oracle(config)
-    sizes = {"train": config.num_train, "validation": config.num_validation, "test": config.num_test}
+    oracle = build_oracle(settings)
+    sizes = {"train": settings.num_train, "validation": settings.num_validation, "test": settings.num_test}
     parts = {
         part: sample(
             oracle,
             size,
-            config.max_length,
+            settings.max_length,
             eos_id=None,
-            rng=make_rng("cpu", config.draw_seed, "oracle corpus", part),
+            rng=make_rng("cpu", settings.draw_seed, "oracle corpus", part),
         ).tokens.numpy()
         for part, size in sizes.items()
     }

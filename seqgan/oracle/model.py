@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqgan.models.generator import Generator
-from seqgan.models.lstm import LSTMConfig, LSTMGenerator
+from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 
 GATES = ("i", "f", "c", "o")  # the file's names of input, forget, candidate and output, in torch's order
 
@@ -28,8 +28,10 @@ def load_oracle(path: Path | str) -> LSTMGenerator:
     """
     arrays = _read(Path(path))
     vocabulary_size, embedding_size = arrays["embedding"].shape
-    config = LSTMConfig(embedding_size=embedding_size, hidden_size=len(arrays["W_out"]), initial_scale=0.0)
-    oracle = LSTMGenerator(config, vocabulary_size=vocabulary_size, bos_id=0)
+    settings = LSTMSettings(
+        embedding_size=embedding_size, hidden_size=len(arrays["W_out"]), initial_scale=0.0
+    )
+    oracle = LSTMGenerator(settings, vocabulary_size=vocabulary_size, bos_id=0)
     oracle.load_state_dict(
         {
             "embedding.weight": arrays["embedding"],
@@ -48,8 +50,8 @@ def random_oracle(
     rng: torch.Generator, *, vocabulary_size: int = 5000, embedding_size: int = 32, hidden_size: int = 32
 ) -> LSTMGenerator:
     """An oracle with every parameter drawn from N(0, 1), start token 0, nothing forbidden."""
-    config = LSTMConfig(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=1.0)
-    return _frozen(LSTMGenerator(config, vocabulary_size=vocabulary_size, bos_id=0, rng=rng))
+    settings = LSTMSettings(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=1.0)
+    return _frozen(LSTMGenerator(settings, vocabulary_size=vocabulary_size, bos_id=0, rng=rng))
 
 
 def is_official(oracle: Generator) -> bool:
@@ -64,8 +66,8 @@ def restore_oracle(state: Mapping[str, Tensor]) -> LSTMGenerator:
         state["embedding.weight"].shape,
         state["output_weight"].shape[1],
     )
-    config = LSTMConfig(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=0.0)
-    oracle = LSTMGenerator(config, vocabulary_size=vocabulary_size, bos_id=0)
+    settings = LSTMSettings(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=0.0)
+    oracle = LSTMGenerator(settings, vocabulary_size=vocabulary_size, bos_id=0)
     oracle.load_state_dict(dict(state))
     return _frozen(oracle)
 

@@ -88,7 +88,7 @@ def read_history(experiment: Experiment) -> History:
         rows = read_rows(path) if path.exists() else []
     except ValueError as error:
         raise ValueError(f"{path}: is damaged: {error}") from error
-    return History(rows, experiment.config.mle.keep_best)
+    return History(rows, experiment.settings.mle.keep_best)
 
 
 def draw_learning_curves(histories: Mapping[str, History]) -> dict[str, list[Figure]]:

@@ -75,7 +75,7 @@ def _evaluate(experiment: Experiment, name: str, decoding: Decoding) -> Evaluati
     if name != REAL_TEXT:
         return experiment.test_evaluator(experiment.load_generator(name), decoding)
     text = experiment.corpus.train
-    most = min(experiment.config.evaluation.num_samples, len(text))
+    most = min(experiment.settings.evaluation.num_samples, len(text))
     return experiment.test_evaluator.score_text(text.select(np.arange(most)))
 
 

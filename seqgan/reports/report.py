@@ -102,8 +102,8 @@ def _about(experiment: Experiment) -> str:
     corpus = experiment.corpus
     train, validation, test = (len(corpus.sequences(part)) for part in PARTS)
     return (
-        f"Corpus of kind {experiment.config.corpus.kind}: {train:,} training, {validation:,} validation and "
-        f"{test:,} test sequences of at most {corpus.max_length} tokens; vocabulary of "
+        f"Corpus of kind {experiment.settings.corpus.kind}: {train:,} training, {validation:,} validation "
+        f"and {test:,} test sequences of at most {corpus.max_length} tokens; vocabulary of "
         f"{corpus.vocabulary.size:,}. Measured with seqgan {seqgan.__version__}."
     )
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from seqgan.config.schema import flag_name, flatten, to_settings
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.settings import ExperimentConfig, Framework
+from seqgan.experiment.settings import ExperimentSettings, Framework
 
 
-def original_config(experiment: Experiment) -> ExperimentConfig:
+def original_config(experiment: Experiment) -> ExperimentSettings:
     """The settings that a run was made with, whatever device it has been opened on.
 
     Raises:
@@ -33,7 +33,7 @@ def training_command(experiment: Experiment) -> str:
     return shlex.join([*words, *_flag("run", experiment.run.path)])
 
 
-def flags_from(preset: str, framework: Framework, config: ExperimentConfig) -> list[str]:
+def flags_from(preset: str, framework: Framework, config: ExperimentSettings) -> list[str]:
     """The words of a command line that turn a preset into ``config``, those that change kinds first."""
     wanted, plain = flatten(to_settings(config)), flatten(to_settings(framework.load_preset(preset)))
     changed = [f"{section}.kind" for section in framework.tables]

@@ -156,7 +156,7 @@ def fingerprint(experiment: Experiment, name: str) -> str:
     What is made of the corpus goes by its name besides: n-grams and real text come from one file.
     """
     assert experiment.run is not None
-    path, config = experiment.run.generator(name), experiment.config
+    path, config = experiment.run.generator(name), experiment.settings
     weights = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else str(path)
     own_name = name if name in OF_THE_CORPUS else ""
     return f"{own_name} {weights} {config.seed} {config.evaluation}"

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.config.schema import ComponentConfig, Range
-from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig, Scorer
+from seqgan.config.schema import KindSettings, Range
+from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardSettings, Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConstantRewardConfig(ComponentConfig):
+class ConstantRewardSettings(KindSettings):
     """Settings of the constant reward."""
 
     kind: str = "constant"
@@ -28,17 +28,17 @@ class ConstantReward:
     """The same reward for every sequence."""
 
     def __init__(
-        self, config: ConstantRewardConfig, scorer: Scorer, *, rng: torch.Generator | None = None
+        self, settings: ConstantRewardSettings, scorer: Scorer, *, rng: torch.Generator | None = None
     ) -> None:
-        self.config = config
+        self.settings = settings
 
     def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R"]:
         """The value, R times."""
-        return torch.full((len(tokens),), self.config.value, device=tokens.device)
+        return torch.full((len(tokens),), self.settings.value, device=tokens.device)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomRewardConfig(ComponentConfig):
+class RandomRewardSettings(KindSettings):
     """Settings of the random reward."""
 
     kind: str = "random"
@@ -48,7 +48,7 @@ class RandomRewardConfig(ComponentConfig):
 class RandomReward:
     """A number drawn from [0, 1) for each sequence and each call."""
 
-    def __init__(self, config: RandomRewardConfig, scorer: Scorer, *, rng: torch.Generator) -> None:
+    def __init__(self, settings: RandomRewardSettings, scorer: Scorer, *, rng: torch.Generator) -> None:
         self.rng = rng
 
     def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R"]:
@@ -57,7 +57,7 @@ class RandomReward:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShuffledRewardConfig(DiscriminatorRewardConfig):
+class ShuffledRewardSettings(DiscriminatorRewardSettings):
     """Settings of the shuffled reward: those of the discriminator's."""
 
     kind: str = "shuffled"
@@ -70,8 +70,8 @@ class ShuffledReward:
     Their distribution is the real one; only what they belong to is lost.
     """
 
-    def __init__(self, config: ShuffledRewardConfig, scorer: Scorer, *, rng: torch.Generator) -> None:
-        self.reward = DiscriminatorReward(config, scorer)
+    def __init__(self, settings: ShuffledRewardSettings, scorer: Scorer, *, rng: torch.Generator) -> None:
+        self.reward = DiscriminatorReward(settings, scorer)
         self.rng = rng
 
     def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R"]:

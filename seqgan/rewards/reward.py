@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.config.schema import ComponentConfig
+from seqgan.config.schema import KindSettings
 
 Scorer = Callable[[Int[Tensor, "R T"], Bool[Tensor, "R T"]], Float[Tensor, "R"]]
 
@@ -36,7 +36,7 @@ class DenseReward(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscriminatorRewardConfig(ComponentConfig):
+class DiscriminatorRewardSettings(KindSettings):
     """Settings of the discriminator's reward."""
 
     kind: str = "discriminator"
@@ -54,12 +54,12 @@ class DiscriminatorReward:
     """
 
     def __init__(
-        self, config: DiscriminatorRewardConfig, scorer: Scorer, *, rng: torch.Generator | None = None
+        self, settings: DiscriminatorRewardSettings, scorer: Scorer, *, rng: torch.Generator | None = None
     ) -> None:
-        self.config = config
+        self.settings = settings
         self.scorer = scorer
 
     def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R"]:
         """The transformed logit of each sequence."""
         logits = self.scorer(tokens, mask)
-        return logits.sigmoid() if self.config.transform == "probability" else logits
+        return logits.sigmoid() if self.settings.transform == "probability" else logits

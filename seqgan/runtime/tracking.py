@@ -22,7 +22,7 @@ Metrics = Mapping[str, Tensor | float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackingConfig:
+class TrackingSettings:
     """Logging and checkpoints; nothing here changes a result."""
 
     log_interval: Annotated[int, Range(minimum=1)] = 20

@@ -51,7 +51,9 @@ def sample(
         ]
     tokens, log_probs = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     mask = mask_from_tokens(tokens, eos_id)
-    return Trajectories(torch.where(mask, tokens, pad_id), torch.where(mask, log_probs, 0.0), mask)
+    return Trajectories(
+        tokens=torch.where(mask, tokens, pad_id), mask=mask, log_probs=torch.where(mask, log_probs, 0.0)
+    )
 
 
 def _sample_batch(

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
+from seqgan.text.token_batch import TokenBatch
 
-@dataclass(frozen=True)
-class Trajectories:
-    """Sampled sequences. The mask is True up to and including EOS; behind it tokens are PAD."""
 
-    tokens: Int[Tensor, "B T"]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trajectories(TokenBatch):
+    """Sampled sequences; behind the mask tokens are PAD."""
+
     log_probs: Float[Tensor, "B T"]
-    """Nats, under the distribution that was sampled; 0 behind the mask and for a given prefix."""
-    mask: Bool[Tensor, "B T"]
+    """Nats under the behaviour policy; 0 behind the mask and on the tokens of a given prefix."""

@@ -1,33 +1,17 @@
 """Batches of padded sequences, in an order that can be resumed at any position."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64
-from torch import Tensor
+from jaxtyping import Int64
 
 from seqgan.runtime.seeding import make_rng
 from seqgan.text.sequences import Sequences
+from seqgan.text.token_batch import TokenBatch
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Token ids, and a mask that is True on real tokens up to and including EOS."""
-
-    tokens: Int64[Tensor, "B T"]
-    mask: Bool[Tensor, "B T"]
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def to(self, device: torch.device | str) -> "Batch":
-        """The batch on another device."""
-        return type(self)(self.tokens.to(device), self.mask.to(device))
-
-
-def pad(sequences: Sequences, pad_id: int, length: int | None = None) -> Batch:
+def pad(sequences: Sequences, pad_id: int, length: int | None = None) -> TokenBatch:
     """All sequences as one batch, filled up with ``pad_id`` to the longest, or to ``length``.
 
     Raises:
@@ -40,7 +24,7 @@ def pad(sequences: Sequences, pad_id: int, length: int | None = None) -> Batch:
     mask = np.arange(longest if length is None else length) < lengths[:, None]
     tokens = np.full(mask.shape, pad_id, np.int64)
     tokens[mask] = sequences.ids
-    return Batch(torch.from_numpy(tokens), torch.from_numpy(mask))
+    return TokenBatch(torch.from_numpy(tokens), torch.from_numpy(mask))
 
 
 class Batches:
@@ -83,7 +67,7 @@ class Batches:
             self._epoch, self._order = epoch, torch.randperm(len(self.sequences), generator=rng).numpy()
         return self._order
 
-    def batch_at(self, epoch: int, index: int) -> Batch:
+    def batch_at(self, epoch: int, index: int) -> TokenBatch:
         """Batch ``index`` of an epoch.
 
         Raises:
@@ -93,6 +77,6 @@ class Batches:
         rows = self.order(epoch)[start : start + self.batch_size]
         return pad(self.sequences.select(rows), self.pad_id, self.length)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[TokenBatch]:
         """The batches of an epoch from position ``start`` on."""
         return (self.batch_at(epoch, index) for index in range(start, self.num_batches))

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from seqgan.config.schema import Component, ComponentConfig, find_component
+from seqgan.config.schema import Component, KindSettings, find_component
 from seqgan.runtime.seeding import make_rng
 from seqgan.text.prepared import PARTS, PreparedCorpus, Report
 from seqgan.text.sequences import Sequences
 from seqgan.text.sources import (
-    CocoCorpusConfig,
-    DocstringsCorpusConfig,
-    FileCorpusConfig,
+    CocoCorpusSettings,
+    DocstringsCorpusSettings,
+    FileCorpusSettings,
     Lines,
-    TextCorpusConfig,
+    TextCorpusSettings,
     Texts,
     read_coco,
     read_docstrings,
@@ -29,18 +29,18 @@ from seqgan.text.vocabulary import Vocabulary
 END = 0  # stands for EOS while tokens are numbered in the order in which they are met
 
 
-def prepare_corpus(config: ComponentConfig) -> PreparedCorpus:
+def prepare_corpus(settings: KindSettings) -> PreparedCorpus:
     """Prepare the corpus that the settings describe.
 
     Raises:
         ValueError: There is no such kind, or its text cannot be used; names the file or the flag.
     """
-    component = find_component(config.kind, CORPORA, "corpus.kind")
-    corpus: PreparedCorpus = component.build(config)
+    component = find_component(settings.kind, CORPORA, "corpus.kind")
+    corpus: PreparedCorpus = component.build(settings)
     return corpus
 
 
-def prepare_texts(texts: Texts, config: TextCorpusConfig) -> PreparedCorpus:
+def prepare_texts(texts: Texts, settings: TextCorpusSettings) -> PreparedCorpus:
     """Tokenize the lines, draw the parts that are not given, and number the tokens.
 
     Parts are drawn so that equal sequences stay together: none of those drawn is also in the
@@ -50,33 +50,33 @@ def prepare_texts(texts: Texts, config: TextCorpusConfig) -> PreparedCorpus:
     Raises:
         ValueError: No usable line, too few to split, or a vocabulary without words.
     """
-    tokenizer = build_tokenizer(config.tokenizer, lower_case=config.lower_case)
+    tokenizer = build_tokenizer(settings.tokenizer, lower_case=settings.lower_case)
     numbers: dict[str, int] = {}
     counts: Report = dict.fromkeys(("lines", "blank_lines", "long_sequences", "dropped", "truncated"), 0)
     given = {"train": texts.train, "validation": texts.validation, "test": texts.test}
     parts = {
-        name: number_lines(lines, tokenizer, numbers, config, counts)
+        name: number_lines(lines, tokenizer, numbers, settings, counts)
         for name, lines in given.items()
         if lines is not None
     }
-    sizes = {name: getattr(config, f"{name}_size", 0.1) for name in PARTS if name not in parts}
-    parts |= split(parts["train"], sizes, config.split_seed, texts.train.source)
-    vocabulary = build_vocabulary(parts["train"], list(numbers), config, texts.train.source)
+    sizes = {name: getattr(settings, f"{name}_size", 0.1) for name in PARTS if name not in parts}
+    parts |= split(parts["train"], sizes, settings.split_seed, texts.train.source)
+    vocabulary = build_vocabulary(parts["train"], list(numbers), settings, texts.train.source)
     final_ids = np.array(
         [vocabulary.eos_id, *(vocabulary.ids.get(t, vocabulary.unk_id) for t in numbers)], np.int32
     )
     return PreparedCorpus(
         **{name: Sequences(final_ids[part.ids], part.offsets) for name, part in parts.items()},
         vocabulary=vocabulary,
-        tokenizer=config.tokenizer,
-        lower_case=config.lower_case,
-        max_length=config.max_length,
+        tokenizer=settings.tokenizer,
+        lower_case=settings.lower_case,
+        max_length=settings.max_length,
         counts=counts,
     )
 
 
 def number_lines(
-    lines: Lines, tokenizer: Tokenizer, numbers: dict[str, int], config: TextCorpusConfig, counts: Report
+    lines: Lines, tokenizer: Tokenizer, numbers: dict[str, int], settings: TextCorpusSettings, counts: Report
 ) -> Sequences:
     """The lines as sequences of provisional numbers (1, 2, ... in order of appearance, then END).
 
@@ -88,20 +88,20 @@ def number_lines(
     ids, offsets = array("i"), array("q", [0])
     for line in lines.lines:
         tokens = tokenizer.tokenize(line) if line.strip() else []
-        is_long = len(tokens) >= config.max_length  # EOS counts
-        is_dropped = is_long and config.long_sequences == "drop"
+        is_long = len(tokens) >= settings.max_length  # EOS counts
+        is_dropped = is_long and settings.long_sequences == "drop"
         counts["lines"] += 1
         counts["blank_lines"] += not tokens
         counts["long_sequences"] += is_long
         counts["dropped"] += is_dropped
         counts["truncated"] += is_long and not is_dropped
         if tokens and not is_dropped:
-            ids.extend(numbers.setdefault(token, len(numbers) + 1) for token in tokens[: config.max_length])
+            ids.extend(numbers.setdefault(token, len(numbers) + 1) for token in tokens[: settings.max_length])
             if not is_long:
                 ids.append(END)
             offsets.append(len(ids))
     if not ids:
-        reason = f"no line has fewer than --corpus.max-length {config.max_length} tokens"
+        reason = f"no line has fewer than --corpus.max-length {settings.max_length} tokens"
         raise ValueError(
             f"{lines.source}: {reason if any(map(str.strip, lines.lines)) else 'only blank lines'}"
         )
@@ -139,7 +139,7 @@ def _rows(chosen: np.ndarray) -> Int64[np.ndarray, "R"]:
 
 
 def build_vocabulary(
-    train: Sequences, tokens: list[str], config: TextCorpusConfig, source: str
+    train: Sequences, tokens: list[str], settings: TextCorpusSettings, source: str
 ) -> Vocabulary:
     """The vocabulary of sequences in provisional numbers, where ``tokens`` holds what 1, 2, ... mean.
 
@@ -149,20 +149,22 @@ def build_vocabulary(
     occurrences = np.bincount(train.ids, minlength=len(tokens) + 1)[1:].tolist()
     counts = {token: count for token, count in zip(tokens, occurrences, strict=True) if count}
     vocabulary = Vocabulary.from_counts(
-        counts, min_count=config.min_count, max_size=config.max_vocabulary_size
+        counts, min_count=settings.min_count, max_size=settings.max_vocabulary_size
     )
     if not vocabulary.ids:
-        raise ValueError(f"{source}: --corpus.min-count {config.min_count} leaves no token in the vocabulary")
+        raise ValueError(
+            f"{source}: --corpus.min-count {settings.min_count} leaves no token in the vocabulary"
+        )
     return vocabulary
 
 
 def from_texts(read: Callable[[Any], Texts]) -> Callable[[Any], PreparedCorpus]:
     """The ``build`` function of a corpus whose lines ``read`` takes from its settings."""
-    return lambda config: prepare_texts(read(config), config)
+    return lambda settings: prepare_texts(read(settings), settings)
 
 
 CORPORA: dict[str, Component] = {
-    "file": Component(FileCorpusConfig, from_texts(read_files)),
-    "docstrings": Component(DocstringsCorpusConfig, from_texts(read_docstrings)),
-    "coco": Component(CocoCorpusConfig, from_texts(read_coco)),
+    "file": Component(FileCorpusSettings, from_texts(read_files)),
+    "docstrings": Component(DocstringsCorpusSettings, from_texts(read_docstrings)),
+    "coco": Component(CocoCorpusSettings, from_texts(read_coco)),
 }

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from seqgan.config.schema import ComponentConfig, Range
+from seqgan.config.schema import KindSettings, Range
 from seqgan.text.docstrings import standard_library_sentences
 from seqgan.text.vocabulary import read_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextCorpusConfig(ComponentConfig):
+class TextCorpusSettings(KindSettings):
     """Settings of every corpus that is made from text, one sequence a line."""
 
     tokenizer: str = "treebank"
@@ -36,7 +36,7 @@ class TextCorpusConfig(ComponentConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileCorpusConfig(TextCorpusConfig):
+class FileCorpusSettings(TextCorpusSettings):
     """Settings of a corpus in UTF-8 text files, one sequence a line, plain or gzip."""
 
     kind: str = "file"
@@ -52,7 +52,7 @@ class FileCorpusConfig(TextCorpusConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DocstringsCorpusConfig(TextCorpusConfig):
+class DocstringsCorpusSettings(TextCorpusSettings):
     """Settings of the corpus of docstring sentences of this Python's standard library."""
 
     kind: str = "docstrings"
@@ -62,7 +62,7 @@ class DocstringsCorpusConfig(TextCorpusConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CocoCorpusConfig(TextCorpusConfig):
+class CocoCorpusSettings(TextCorpusSettings):
     """Settings of the Image COCO captions of the Texygen benchmark."""
 
     kind: str = "coco"
@@ -92,20 +92,20 @@ class Texts:
     test: Lines | None = None
 
 
-def read_files(config: FileCorpusConfig) -> Texts:
+def read_files(settings: FileCorpusSettings) -> Texts:
     """The lines of the files that the settings name.
 
     Raises:
         ValueError: No training file is named, or a file cannot be used.
     """
-    if config.path is None:
+    if settings.path is None:
         raise ValueError("--corpus.path: names no file; it must be a text file with one sequence a line")
-    given = {"validation": config.validation_path, "test": config.test_path}
+    given = {"validation": settings.validation_path, "test": settings.test_path}
     parts = {name: read_lines(path) for name, path in given.items() if path is not None}
-    return Texts(train=read_lines(config.path), **parts)
+    return Texts(train=read_lines(settings.path), **parts)
 
 
-def read_docstrings(config: DocstringsCorpusConfig) -> Texts:
+def read_docstrings(settings: DocstringsCorpusSettings) -> Texts:
     """Sentences from the standard library.
 
     Raises:
@@ -114,20 +114,20 @@ def read_docstrings(config: DocstringsCorpusConfig) -> Texts:
     sentences = standard_library_sentences()
     if not sentences:
         raise ValueError(
-            f"--corpus.kind: {config.kind} finds no Python sources in this installation; choose file"
+            f"--corpus.kind: {settings.kind} finds no Python sources in this installation; choose file"
         )
     return Texts(train=Lines("docstrings", sentences))
 
 
-def read_coco(config: CocoCorpusConfig) -> Texts:
+def read_coco(settings: CocoCorpusSettings) -> Texts:
     """The two caption files of the Texygen benchmark.
 
     Raises:
         ValueError: No folder is named, or it lacks them.
     """
-    if config.path is None:
+    if settings.path is None:
         raise ValueError("--corpus.path: names no folder; it must hold train.txt and test.txt of Image COCO")
-    return Texts(train=read_lines(config.path / "train.txt"), test=read_lines(config.path / "test.txt"))
+    return Texts(train=read_lines(settings.path / "train.txt"), test=read_lines(settings.path / "test.txt"))
 
 
 def read_lines(path: Path) -> Lines:

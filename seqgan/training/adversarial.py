@@ -16,7 +16,7 @@ from seqgan.training.phase import Evaluate, Stateful, StepResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdversarialConfig:
+class AdversarialSettings:
     """The schedule of adversarial training: each round has policy, discriminator and MLE steps."""
 
     rounds: Annotated[int, Range(minimum=0)] = 100
@@ -54,7 +54,7 @@ class AdversarialPhase:
 
     def __init__(
         self,
-        config: AdversarialConfig,
+        settings: AdversarialSettings,
         algorithm: Algorithm,
         *,
         policy: Generator,
@@ -63,7 +63,7 @@ class AdversarialPhase:
         evaluate: Evaluate,
         on_best: Callable[[str], None] = lambda phase: None,
     ) -> None:
-        self.config = config
+        self.settings = settings
         self.algorithm = algorithm
         self.policy = policy
         self.mle = mle
@@ -76,14 +76,14 @@ class AdversarialPhase:
     @property
     def steps_per_round(self) -> int:
         """Policy, discriminator and MLE steps of one round."""
-        config = self.config
-        refreshes = config.discriminator_refreshes * self.discriminator.steps_per_refresh
-        return config.policy_steps + config.mle_steps + refreshes
+        settings = self.settings
+        refreshes = settings.discriminator_refreshes * self.discriminator.steps_per_refresh
+        return settings.policy_steps + settings.mle_steps + refreshes
 
     @property
     def num_steps(self) -> int:
         """Steps of all rounds."""
-        return self.config.rounds * self.steps_per_round
+        return self.settings.rounds * self.steps_per_round
 
     @property
     def done(self) -> bool:
@@ -97,23 +97,23 @@ class AdversarialPhase:
 
     def advance(self) -> StepResult:
         """The next step of the round, and an evaluation at the end of every so many rounds."""
-        config = self.config
+        settings = self.settings
         round_index, place = divmod(self.step, self.steps_per_round)
         self.step += 1
-        if place < config.policy_steps:
-            index = round_index * config.policy_steps + place
-            total = config.rounds * config.policy_steps
+        if place < settings.policy_steps:
+            index = round_index * settings.policy_steps + place
+            total = settings.rounds * settings.policy_steps
             metrics, values = self.algorithm.policy_step(
-                learning_rate_factor(index, 0, total, config.cosine_decay)
+                learning_rate_factor(index, 0, total, settings.cosine_decay)
             )
             result = StepResult(metrics, always=True, values=values)
-        elif place < self.steps_per_round - config.mle_steps:
+        elif place < self.steps_per_round - settings.mle_steps:
             result = self.discriminator.train_step()
         else:  # last, since a generator that listens to the discriminator must get used to what it now says
-            index = round_index * config.mle_steps + place - (self.steps_per_round - config.mle_steps)
+            index = round_index * settings.mle_steps + place - (self.steps_per_round - settings.mle_steps)
             result = StepResult(self.mle.train_step(index, 1.0))
         finished, rest = divmod(self.step, self.steps_per_round)
-        if rest or (finished % config.evaluation_interval and finished < config.rounds):
+        if rest or (finished % settings.evaluation_interval and finished < settings.rounds):
             return result
         return self._with_evaluation(result)
 

@@ -19,14 +19,14 @@ from seqgan.models.discriminator import Discriminator
 from seqgan.runtime.optimization import clipped_step
 from seqgan.runtime.seeding import make_rng
 from seqgan.sampling.trajectories import Trajectories
-from seqgan.text.batching import Batch
+from seqgan.text.token_batch import TokenBatch
 from seqgan.training.phase import StepResult
 
 SampleNegatives = Callable[[int], Trajectories]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscriminatorTrainingConfig:
+class DiscriminatorTrainingSettings:
     """Training of the discriminator, before and between the policy steps."""
 
     refreshes: Annotated[int, Range(minimum=0)] = 10
@@ -53,35 +53,35 @@ class DiscriminatorTrainer:
     def __init__(
         self,
         discriminator: Discriminator,
-        config: DiscriminatorTrainingConfig,
+        settings: DiscriminatorTrainingSettings,
         *,
-        real: Batch,
-        held_out: Batch,
+        real: TokenBatch,
+        held_out: TokenBatch,
         sample_negatives: SampleNegatives,
         seed: int,
     ) -> None:
         self.discriminator = discriminator
-        self.config = config
+        self.settings = settings
         self.real = real
         self.held_out = held_out
         self.sample_negatives = sample_negatives
         self.seed = seed
         self.step = 0
-        self.num_negatives = min(config.num_negatives or len(real.tokens), len(real.tokens))
+        self.num_negatives = min(settings.num_negatives or len(real.tokens), len(real.tokens))
         self.negatives: Trajectories | None = None
-        self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=config.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=settings.learning_rate, fused=True)
         self._orders: tuple[int, Tensor, Tensor] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches in one pass over a set of negatives; the last may be smaller."""
-        half = self.config.batch_size // 2
+        half = self.settings.batch_size // 2
         return -(-self.num_negatives // half)
 
     @property
     def steps_per_refresh(self) -> int:
         """Steps on one set of negatives."""
-        return self.config.epochs * self.steps_per_epoch
+        return self.settings.epochs * self.steps_per_epoch
 
     def train_step(self) -> StepResult:
         """One gradient step; the first on a set of negatives draws it and measures the AUCs on it."""
@@ -93,7 +93,7 @@ class DiscriminatorTrainer:
         assert self.negatives is not None
         epoch, index = divmod(self.step, self.steps_per_epoch)
         real_order, negative_order = self._orders_of(epoch)
-        half = self.config.batch_size // 2
+        half = self.settings.batch_size // 2
         window = slice(index * half, (index + 1) * half)
         real, negative = real_order[: self.num_negatives][window], negative_order[window]
         tokens = torch.cat([self.real.tokens[real], self.negatives.tokens[negative]])
@@ -113,8 +113,8 @@ class DiscriminatorTrainer:
         objective.backward()  # type: ignore[no-untyped-call]
         norm = clipped_step(
             self.optimizer,
-            learning_rate=self.config.learning_rate,
-            gradient_clip=self.config.gradient_clip,
+            learning_rate=self.settings.learning_rate,
+            gradient_clip=self.settings.gradient_clip,
         )
         return {
             "discriminator/loss": loss.detach(),
@@ -154,16 +154,15 @@ class DiscriminatorTrainer:
         return {
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
-            "negatives": None
-            if negatives is None
-            else [negatives.tokens, negatives.log_probs, negatives.mask],
+            "negatives": negatives
+            and {"tokens": negatives.tokens, "log_probs": negatives.log_probs, "mask": negatives.mask},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what :meth:`state_dict` gave."""
         self.step = state["step"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.negatives = None if state["negatives"] is None else Trajectories(*state["negatives"])
+        self.negatives = None if state["negatives"] is None else Trajectories(**state["negatives"])
 
 
 class DiscriminatorPhase:
@@ -182,12 +181,12 @@ class DiscriminatorPhase:
     @property
     def num_steps(self) -> int:
         """Steps on all sets of negatives."""
-        return self.trainer.config.refreshes * self.trainer.steps_per_refresh
+        return self.trainer.settings.refreshes * self.trainer.steps_per_refresh
 
     @property
     def done(self) -> bool:
         """All refreshes done, or the held-out AUC has not improved for too long."""
-        patience = self.trainer.config.patience
+        patience = self.trainer.settings.patience
         return self.step >= self.num_steps or (0 < patience <= self.failures)
 
     def start(self) -> None:
@@ -215,7 +214,7 @@ class DiscriminatorPhase:
 
     def finish(self) -> None:
         """Measure the last weights too, and hand on the best."""
-        if not self.step or not self.trainer.config.keep_best:
+        if not self.step or not self.trainer.settings.keep_best:
             return
         metrics = self.trainer.measure(self.trainer.sample_negatives(self.trainer.num_negatives))
         if float(metrics["discriminator/auc_held_out"]) < self.best_auc:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from seqgan.runtime import checkpoint
 from seqgan.runtime.seeding import random_states, restore_random_states
-from seqgan.runtime.tracking import Tracker, TrackingConfig, to_numbers
+from seqgan.runtime.tracking import Tracker, TrackingSettings, to_numbers
 from seqgan.training.alarms import Alarms, TrainingDiverged
 from seqgan.training.phase import Phase, Stateful, StepResult
 
@@ -65,7 +65,7 @@ class TrainingLoop:
         *,
         rng: torch.Generator,
         tracker: Tracker,
-        config: TrackingConfig,
+        settings: TrackingSettings,
         checkpoint_path: Path | None = None,
         header: Mapping[str, Any] | None = None,
         on_save: Callable[[str], object] = lambda phase: None,
@@ -76,11 +76,11 @@ class TrainingLoop:
         self.components = {**components, "alarms": self.alarms, **{p.name: p for p in phases}}
         self.rng = rng
         self.tracker = tracker
-        self.config = config
+        self.settings = settings
         self.checkpoint_path = checkpoint_path
         self.header = dict(header or {})
         self.on_save = on_save
-        self.quiet = quiet or not config.progress
+        self.quiet = quiet or not settings.progress
         self.phase_index = 0
         self.started = False
         self._saved_at = time.monotonic()
@@ -149,7 +149,7 @@ class TrainingLoop:
                 if signals:
                     self.save()
                     raise Interrupted(signals[0])
-                if time.monotonic() - self._saved_at >= self.config.checkpoint_interval:
+                if time.monotonic() - self._saved_at >= self.settings.checkpoint_interval:
                     self.save()
         self._check_finite()
         self._save_generator(phase)
@@ -164,7 +164,7 @@ class TrainingLoop:
     def _report(self, phase: Phase, result: StepResult, bar: "tqdm[Any]") -> None:
         self._unchecked = result
         step = self.step
-        if not result.always and step % self.config.log_interval:
+        if not result.always and step % self.settings.log_interval:
             return
         row = self.tracker.log(step, phase.name, result.metrics)
         self._unchecked = None
@@ -172,7 +172,7 @@ class TrainingLoop:
         for name, values in result.values.items():
             self.tracker.log_values(step, name, values)
         if result.evaluation is not None:
-            sentences = result.evaluation.sentences[: self.config.num_sentences]
+            sentences = result.evaluation.sentences[: self.settings.num_sentences]
             self.tracker.log_text(step, "samples", sentences)
             self.tracker.project(result.evaluation.projections)
         bar.set_postfix(_headline(row))

@@ -19,7 +19,7 @@ from seqgan.training.phase import Evaluate, StepResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class MLEConfig:
+class MLESettings:
     """Maximum-likelihood pre-training."""
 
     epochs: Annotated[int, Range(minimum=0)] = 20
@@ -84,16 +84,16 @@ class MLETrainer:
         self,
         generator: Generator,
         batches: Batches,
-        config: MLEConfig,
+        settings: MLESettings,
         num_tokens: int,
         parameters: Iterable[nn.Parameter] | None = None,
     ) -> None:
         self.generator = generator
         self.batches = batches
-        self.config = config
+        self.settings = settings
         self.num_tokens = num_tokens
         self.parameters = list(generator.parameters() if parameters is None else parameters)
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=settings.learning_rate, fused=True)
 
     def train_step(self, index: int, factor: float) -> dict[str, Tensor]:
         """Step on batch number ``index`` (counted over all epochs), at ``factor`` of the step size."""
@@ -101,8 +101,8 @@ class MLETrainer:
         rows, device = real_token_rows(batch.mask), self.generator.device
         self.generator.train()
         objective, metrics = self.objective(batch.tokens.to(device), rows.to(device))
-        if self.config.prior_precision:
-            penalty = gaussian_penalty(self.parameters, self.config.prior_precision, self.num_tokens)
+        if self.settings.prior_precision:
+            penalty = gaussian_penalty(self.parameters, self.settings.prior_precision, self.num_tokens)
             objective = objective + penalty
         return metrics | self.update(objective, factor)
 
@@ -119,8 +119,8 @@ class MLETrainer:
         objective.backward()  # type: ignore[no-untyped-call]
         gradient_norm = clipped_step(
             self.optimizer,
-            learning_rate=self.config.learning_rate * factor,
-            gradient_clip=self.config.gradient_clip,
+            learning_rate=self.settings.learning_rate * factor,
+            gradient_clip=self.settings.gradient_clip,
         )
         return {"mle/gradient_norm": gradient_norm}
 
@@ -164,12 +164,12 @@ class MLEPhase:
     @property
     def num_steps(self) -> int:
         """Steps of all epochs."""
-        return self.trainer.config.epochs * self.trainer.batches.num_batches
+        return self.trainer.settings.epochs * self.trainer.batches.num_batches
 
     @property
     def done(self) -> bool:
         """All epochs done, or validation has not improved for too long."""
-        patience = self.trainer.config.patience
+        patience = self.trainer.settings.patience
         return self.step >= self.num_steps or (0 < patience <= self.failures)
 
     def start(self) -> None:
@@ -178,13 +178,13 @@ class MLEPhase:
 
     def advance(self) -> StepResult:
         """One gradient step, and a validation at the end of every so many epochs."""
-        config = self.trainer.config
-        factor = learning_rate_factor(self.step, config.warmup_steps, self.num_steps, config.cosine_decay)
+        settings = self.trainer.settings
+        factor = learning_rate_factor(self.step, settings.warmup_steps, self.num_steps, settings.cosine_decay)
         metrics: dict[str, Tensor | float] = {**self.trainer.train_step(self.step, factor)}
-        metrics["mle/learning_rate"] = config.learning_rate * factor
+        metrics["mle/learning_rate"] = settings.learning_rate * factor
         self.step += 1
         epoch, rest = divmod(self.step, self.trainer.batches.num_batches)
-        if rest or (epoch % config.validation_interval and self.step < self.num_steps):
+        if rest or (epoch % settings.validation_interval and self.step < self.num_steps):
             return StepResult(metrics)
         nll = self.validation_nll(self.trainer.generator)
         metrics["evaluation/nll_validation"] = nll
@@ -204,7 +204,7 @@ class MLEPhase:
 
     def finish(self) -> None:
         """The best generator goes on, or the last."""
-        if self.trainer.config.keep_best:
+        if self.trainer.settings.keep_best:
             self.kept.load_state_dict(self.best)
 
     def state_dict(self) -> dict[str, Any]:

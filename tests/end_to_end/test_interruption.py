@@ -13,7 +13,7 @@ import pytest
 
 from seqgan.cli import main
 from seqgan.runtime import checkpoint
-from tests.test_loop import PHASES, assert_same, final_state
+from tests.seqgan.training.test_loop import PHASES, assert_same, final_state
 from tests.tiny_run import ROOT, SETTINGS, flags
 
 LONGER = {
@@ -27,7 +27,7 @@ LONGER = {
 TRAIN = ["train", "--preset", "tiny", *flags(LONGER)]
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}
 SERVER = get_context("forkserver")  # processes that need not import torch again
-SERVER.set_forkserver_preload(["tests.test_interruption", "torch._dynamo"])
+SERVER.set_forkserver_preload(["tests.end_to_end.test_interruption", "torch._dynamo"])
 
 
 def work(folder, arguments):

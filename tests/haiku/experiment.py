@@ -6,17 +6,17 @@ from typing import Annotated, Any
 
 from torch import Tensor, nn
 
-from seqgan.config.schema import Component, ComponentConfig, Range
+from seqgan.config.schema import Component, KindSettings, Range
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.settings import SEQGAN, ExperimentConfig, Framework
+from seqgan.experiment.settings import SEQGAN, ExperimentSettings, Framework
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator, State
-from seqgan.models.lstm import LSTMConfig, LSTMGenerator, LSTMState
+from seqgan.models.lstm import LSTMGenerator, LSTMSettings, LSTMState
 from seqgan.training.phase import Phase
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListenerConfig(LSTMConfig):
+class ListenerSettings(LSTMSettings):
     kind: str = "listener"
 
 
@@ -24,7 +24,7 @@ class Listener(LSTMGenerator):
     """Its hidden vectors move with the discriminator's parameters, which are no part of it."""
 
     def __init__(
-        self, config: ListenerConfig, *, discriminator: Any, loudness: float, **options: Any
+        self, config: ListenerSettings, *, discriminator: Any, loudness: float, **options: Any
     ) -> None:
         super().__init__(config, **options)
         self.heard = lambda: loudness * discriminator.embedding.detach().mean(0)[0]
@@ -38,22 +38,22 @@ class Listener(LSTMGenerator):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EarConfig:
+class EarSettings:
     loudness: Annotated[float, Range(minimum=0)] = 1.0
     """How much of the discriminator is heard; at least 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class HaikuConfig(ExperimentConfig):
-    generator: ComponentConfig = field(default_factory=ListenerConfig)
-    ear: EarConfig = field(default_factory=EarConfig)
+class HaikuSettings(ExperimentSettings):
+    generator: KindSettings = field(default_factory=ListenerSettings)
+    ear: EarSettings = field(default_factory=EarSettings)
 
 
 HAIKU = Framework(
     name="tests.haiku",
-    tables={**SEQGAN.tables, "generator": {"listener": Component(ListenerConfig, Listener)}},
+    tables={**SEQGAN.tables, "generator": {"listener": Component(ListenerSettings, Listener)}},
     presets=resources.files("tests.haiku") / "presets",
-    config=HaikuConfig,
+    settings=HaikuSettings,
     base=SEQGAN,
     default_preset="tiny",
 )
@@ -61,10 +61,10 @@ HAIKU = Framework(
 
 class HaikuExperiment(Experiment):
     framework = HAIKU
-    config: HaikuConfig
+    settings: HaikuSettings
 
     def build_generator(self, discriminator: Discriminator, /, **options: Any) -> Generator:
-        options |= {"discriminator": discriminator, "loudness": self.config.ear.loudness}
+        options |= {"discriminator": discriminator, "loudness": self.settings.ear.loudness}
         return super().build_generator(discriminator, **options)
 
     def keep(self, generator: Generator, discriminator: Discriminator) -> nn.Module:

@@ -6,21 +6,21 @@ import pytest
 import torch
 
 import leakgan.algorithm as module
-from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmConfig
+from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
 from leakgan.features import LeakedFeatures
-from leakgan.generator import LeakGANConfig, LeakGANGenerator
+from leakgan.generator import LeakGANGenerator, LeakGANSettings
 from leakgan.losses import intrinsic_rewards, rescale, transition_cosines
 from seqgan.advantages.rollouts import action_values
-from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
+from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardSettings
 from seqgan.sampling.sample import sample
-from tests.test_leakgan_training import moved, weights
+from tests.leakgan.test_training import moved, weights
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator
 
 EOS = 2
 
 
 def discriminator_reward(generator):
-    return DiscriminatorReward(DiscriminatorRewardConfig(), generator.features.cnn.score)
+    return DiscriminatorReward(DiscriminatorRewardSettings(), generator.features.cnn.score)
 
 
 def make_algorithm(generator, *, reward=None, values=None, eos_id=EOS, max_length=6, seed=0, **settings):
@@ -35,7 +35,7 @@ def make_algorithm(generator, *, reward=None, values=None, eos_id=EOS, max_lengt
             policy, trajectories.tokens, trajectories.mask, reward, num_rollouts=2, eos_id=eos_id, rng=random
         )
 
-    config = LeakGANAlgorithmConfig(
+    config = LeakGANAlgorithmSettings(
         **{"batch_size": 16, "learning_rate": 0.01, "manager_learning_rate": 0.01} | settings
     )
     return LeakGANAlgorithm(
@@ -231,7 +231,7 @@ def test_a_token_among_the_alternatives_earns_what_it_earned():
         prefix, real = tokens[:, : step + 1], mask[:, : step + 1]
         expected = torch.where(mask[:, step], algorithm.reward(prefix, real), 0.0)
         torch.testing.assert_close(values[:, step], expected)
-    algorithm.config = LeakGANAlgorithmConfig(alternatives=2, intrinsic_weight=0.25)
+    algorithm.settings = LeakGANAlgorithmSettings(alternatives=2, intrinsic_weight=0.25)
     _, mixed, _ = algorithm._judge_worker(trajectories, plan, values, intrinsic)
     torch.testing.assert_close(
         mixed[..., 0][mask], (0.25 * intrinsic + 0.75 * values)[mask], atol=1e-5, rtol=1e-4
@@ -288,7 +288,7 @@ def repeated(trajectories):
 
 def learn_to_repeat(features):
     """P(y_2 = x | y_1 = x) for each x after training a worker that cannot see its own tokens."""
-    config = LeakGANConfig(horizon=1, goal_size=8, manager_size=16, embedding_size=4, hidden_size=8)
+    config = LeakGANSettings(horizon=1, goal_size=8, manager_size=16, embedding_size=4, hidden_size=8)
     generator = LeakGANGenerator(config, vocabulary_size=4, bos_id=0, features=features, rng=rng(2))
     torch.nn.init.zeros_(generator.worker.embedding.weight).requires_grad_(False)
     algorithm = make_algorithm(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmConfig
+from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
 from seqgan.sampling.trajectories import Trajectories
 from tests.tiny_models import all_sequences, exact_action_values, rng, sequence_probabilities, tiny_generator
 
@@ -34,7 +34,7 @@ class Game:
         return self.values[same.int().argmax(1)]
 
     def algorithm(self, batch_size=2, baseline="none", **settings):
-        config = LeakGANAlgorithmConfig(
+        config = LeakGANAlgorithmSettings(
             batch_size=batch_size,
             learning_rate=0.0,
             manager_learning_rate=0.0,
@@ -141,7 +141,7 @@ def test_the_workers_expected_gradient_is_the_exact_one(game):
     torch.testing.assert_close(mean.float(), exact, atol=1e-5, rtol=1e-4)
     # All sequences at once through the algorithm, each weighted by its probability.
     algorithm = game.algorithm(intrinsic_weight=1.0)
-    trajectories = Trajectories(game.tokens, torch.zeros(game.tokens.shape), game.mask)
+    trajectories = Trajectories(tokens=game.tokens, mask=game.mask, log_probs=torch.zeros(game.tokens.shape))
     plan = game.generator.plan(game.tokens)
     every = [[game.intrinsic_reward(y[: t + 1]) for t in range(3)] for y in game.tokens]
     intrinsic = torch.where(game.mask, torch.tensor(every), 0.0)

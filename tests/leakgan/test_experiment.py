@@ -14,8 +14,8 @@ from leakgan.metrics import METRICS
 from seqgan.cli import main as seqgan_main
 from seqgan.experiment.frameworks import open_run
 from seqgan.training.loop import Interrupted
+from tests.seqgan.training.test_loop import assert_same, final_state, interrupt_at
 from tests.shared_data import shared_data
-from tests.test_loop import assert_same, final_state, interrupt_at
 from tests.tiny_run import ROOT, SETTINGS, flags, tiny_experiment
 
 INTERLEAVED = {"interleaving": {"epochs": 1}, "mle": {"epochs": 3}}

@@ -8,7 +8,7 @@ from torch import nn
 
 from leakgan import features as module
 from leakgan.features import LeakedFeatures
-from tests.test_cnn import PlainCNN
+from tests.seqgan.models.test_cnn import PlainCNN
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator
 
 BOS = 0  # an ordinary token too

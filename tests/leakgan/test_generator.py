@@ -5,9 +5,9 @@ import torch
 from torch.nn import functional
 
 from leakgan.features import LeakedFeatures
-from leakgan.generator import LeakGANConfig, LeakGANGenerator
+from leakgan.generator import LeakGANGenerator, LeakGANSettings
 from seqgan.sampling.sample import sample
-from tests.test_generators import read_step_by_step
+from tests.seqgan.models.test_generators import read_step_by_step
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator
 
 EOS = 2
@@ -15,17 +15,17 @@ EOS = 2
 
 def paper_logits(generator, tokens):
     """O_t · W_psi (g_t + ... + g_{t-C+1}) for one sequence, the manager's LSTM one step at a time."""
-    manager, size = generator.manager, generator.config.goal_size
+    manager, size = generator.manager, generator.settings.goal_size
     worker = generator.worker.encode(generator.inputs(tokens[None]))[0]
     matrix_weights = generator.output_weight.unflatten(1, (-1, size))  # W_o and b_o: V matrices (H + 1, K)
     features = generator.features.of_prefixes(tokens[None])[0]
-    state, past = None, [generator.initial_goal] * generator.config.horizon
+    state, past = None, [generator.initial_goal] * generator.settings.horizon
     logits = []
     for hidden, feature in zip(worker, features[:-1], strict=True):
         output, state = manager.lstm(feature[None], state)
         raw = manager.goal.weight @ output[0] + manager.goal.bias
         past = [*past, raw / raw.norm()]
-        goal_embedding = generator.goal_embedding @ sum(past[-generator.config.horizon :])
+        goal_embedding = generator.goal_embedding @ sum(past[-generator.settings.horizon :])
         matrix = torch.stack(
             [hidden @ weight[:-1] + weight[-1] for weight in matrix_weights]  # O_t, row by row: (V, K)
         )
@@ -164,7 +164,7 @@ def test_no_tensor_of_batch_vocabulary_and_goal_size_is_built():
     """A (B, V, K) matrix at full size would be 64 · 5000 · 16 numbers; nothing of the sort passes through."""
     features = LeakedFeatures(tiny_cnn(5000))
     generator = LeakGANGenerator(
-        LeakGANConfig(), vocabulary_size=5000, bos_id=0, features=features, rng=rng()
+        LeakGANSettings(), vocabulary_size=5000, bos_id=0, features=features, rng=rng()
     )
 
     class Largest(torch.overrides.TorchFunctionMode):

@@ -8,29 +8,30 @@ from torch import nn
 
 from leakgan.losses import manager_loss, transition_cosines, transition_mask
 from leakgan.training import (
-    HierarchicalMLEConfig,
+    HierarchicalMLESettings,
     HierarchicalMLETrainer,
     InterleavedPhase,
-    InterleavingConfig,
+    InterleavingSettings,
 )
 from seqgan.sampling.sample import sample
-from seqgan.text.batching import Batch, Batches
+from seqgan.text.batching import Batches
 from seqgan.text.sequences import Sequences
-from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingConfig
+from seqgan.text.token_batch import TokenBatch
+from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingSettings
 from seqgan.training.mle import MLEPhase, mle_loss, real_token_rows
-from tests.test_mle import NoEvaluation
+from tests.seqgan.training.test_mle import NoEvaluation
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_generator
 
 EOS = 2
 TEXT = [[3, 4, 1, 1, EOS], [4, EOS], [3, 3, 4, EOS], [1, EOS], [4, 1, 3, 4, EOS]]
-REAL = Batch(
+REAL = TokenBatch(
     torch.tensor([line + [0] * (5 - len(line)) for line in TEXT]),
     torch.tensor([[True] * len(line) + [False] * (5 - len(line)) for line in TEXT]),
 )
 
 
 def make_trainer(generator, **settings):
-    config = HierarchicalMLEConfig(
+    config = HierarchicalMLESettings(
         **{"batch_size": 2, "warmup_steps": 0, "epochs": 6, "patience": 0} | settings
     )
     sequences = Sequences.from_lists(TEXT)
@@ -104,7 +105,7 @@ def test_the_step_of_the_manager_is_that_of_an_optimizer_of_its_own():
     assert wild_metrics["manager/gradient_norm"] == calm_metrics["manager/gradient_norm"]
     torch.testing.assert_close(wild, calm)
     largest = max(float(change.abs().max()) for change in calm.values())
-    half_a_step = 0.5 * HierarchicalMLEConfig().manager_learning_rate
+    half_a_step = 0.5 * HierarchicalMLESettings().manager_learning_rate
     assert largest == pytest.approx(half_a_step, rel=0.1)  # of Adam's first
 
 
@@ -138,7 +139,7 @@ def make_phase(generator, *, epochs=2, refreshes=1, nll=None, seed=0, **settings
     random = rng(seed)
     discriminator = DiscriminatorTrainer(
         generator.features.cnn,
-        DiscriminatorTrainingConfig(epochs=2, batch_size=4, learning_rate=0.01),
+        DiscriminatorTrainingSettings(epochs=2, batch_size=4, learning_rate=0.01),
         real=REAL,
         held_out=REAL,
         sample_negatives=lambda number: sample(generator, number, 5, eos_id=EOS, rng=random),
@@ -150,7 +151,7 @@ def make_phase(generator, *, epochs=2, refreshes=1, nll=None, seed=0, **settings
         evaluate=lambda g: NoEvaluation(),
         validation_nll=nll or (lambda g: 1.0 / (1 + mle.step)),
     )
-    phase = InterleavedPhase(InterleavingConfig(epochs=epochs, refreshes=refreshes), mle, discriminator)
+    phase = InterleavedPhase(InterleavingSettings(epochs=epochs, refreshes=refreshes), mle, discriminator)
     return phase, random
 
 

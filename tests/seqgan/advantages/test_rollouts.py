@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seqgan.advantages.rollouts import action_values
-from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardConfig
+from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardSettings
 from seqgan.sampling.sample import sample
 from seqgan.text.masking import mask_from_tokens
 from tests.tiny_models import (
@@ -361,7 +361,7 @@ def test_the_discriminator_reward_is_its_logit_or_probability():
     tokens = torch.tensor([[1, 2], [3, 4]])
     mask = torch.ones_like(tokens).bool()
     scorer = lambda tokens, mask: tokens.sum(1) * mask.sum(1) - 8.0  # noqa: E731
-    logit = DiscriminatorReward(DiscriminatorRewardConfig(transform="logit"), scorer)
+    logit = DiscriminatorReward(DiscriminatorRewardSettings(transform="logit"), scorer)
     assert logit(tokens, mask).tolist() == [-2.0, 6.0]
-    probability = DiscriminatorReward(DiscriminatorRewardConfig(), scorer)
+    probability = DiscriminatorReward(DiscriminatorRewardSettings(), scorer)
     torch.testing.assert_close(probability(tokens, mask), torch.tensor([0.1192029, 0.9975274]))

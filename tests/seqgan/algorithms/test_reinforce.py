@@ -8,7 +8,7 @@ import torch
 from seqgan.advantages.candidates import alternative_values
 from seqgan.advantages.rollouts import action_values
 from seqgan.algorithms.objectives import differentiate, reinforce_loss
-from seqgan.algorithms.reinforce import Reinforce, ReinforceConfig
+from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
 from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
 from seqgan.sampling.sample import sample
 from tests.tiny_models import (
@@ -101,7 +101,7 @@ def make_algorithm(policy, eos_id=None, config=None, reward=reward, num_rollouts
         )
 
     return Reinforce(
-        config or ReinforceConfig(),
+        config or ReinforceSettings(),
         policy=policy,
         action_values=estimate,
         max_length=3,
@@ -118,7 +118,7 @@ def test_a_large_sample_gives_the_exact_gradient(kind, eos_id, baseline):
     policy = tiny_generator(kind)
     exact = flat(exact_gradient(policy, eos_id))
     size = 20_000
-    config = ReinforceConfig(
+    config = ReinforceSettings(
         batch_size=size,
         learning_rate=0.0,
         gradient_clip=1e9,
@@ -140,7 +140,9 @@ def test_what_is_rewarded_becomes_likelier_and_every_parameter_moves(kind):
     def ones(tokens, mask):
         return (tokens == 1).float().mean(1)
 
-    algorithm = make_algorithm(policy, config=ReinforceConfig(batch_size=64, learning_rate=0.02), reward=ones)
+    algorithm = make_algorithm(
+        policy, config=ReinforceSettings(batch_size=64, learning_rate=0.02), reward=ones
+    )
     share = [(sample(policy, 500, 3, eos_id=None, rng=rng(9)).tokens == 1).float().mean()]
     for _ in range(25):
         algorithm.policy_step()
@@ -160,7 +162,7 @@ def test_loss_of_known_values_is_per_token_and_blind_behind_the_mask():
 
 def test_dropout_is_off_while_acting_and_learning():
     policy = tiny_generator("lstm", dropout=0.5)
-    config = ReinforceConfig(batch_size=50, learning_rate=0.0, temperature=0.7)
+    config = ReinforceSettings(batch_size=50, learning_rate=0.0, temperature=0.7)
     seen = {}
 
     def estimate(rollout_policy, trajectories):
@@ -180,7 +182,7 @@ def test_learning_does_not_depend_on_dropout():
     for seed in range(2):
         torch.manual_seed(seed)
         policy = tiny_generator("lstm", dropout=0.5).train()
-        make_algorithm(policy, config=ReinforceConfig(batch_size=20)).policy_step()
+        make_algorithm(policy, config=ReinforceSettings(batch_size=20)).policy_step()
         gradients.append(flat(p.grad for p in policy.parameters()))
     assert torch.equal(*gradients)
 
@@ -197,10 +199,10 @@ def test_entropy_and_divergence_are_exact_and_pull_as_they_say():
         return metrics
 
     settings = {"batch_size": 64, "learning_rate": 0.02}
-    free = step_many(ReinforceConfig(**settings))
-    spread = step_many(ReinforceConfig(**settings, entropy_weight=3.0))
-    near = step_many(ReinforceConfig(**settings, kl_weight=3.0))
-    far = step_many(ReinforceConfig(**settings, kl_weight=1e-6))
+    free = step_many(ReinforceSettings(**settings))
+    spread = step_many(ReinforceSettings(**settings, entropy_weight=3.0))
+    near = step_many(ReinforceSettings(**settings, kl_weight=3.0))
+    far = step_many(ReinforceSettings(**settings, kl_weight=1e-6))
     assert spread["policy/entropy"] > free["policy/entropy"] + 0.2
     assert 0 <= near["policy/kl"] < 0.2 * far["policy/kl"]
 
@@ -209,14 +211,14 @@ def test_the_entropy_is_that_of_the_distribution():
     policy = tiny_generator("lstm")
     torch.nn.init.zeros_(policy.output_weight)
     torch.nn.init.zeros_(policy.output_bias)  # uniform over 3 tokens
-    metrics, _ = make_algorithm(policy, config=ReinforceConfig(batch_size=10, kl_weight=1.0)).policy_step()
+    metrics, _ = make_algorithm(policy, config=ReinforceSettings(batch_size=10, kl_weight=1.0)).policy_step()
     torch.testing.assert_close(metrics["policy/entropy"], torch.tensor(3.0).log())
     torch.testing.assert_close(metrics["policy/kl"], torch.tensor(0.0))
 
 
 def test_the_rollout_policy_lags_behind():
     policy = tiny_generator("lstm")
-    algorithm = make_algorithm(policy, config=ReinforceConfig(batch_size=8, learning_rate=0.1, lag=0.75))
+    algorithm = make_algorithm(policy, config=ReinforceSettings(batch_size=8, learning_rate=0.1, lag=0.75))
     start = policy.output_bias.detach().clone()
     algorithm.policy_step()
     expected = 0.75 * start + 0.25 * policy.output_bias.detach()
@@ -225,9 +227,9 @@ def test_the_rollout_policy_lags_behind():
 
 
 def test_state_is_complete():
-    config = ReinforceConfig(batch_size=8, learning_rate=0.05, lag=0.5, baseline="ewma", kl_weight=0.1)
+    config = ReinforceSettings(batch_size=8, learning_rate=0.05, lag=0.5, baseline="ewma", kl_weight=0.1)
     one, two = (tiny_generator("lstm") for _ in range(2))
-    first, second = make_algorithm(one, config=config), make_algorithm(two, config=config, seed=5)
+    first, second = make_algorithm(one, settings=config), make_algorithm(two, config=config, seed=5)
     first.start()
     for _ in range(3):
         first.policy_step()
@@ -241,7 +243,7 @@ def test_state_is_complete():
 
 def test_reward_per_step_is_the_mean_action_value_of_those_that_reach_it():
     policy = tiny_generator("lstm")
-    algorithm = make_algorithm(policy, eos_id=2, config=ReinforceConfig(batch_size=40))
+    algorithm = make_algorithm(policy, eos_id=2, config=ReinforceSettings(batch_size=40))
     seen = {}
     original = algorithm.action_values
     algorithm.action_values = lambda p, t: seen.setdefault("q", original(p, seen.setdefault("t", t)))
@@ -278,7 +280,7 @@ def test_alternatives_follow_the_exact_expectation_over_all_actions(eos_id):
             rewards = prefix_reward(prefix, mask[:, : step + 1])
             value = value + (probabilities * mask[:, step] * distribution[:, step, action] * rewards).sum()
     exact = flat(torch.autograd.grad(value, list(policy.parameters()), allow_unused=True))
-    config = ReinforceConfig(
+    config = ReinforceSettings(
         batch_size=4000,
         alternatives=6,
         learning_rate=0.0,
@@ -311,7 +313,7 @@ def test_a_smaller_factor_makes_a_smaller_step():
     def moved(factor):
         policy = tiny_generator("lstm")
         before = policy.output_bias.detach().clone()
-        make_algorithm(policy, config=ReinforceConfig(batch_size=8, learning_rate=0.1)).policy_step(factor)
+        make_algorithm(policy, config=ReinforceSettings(batch_size=8, learning_rate=0.1)).policy_step(factor)
         return (policy.output_bias.detach() - before).abs().max()
 
     torch.testing.assert_close(moved(0.25), 0.25 * moved(1.0), atol=1e-5, rtol=1e-3)
@@ -321,9 +323,9 @@ def test_a_smaller_factor_makes_a_smaller_step():
 def test_only_the_given_parameters_are_clipped_and_moved():
     policy = tiny_generator("lstm")
     before = {name: p.detach().clone() for name, p in policy.named_parameters()}
-    algorithm = make_algorithm(policy, config=ReinforceConfig(batch_size=8, learning_rate=0.1))
+    algorithm = make_algorithm(policy, config=ReinforceSettings(batch_size=8, learning_rate=0.1))
     given = Reinforce(
-        ReinforceConfig(batch_size=8, learning_rate=0.1, gradient_clip=1e-3, reduction="sum"),
+        ReinforceSettings(batch_size=8, learning_rate=0.1, gradient_clip=1e-3, reduction="sum"),
         policy=policy,
         action_values=algorithm.action_values,
         max_length=3,
@@ -341,4 +343,4 @@ def test_only_the_given_parameters_are_clipped_and_moved():
 
 def test_one_alternative_is_refused():
     with pytest.raises(ValueError, match="--algorithm.alternatives"):
-        make_algorithm(tiny_generator("lstm"), config=ReinforceConfig(alternatives=1))
+        make_algorithm(tiny_generator("lstm"), config=ReinforceSettings(alternatives=1))

@@ -174,7 +174,7 @@ def failing_command(capfd, tmp_path, monkeypatch):
             ["--generator.kind", "broken:thing"],
             "cannot import 'broken:thing': RuntimeError: broken on import",
         ),
-        (["--generator.kind", "os:path"], "--generator.kind: 'os:path' is no seqgan.config.Component"),
+        (["--generator.kind", "os:path"], "--generator.kind: 'os:path' is no seqgan.config.schema.Component"),
         (["--device", "tpu"], "--device: no 'tpu'; choose cpu, cuda, cuda:N or auto"),
         (["--device", "cuda:99"], "--device: cuda:99 is not there"),
         (["--generator.hidden-size", "100000000"], "out of memory, choose smaller sizes or batches: "),

@@ -7,7 +7,7 @@ import pytest
 
 from seqgan.config.schema import (
     Component,
-    ComponentConfig,
+    KindSettings,
     Range,
     find_component,
     flatten,
@@ -21,7 +21,7 @@ from seqgan.config.schema import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Small(ComponentConfig):
+class Small(KindSettings):
     kind: str = "small"
     size: Annotated[int, Range(minimum=1, maximum=9)] = 3
     sizes: Annotated[tuple[int, ...], Range(minimum=1)] = (1, 2)
@@ -29,7 +29,7 @@ class Small(ComponentConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Large(ComponentConfig):
+class Large(KindSettings):
     kind: str = "large"
     rate: Annotated[float, Range(minimum=0, open=True)] = 0.5
     name: str = 'a "quoted" \\ name'
@@ -37,7 +37,7 @@ class Large(ComponentConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    part: ComponentConfig = field(default_factory=Small)
+    part: KindSettings = field(default_factory=Small)
     limit: Annotated[float | None, Range(minimum=0)] = None
     mode: Literal["a", "b"] = "a"
     on: bool = True
@@ -69,8 +69,8 @@ def test_later_layers_win_and_a_change_of_kind_drops_the_old_section():
 
 
 def test_a_kind_may_be_an_import_path():
-    config = build({"part": {"kind": "tests.test_config:CUSTOM", "rate": 2.0}})
-    assert config.part == Large(kind="tests.test_config:CUSTOM", rate=2.0)
+    config = build({"part": {"kind": "tests.seqgan.config.test_config:CUSTOM", "rate": 2.0}})
+    assert config.part == Large(kind="tests.seqgan.config.test_config:CUSTOM", rate=2.0)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_kind_may_be_an_import_path():
         ({"part": 3}, "here: part is a section, not 3"),
         ({"part": {"kind": "huge"}}, "--part.kind: no 'huge'; choose large, small"),
         ({"part": {"kind": "no.such:thing"}}, "--part.kind: cannot import"),
-        ({"part": {"kind": "os:path"}}, "--part.kind: 'os:path' is no seqgan.config.Component"),
+        ({"part": {"kind": "os:path"}}, "--part.kind: 'os:path' is no seqgan.config.schema.Component"),
         ({"mode": "c"}, "here: mode must be one of 'a', 'b', not 'c'"),
     ],
 )

@@ -10,8 +10,8 @@ from seqgan.evaluation.oracle import OracleTask
 from seqgan.oracle.model import load_oracle
 from seqgan.sampling.sample import sample
 from seqgan.text.masking import mask_from_tokens
+from tests.seqgan.evaluation.test_likelihood import Bigram
 from tests.shared_data import shared_data
-from tests.test_likelihood import Bigram
 
 # Every probability is a multiple of 1/8, every sequence's of 1/512: 512 sequences are the exact distribution.
 P = torch.tensor([[5, 2, 1], [1, 3, 4], [2, 5, 1], [1, 2, 5]]) / 8

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from seqgan.evaluation.evaluator import EvaluationConfig, Evaluator
+from seqgan.evaluation.evaluator import EvaluationSettings, Evaluator
 from seqgan.evaluation.signature import Signature
 from seqgan.sampling.decoding import Decoding
 from seqgan.text.sequences import Sequences
@@ -15,7 +15,7 @@ UNK, EOS, SIZE = 3, 2, 6
 def make_evaluator(tokens, mask, **changes):
     options = {
         "split": "test",
-        "config": EvaluationConfig(),
+        "settings": EvaluationSettings(),
         "num_samples": 50,
         "decode": lambda ids: " ".join(map(str, ids)),
         "signature": Signature(tokenizer="whitespace", case="kept"),
@@ -120,7 +120,7 @@ def test_the_oracle_task_has_both_sides_and_its_temperature():
 def test_the_criterion_is_lower_for_the_better(criterion, sign):
     tokens = torch.randint(4, SIZE, (20, 5), generator=rng())
     evaluator = make_evaluator(
-        tokens, torch.ones_like(tokens).bool(), config=EvaluationConfig(criterion=criterion)
+        tokens, torch.ones_like(tokens).bool(), settings=EvaluationSettings(criterion=criterion)
     )
     result = evaluator(tiny_generator("lstm", SIZE))
     name = "nll_test" if criterion == "nll" else criterion
@@ -129,8 +129,8 @@ def test_the_criterion_is_lower_for_the_better(criterion, sign):
 
 def test_a_criterion_that_needs_an_oracle_is_nan_without():
     tokens = torch.randint(4, SIZE, (5, 5), generator=rng())
-    config = EvaluationConfig(criterion="jeffreys")
-    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), config=config)
+    config = EvaluationSettings(criterion="jeffreys")
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), settings=config)
     assert math.isnan(evaluator(tiny_generator("lstm", SIZE)).loss)
 
 

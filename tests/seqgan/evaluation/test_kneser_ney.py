@@ -20,12 +20,12 @@ from seqgan.evaluation.kneser_ney import (
 from seqgan.evaluation.likelihood import nll, sequence_nll
 from seqgan.evaluation.ngram_generator import NgramGenerator
 from seqgan.evaluation.oracle import OracleTask
-from seqgan.oracle.corpus import OracleCorpusConfig, draw_oracle_corpus
+from seqgan.oracle.corpus import OracleCorpusSettings, draw_oracle_corpus
 from seqgan.oracle.model import load_oracle
 from seqgan.sampling.sample import sample
 from seqgan.text.sequences import Sequences
+from tests.seqgan.models.test_generators import read_step_by_step
 from tests.shared_data import shared_data
-from tests.test_generators import read_step_by_step
 from tests.tiny_models import all_sequences, rng, sequence_probabilities
 
 SIZE = 4
@@ -275,7 +275,7 @@ def test_extreme_temperatures():
 
 def test_the_baseline_of_the_oracle_task():
     """A bigram of discount 0.9 has NLL-test below 7.62; and one call measures it like any other generator."""
-    config = OracleCorpusConfig(path=shared_data("seqgan_oracle.npz"))
+    config = OracleCorpusSettings(path=shared_data("seqgan_oracle.npz"))
     corpus = draw_oracle_corpus(config)
     bigram = fit_kneser_ney(corpus.train, order=2, vocabulary_size=5000, discount=0.9)
     assert math.log(bigram.perplexity(corpus.test).value) == pytest.approx(7.592, abs=0.01)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from seqgan.evaluation.text_metrics import RealText
 from seqgan.text.sequences import Sequences
-from tests.test_bleu import nltk_bleu, nltk_self_bleu
-from tests.test_kneser_ney import Plain
-from tests.test_overlap import naive_jaccard, naive_jensen_shannon, naive_longest, ngrams
+from tests.seqgan.evaluation.test_bleu import nltk_bleu, nltk_self_bleu
+from tests.seqgan.evaluation.test_kneser_ney import Plain
+from tests.seqgan.evaluation.test_overlap import naive_jaccard, naive_jensen_shannon, naive_longest, ngrams
 from tests.text_values import text_values
 
 ORDERS = (2, 3, 4, 5)

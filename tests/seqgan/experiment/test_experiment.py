@@ -12,7 +12,7 @@ from seqgan.config.schema import flatten, to_settings
 from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.settings import CORPORA, SEQGAN
-from seqgan.oracle.corpus import OracleCorpusConfig
+from seqgan.oracle.corpus import OracleCorpusSettings
 from seqgan.text.cache import prepare_corpus
 from tests.shared_data import shared_data
 from tests.tiny_run import ROOT, tiny_config, tiny_experiment
@@ -123,7 +123,7 @@ def test_the_run_folder_is_all_that_is_needed(tmp_path):
     experiment.loop.tracker.close()
     text.unlink()
     again = Experiment.open(tmp_path / "run")
-    assert again.config == experiment.config
+    assert again.settings == experiment.settings
     assert again.vocabulary == experiment.vocabulary
     generator = again.load_generator()
     for a, b in zip(generator.parameters(), experiment.policy.parameters(), strict=True):
@@ -182,7 +182,7 @@ def test_the_oracle_corpus_is_drawn_anew_the_same_and_scored_by_its_oracle(tmp_p
     small = {"kind": "oracle", "num_train": 200, "num_validation": 50, "num_test": 50, "vocabulary_size": 30}
     config = SEQGAN.load_config({"corpus": small, "evaluation": {"num_samples": 50}})
     experiment = Experiment(config, tmp_path / "run")
-    assert isinstance(config.corpus, OracleCorpusConfig)
+    assert isinstance(config.corpus, OracleCorpusSettings)
     assert prepare_corpus(config.corpus, CORPORA).digest == experiment.corpus.digest
     floor = experiment.evaluate(experiment.oracle).score.values
     assert floor["kl_q_p"] == pytest.approx(0, abs=1e-5)

@@ -12,8 +12,8 @@ from seqgan.evaluation.likelihood import nll
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.frameworks import find_experiment, open_run
 from seqgan.experiment.settings import SEQGAN, Framework
-from tests.haiku.experiment import HAIKU, HaikuConfig, HaikuExperiment
-from tests.test_loop import assert_same, final_state
+from tests.haiku.experiment import HAIKU, HaikuExperiment, HaikuSettings
+from tests.seqgan.training.test_loop import assert_same, final_state
 from tests.tiny_run import SETTINGS, flags, tiny_config, tiny_experiment
 
 TINY = ["--preset", "tiny", *flags()]
@@ -59,7 +59,7 @@ def command_line(capfd, tmp_path, monkeypatch):
 def test_presets_build_on_their_own_and_on_those_of_the_base():
     assert HAIKU.preset_names() == ["quiet", "tiny"]
     tiny, quiet, base = HAIKU.load_preset("tiny"), HAIKU.load_preset("quiet"), SEQGAN.load_preset("tiny")
-    assert isinstance(tiny, HaikuConfig) and not isinstance(base, HaikuConfig)
+    assert isinstance(tiny, HaikuSettings) and not isinstance(base, HaikuSettings)
     assert (tiny.ear.loudness, quiet.ear.loudness) == (5.0, 0.5)
     assert quiet.generator == tiny.generator
     assert (tiny.generator.kind, tiny.generator.hidden_size) == ("listener", 16)
@@ -142,7 +142,7 @@ def test_a_run_is_opened_by_the_framework_that_made_it(run, seqgan_run):
     assert read_toml(seqgan_run / "config.toml")["framework"] == "seqgan"
     assert type(open_run(run[0])) is HaikuExperiment
     assert type(open_run(seqgan_run, device="cpu")) is Experiment
-    assert open_run(run[0]).config == run[1].config
+    assert open_run(run[0]).settings == run[1].settings
     assert find_experiment("seqgan") is Experiment
     assert find_experiment("tests.haiku") is HaikuExperiment
 

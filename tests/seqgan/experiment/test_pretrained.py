@@ -4,7 +4,7 @@ import pytest
 
 from leakgan.experiment import LeakGANExperiment
 from seqgan.experiment.experiment import Experiment
-from tests.test_loop import assert_same, final_state
+from tests.seqgan.training.test_loop import assert_same, final_state
 from tests.tiny_run import tiny_config, tiny_experiment
 
 

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from seqgan.config.schema import validate
 from seqgan.models import cnn as module
-from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
+from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
 from seqgan.models.kernels.window_maxima import final_maxima, tabled_maxima, tap_table
 from seqgan.text.masking import mask_from_lengths
 
-CONFIG = CNNDiscriminatorConfig(embedding_size=5, widths=(3, 1, 8, 2), num_filters=(4, 3, 2, 6))
+CONFIG = CNNDiscriminatorSettings(embedding_size=5, widths=(3, 1, 8, 2), num_filters=(4, 3, 2, 6))
 
 
-def build(config: CNNDiscriminatorConfig = CONFIG, vocabulary_size: int = 13) -> CNNDiscriminator:
+def build(config: CNNDiscriminatorSettings = CONFIG, vocabulary_size: int = 13) -> CNNDiscriminator:
     rng = torch.Generator().manual_seed(0)
     discriminator = CNNDiscriminator(config, vocabulary_size=vocabulary_size, rng=rng)
     with torch.no_grad():
@@ -33,7 +33,7 @@ class PlainCNN(nn.Module):
 
     def __init__(self, ours: CNNDiscriminator) -> None:
         super().__init__()
-        config, num_features = ours.config, sum(ours.config.num_filters)
+        config, num_features = ours.settings, sum(ours.settings.num_filters)
         self.embedding = nn.Embedding.from_pretrained(ours.embedding)
         self.convolutions = nn.ModuleList()
         for width, weight, bias in zip(config.widths, ours.filters, ours.filter_biases, strict=True):
@@ -137,14 +137,14 @@ def test_scoring_follows_the_weights() -> None:
 
 @pytest.mark.parametrize("table_megabytes", [0, 256])
 def test_bfloat16_is_close(table_megabytes: int) -> None:
-    config = CNNDiscriminatorConfig(
+    config = CNNDiscriminatorSettings(
         embedding_size=16, widths=(1, 2, 3), num_filters=(60, 60, 60), table_megabytes=table_megabytes
     )
     ours = build(config).eval()
     tokens = random_tokens(500, 10)
     mask = mask_from_lengths(torch.arange(500) % 10 + 1, 10)
     exact = ours.score(tokens, mask)
-    ours.config = dataclasses.replace(config, scoring_precision="bfloat16")
+    ours.settings = dataclasses.replace(config, scoring_precision="bfloat16")
     rounded = ours.score(tokens, mask)
     assert rounded.dtype == torch.float32
     assert not rounded.equal(exact)
@@ -190,7 +190,7 @@ def test_penalty_is_that_of_the_output_layer_alone() -> None:
 
 
 def test_sizes_and_initial_weights_of_the_paper() -> None:
-    ours = CNNDiscriminator(CNNDiscriminatorConfig(), vocabulary_size=50)
+    ours = CNNDiscriminator(CNNDiscriminatorSettings(), vocabulary_size=50)
     assert ours.output_weight.shape == (1, 1720)
     assert ours.embedding.shape == (50, 64)
     assert 0.95 < ours.embedding.abs().max() <= 1

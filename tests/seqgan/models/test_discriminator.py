@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorConfig
-from seqgan.models.cnn_and_pairs import CNNAndPairsDiscriminator, CNNAndPairsDiscriminatorConfig
+from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
+from seqgan.models.cnn_and_pairs import CNNAndPairsDiscriminator, CNNAndPairsDiscriminatorSettings
 from seqgan.models.discriminator import Discriminator
-from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorConfig
+from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
 from seqgan.text.masking import mask_from_lengths
 
 VOCABULARY_SIZE = 11
-SMALL_CNN = CNNDiscriminatorConfig(embedding_size=6, widths=(1, 2, 4, 7), num_filters=(3, 5, 4, 2))
-SMALL_PAIRS = PairsDiscriminatorConfig(rank=4, distances=(1, 2), initial_scale=0.5)
+SMALL_CNN = CNNDiscriminatorSettings(embedding_size=6, widths=(1, 2, 4, 7), num_filters=(3, 5, 4, 2))
+SMALL_PAIRS = PairsDiscriminatorSettings(rank=4, distances=(1, 2), initial_scale=0.5)
 
 Build = Callable[[], Discriminator]
 
@@ -32,7 +32,7 @@ def build_pairs() -> Discriminator:
 
 
 def build_sum() -> Discriminator:
-    config = CNNAndPairsDiscriminatorConfig(cnn=SMALL_CNN, pairs=SMALL_PAIRS)
+    config = CNNAndPairsDiscriminatorSettings(cnn=SMALL_CNN, pairs=SMALL_PAIRS)
     rng = torch.Generator().manual_seed(3)
     return CNNAndPairsDiscriminator(config, vocabulary_size=VOCABULARY_SIZE, rng=rng)
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from seqgan.models.lstm import LSTMConfig, LSTMGenerator, lstm_cell
-from seqgan.models.transformer import TransformerConfig, TransformerGenerator
+from seqgan.models.lstm import LSTMGenerator, LSTMSettings, lstm_cell
+from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from tests.tiny_models import EVERY_KIND, KINDS, rng, tiny_generator
 
 
@@ -105,7 +105,7 @@ def test_the_same_rng_gives_the_same_weights_and_the_weights_can_be_loaded(kind)
 
 def test_lstm_weights_have_the_asked_for_scale():
     generator = LSTMGenerator(
-        LSTMConfig(initial_scale=0.3, embedding_size=64, hidden_size=64),
+        LSTMSettings(initial_scale=0.3, embedding_size=64, hidden_size=64),
         vocabulary_size=500,
         bos_id=0,
         rng=rng(),
@@ -128,7 +128,7 @@ def test_transformer_refuses_sequences_longer_than_its_positions():
 
 def test_transformer_refuses_heads_that_do_not_divide_its_size():
     with pytest.raises(ValueError, match="--generator.num-heads: 3 does not divide --generator.model-size 8"):
-        TransformerGenerator(TransformerConfig(model_size=8, num_heads=3), vocabulary_size=5, bos_id=0)
+        TransformerGenerator(TransformerSettings(model_size=8, num_heads=3), vocabulary_size=5, bos_id=0)
 
 
 def test_transformer_knows_positions():

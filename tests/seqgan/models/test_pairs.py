@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorConfig
+from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
 
 
 def build(distances: tuple[int, ...] = (1,), l2: float = 2e-4) -> PairsDiscriminator:
-    config = PairsDiscriminatorConfig(rank=3, distances=distances, l2=l2, initial_scale=1.0)
+    config = PairsDiscriminatorSettings(rank=3, distances=distances, l2=l2, initial_scale=1.0)
     rng = torch.Generator().manual_seed(0)
     discriminator = PairsDiscriminator(config, vocabulary_size=5, rng=rng)
     torch.nn.init.normal_(discriminator.token_biases, generator=rng)

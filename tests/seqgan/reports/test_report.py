@@ -182,7 +182,7 @@ def test_settings_are_those_of_the_first_and_what_differs(root, folder):
     rows = [[cell.text for cell in row] for row in rows_of(table)]
     assert rows[:4] == [["setting", "one", "here"], ["two"], ["seed", "0", "1"], ["control"]]
     assert ["reward.kind", "discriminator", "random"] in rows and ["framework", "seqgan", "leakgan"] in rows
-    config = open_run(folder / "one").config
+    config = open_run(folder / "one").settings
     for name in flatten(to_settings(config)):
         assert f"{name.split('.')[-1]} = " in text
 

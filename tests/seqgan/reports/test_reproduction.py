@@ -55,12 +55,12 @@ def test_of_a_preset_there_is_nothing_to_say():
 def test_a_run_is_made_again(tmp_path, experiment, layers):
     made = tiny_experiment(tmp_path / "a run", *layers, experiment=experiment)
     opened = open_run(tmp_path / "a run", device="cpu")  # the run's own is auto
-    assert original_config(opened) == made.config != opened.config
+    assert original_config(opened) == made.settings != opened.settings
     framework, command, *flags = shlex.split(training_command(opened))
     assert (framework, command) == (made.framework.name, "train")
     assert flags[-2:] == ["--run", str(tmp_path / "a run")]
     parsed = parse(command, [*flags[:-1], str(tmp_path / "new")], made.framework)
-    assert parsed.settings == made.config
+    assert parsed.settings == made.settings
     assert parsed.preset == "tiny"
 
 

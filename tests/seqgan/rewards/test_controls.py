@@ -5,11 +5,11 @@ import torch
 
 from seqgan.rewards.controls import (
     ConstantReward,
-    ConstantRewardConfig,
+    ConstantRewardSettings,
     RandomReward,
-    RandomRewardConfig,
+    RandomRewardSettings,
     ShuffledReward,
-    ShuffledRewardConfig,
+    ShuffledRewardSettings,
 )
 from seqgan.rewards.reward import Reward
 from tests.tiny_models import rng
@@ -25,12 +25,12 @@ def first_token(tokens, mask):
 
 
 def test_a_constant_is_constant():
-    reward = ConstantReward(ConstantRewardConfig(value=0.25), first_token)
+    reward = ConstantReward(ConstantRewardSettings(value=0.25), first_token)
     assert reward(TOKENS, MASK).tolist() == [0.25] * 20
 
 
 def test_random_rewards_are_uniform_and_new_in_every_call():
-    reward = RandomReward(RandomRewardConfig(), first_token, rng=rng())
+    reward = RandomReward(RandomRewardSettings(), first_token, rng=rng())
     first, second = reward(TOKENS, MASK), reward(TOKENS, MASK)
     assert not torch.equal(first, second)
     many = torch.cat([reward(TOKENS, MASK) for _ in range(500)])
@@ -40,7 +40,7 @@ def test_random_rewards_are_uniform_and_new_in_every_call():
 
 @pytest.mark.parametrize("transform", ["logit", "probability"])
 def test_shuffled_rewards_are_the_discriminators_of_other_sequences(transform):
-    reward = ShuffledReward(ShuffledRewardConfig(transform=transform), first_token, rng=rng())
+    reward = ShuffledReward(ShuffledRewardSettings(transform=transform), first_token, rng=rng())
     logits = first_token(TOKENS, MASK)
     expected = logits if transform == "logit" else torch.sigmoid(logits)
     calls = [reward(TOKENS, MASK) for _ in range(200)]

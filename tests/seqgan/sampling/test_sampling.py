@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seqgan.models.inference import inference
-from seqgan.models.lstm import LSTMConfig, LSTMGenerator
+from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 from seqgan.sampling.sample import sample
 from seqgan.sampling.token_sampler import TokenSampler, find_block, find_token, search_cumulative
 from seqgan.sampling.truncation import truncate_logits
@@ -311,7 +311,9 @@ def test_settings_out_of_range_are_refused(settings, message):
 
 
 def test_a_full_size_vocabulary_is_drawn_from_by_its_softmax():
-    generator = LSTMGenerator(LSTMConfig(initial_scale=1.0), vocabulary_size=5000, bos_id=0, rng=rng()).eval()
+    generator = LSTMGenerator(
+        LSTMSettings(initial_scale=1.0), vocabulary_size=5000, bos_id=0, rng=rng()
+    ).eval()
     hidden = torch.rand(1, 32, generator=rng(9)) * 2 - 1
     tokens, _ = TokenSampler(generator).draw(hidden, torch.rand(1, 400_000, generator=rng()))
     probabilities = generator.logits(hidden).softmax(-1)[0].detach()

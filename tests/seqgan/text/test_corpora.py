@@ -16,11 +16,11 @@ from seqgan.text.corpora import CORPORA, from_texts, prepare_corpus
 from seqgan.text.docstrings import standard_library_sentences, standard_library_sources
 from seqgan.text.prepared import PARTS, PreparedCorpus
 from seqgan.text.sources import (
-    CocoCorpusConfig,
-    DocstringsCorpusConfig,
-    FileCorpusConfig,
+    CocoCorpusSettings,
+    DocstringsCorpusSettings,
+    FileCorpusSettings,
     Lines,
-    TextCorpusConfig,
+    TextCorpusSettings,
     Texts,
     read_lines,
 )
@@ -29,13 +29,13 @@ from tests.shared_data import shared_data
 
 TINY = Path(__file__).resolve().parents[3] / "data" / "tiny.txt"
 own_corpus = Component(
-    TextCorpusConfig, from_texts(lambda config: Texts(Lines("own", ["one two", "two three", "three four"])))
+    TextCorpusSettings, from_texts(lambda config: Texts(Lines("own", ["one two", "two three", "three four"])))
 )
 
 
-def file_config(path: Path, content: str | bytes, **options) -> FileCorpusConfig:
+def file_config(path: Path, content: str | bytes, **options) -> FileCorpusSettings:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return FileCorpusConfig(path=path, **({"tokenizer": "whitespace"} | options))
+    return FileCorpusSettings(path=path, **({"tokenizer": "whitespace"} | options))
 
 
 def words(corpus: PreparedCorpus, part: str) -> list[str]:
@@ -51,7 +51,7 @@ def one_line_error(config) -> str:
 
 
 def test_tiny_corpus_is_what_its_readme_says():
-    corpus = prepare_corpus(FileCorpusConfig(path=TINY))
+    corpus = prepare_corpus(FileCorpusSettings(path=TINY))
     readme = (TINY.parent / "README.md").read_text()
     assert hashlib.sha256(TINY.read_bytes()).hexdigest() in readme
     assert f"{corpus.report['lines']} sentences" in readme
@@ -209,12 +209,12 @@ def test_unusable_files_give_one_line_that_names_them(tmp_path, name):
 
 def test_missing_files_and_folders(tmp_path):
     assert "no-such: cannot be read: No such file" in one_line_error(
-        FileCorpusConfig(path=tmp_path / "no-such")
+        FileCorpusSettings(path=tmp_path / "no-such")
     )
-    assert "directory" in one_line_error(FileCorpusConfig(path=tmp_path))
-    assert "--corpus.path" in one_line_error(FileCorpusConfig())
-    assert "--corpus.path" in one_line_error(CocoCorpusConfig())
-    assert "train.txt" in one_line_error(CocoCorpusConfig(path=tmp_path))
+    assert "directory" in one_line_error(FileCorpusSettings(path=tmp_path))
+    assert "--corpus.path" in one_line_error(FileCorpusSettings())
+    assert "--corpus.path" in one_line_error(CocoCorpusSettings())
+    assert "train.txt" in one_line_error(CocoCorpusSettings(path=tmp_path))
 
 
 def test_settings_that_leave_nothing(tmp_path):
@@ -223,7 +223,7 @@ def test_settings_that_leave_nothing(tmp_path):
     for size in (0.99, 19.0, 1e9):
         error = one_line_error(file_config(tmp_path / "a", content, validation_size=size))
         assert "20 distinct sequences" in error
-    assert "corpus.kind" in one_line_error(TextCorpusConfig(kind="novels"))
+    assert "corpus.kind" in one_line_error(TextCorpusSettings(kind="novels"))
     assert "corpus.tokenizer" in one_line_error(file_config(tmp_path / "a", content, tokenizer="words"))
 
 
@@ -238,13 +238,13 @@ def test_settings_that_leave_nothing(tmp_path):
     ],
 )
 def test_ranges(option, value):
-    validate(FileCorpusConfig())
+    validate(FileCorpusSettings())
     with pytest.raises(ValueError, match="--corpus." + option.replace("_", "-")):
-        validate(FileCorpusConfig(**{option: value}), "corpus.")
+        validate(FileCorpusSettings(**{option: value}), "corpus.")
 
 
 def test_a_users_own_source_by_import_path():
-    corpus = prepare_corpus(TextCorpusConfig(kind=f"{__name__}:own_corpus", tokenizer="whitespace"))
+    corpus = prepare_corpus(TextCorpusSettings(kind=f"{__name__}:own_corpus", tokenizer="whitespace"))
     assert sorted(len(corpus.sequences(part)) for part in PARTS) == [1, 1, 1]
     assert set(CORPORA) == {"file", "docstrings", "coco"}
 
@@ -253,17 +253,17 @@ def test_docstrings_corpus(monkeypatch):
     folder = next(path.parent for path in standard_library_sources() if path.parent.name == "email")
     sentences = standard_library_sentences(folder)
     monkeypatch.setattr("seqgan.text.sources.standard_library_sentences", lambda: sentences)
-    corpus = prepare_corpus(DocstringsCorpusConfig())
+    corpus = prepare_corpus(DocstringsCorpusSettings())
     assert corpus.report["lines"] == len(sentences) > 200
     assert corpus.report["dropped"] + sum(len(corpus.sequences(part)) for part in PARTS) == len(sentences)
     assert len(corpus.validation) == len(corpus.test)
     monkeypatch.setattr("seqgan.text.sources.standard_library_sentences", list)
-    assert "--corpus.kind" in one_line_error(DocstringsCorpusConfig())
+    assert "--corpus.kind" in one_line_error(DocstringsCorpusSettings())
 
 
 def test_caption_corpus_keeps_its_test_part():
     folder = shared_data("coco")
-    corpus = prepare_corpus(CocoCorpusConfig(path=folder))
+    corpus = prepare_corpus(CocoCorpusSettings(path=folder))
     assert len(corpus.test) == 10_000
     assert len(corpus.train) + len(corpus.validation) == 10_000
     assert 2_300 < corpus.vocabulary.size < 2_700
@@ -292,7 +292,7 @@ def test_sequences_that_are_ids_already():
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared")
-    corpus = prepare_corpus(FileCorpusConfig(path=TINY, lower_case=True, min_count=2))
+    corpus = prepare_corpus(FileCorpusSettings(path=TINY, lower_case=True, min_count=2))
     corpus.save(folder)
     return corpus, folder
 
@@ -331,7 +331,7 @@ def test_a_failed_save_leaves_what_was_there(prepared, tmp_path, monkeypatch):
 
 def test_files_of_different_corpora_do_not_pass(prepared, tmp_path):
     corpus, _ = prepared
-    other = prepare_corpus(FileCorpusConfig(path=TINY, lower_case=True, min_count=2, split_seed=1))
+    other = prepare_corpus(FileCorpusSettings(path=TINY, lower_case=True, min_count=2, split_seed=1))
     other.save(tmp_path)
     for name in ("corpus.json", "corpus.npz", "vocabulary.json"):
         corpus.save(tmp_path)

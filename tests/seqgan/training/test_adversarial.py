@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from seqgan.training.adversarial import AdversarialConfig, AdversarialPhase
+from seqgan.training.adversarial import AdversarialPhase, AdversarialSettings
 from seqgan.training.discriminator import DiscriminatorTrainer
 from seqgan.training.mle import MLETrainer
 from seqgan.training.phase import StepResult
@@ -75,7 +75,7 @@ def make_phase(config, losses=()):
 
 
 def test_the_schedule_is_followed_to_the_letter():
-    config = AdversarialConfig(
+    config = AdversarialSettings(
         rounds=2, policy_steps=2, mle_steps=1, discriminator_refreshes=1, evaluation_interval=1
     )
     phase, calls = make_phase(config, [2.0, 3.0])
@@ -93,7 +93,7 @@ def test_the_schedule_is_followed_to_the_letter():
 
 def test_the_step_size_falls_along_a_cosine_over_all_rounds_or_stays():
     for cosine_decay, expected in ((True, [1.0, 0.85355, 0.5, 0.14645]), (False, [1.0] * 4)):
-        config = AdversarialConfig(
+        config = AdversarialSettings(
             rounds=2, policy_steps=2, discriminator_refreshes=0, cosine_decay=cosine_decay
         )
         phase, _ = make_phase(config)
@@ -103,7 +103,7 @@ def test_the_step_size_falls_along_a_cosine_over_all_rounds_or_stays():
 
 
 def test_a_frozen_discriminator_and_rare_evaluations():
-    config = AdversarialConfig(rounds=5, policy_steps=1, discriminator_refreshes=0, evaluation_interval=2)
+    config = AdversarialSettings(rounds=5, policy_steps=1, discriminator_refreshes=0, evaluation_interval=2)
     phase, calls = make_phase(config)
     while not phase.done:
         phase.advance()
@@ -112,7 +112,7 @@ def test_a_frozen_discriminator_and_rare_evaluations():
 
 
 def test_evaluation_comes_with_the_step_and_the_best_is_kept():
-    config = AdversarialConfig(rounds=4, discriminator_refreshes=0, evaluation_interval=1)
+    config = AdversarialSettings(rounds=4, discriminator_refreshes=0, evaluation_interval=1)
     phase, calls = make_phase(config, [3.0, 5.0, 2.0, 2.0])
     results = [phase.advance() for _ in range(4)]
     assert calls.count("best adversarial") == 2

@@ -5,13 +5,13 @@ from functools import partial
 import pytest
 import torch
 
-from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorConfig
+from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
 from seqgan.sampling.sample import sample
-from seqgan.text.batching import Batch
+from seqgan.text.token_batch import TokenBatch
 from seqgan.training.discriminator import (
     DiscriminatorPhase,
     DiscriminatorTrainer,
-    DiscriminatorTrainingConfig,
+    DiscriminatorTrainingSettings,
 )
 from tests.tiny_models import rng, tiny_generator
 
@@ -22,7 +22,7 @@ def text(seed, number=120):
     """Real text: token 1 is always followed by token 2, which no generated text knows."""
     tokens = torch.randint(1, 6, (number, LENGTH), generator=rng(seed))
     tokens[:, 1:][tokens[:, :-1] == 1] = 2
-    return Batch(tokens, torch.ones_like(tokens, dtype=torch.bool))
+    return TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 
 def make_trainer(seed=0, policy=None, real=None, **settings):
@@ -30,8 +30,8 @@ def make_trainer(seed=0, policy=None, real=None, **settings):
     policy = policy or tiny_generator("lstm", 6, scale=0.1, forbidden=(0,))
     defaults = {"refreshes": 4, "epochs": 2, "batch_size": 20, "learning_rate": 0.03}
     return DiscriminatorTrainer(
-        PairsDiscriminator(PairsDiscriminatorConfig(rank=4, l2=1e-3), vocabulary_size=6, rng=rng(seed)),
-        DiscriminatorTrainingConfig(**defaults | settings),
+        PairsDiscriminator(PairsDiscriminatorSettings(rank=4, l2=1e-3), vocabulary_size=6, rng=rng(seed)),
+        DiscriminatorTrainingSettings(**defaults | settings),
         real=real or text(1),
         held_out=text(2, 60),
         sample_negatives=lambda number: sample(policy, number, LENGTH, eos_id=None, rng=random),
@@ -95,13 +95,13 @@ def test_an_epoch_uses_every_real_sequence_and_every_negative_once(monkeypatch):
 def test_random_text_cannot_be_told_apart_when_held_out_but_is_memorised():
     """The figure that matters is the held-out one: on text without structure it stays at a half."""
     tokens = torch.randint(1, 6, (30, LENGTH), generator=rng(5))
-    noise = Batch(tokens, torch.ones_like(tokens, dtype=torch.bool))
+    noise = TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
     uniform = tiny_generator("lstm", 6, forbidden=(0,))
     with torch.no_grad():
         uniform.output_weight.zero_()
         uniform.output_bias.zero_()
     trainer = make_trainer(policy=uniform, real=noise, refreshes=20, patience=0, learning_rate=0.1)
-    trainer.held_out = Batch(
+    trainer.held_out = TokenBatch(
         torch.randint(1, 6, (400, LENGTH), generator=rng(6)), torch.ones(400, LENGTH).bool()
     )
     run(DiscriminatorPhase(trainer))

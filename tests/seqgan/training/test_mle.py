@@ -7,8 +7,8 @@ from torch import nn
 from seqgan.text.batching import Batches
 from seqgan.text.sequences import Sequences
 from seqgan.training.mle import (
-    MLEConfig,
     MLEPhase,
+    MLESettings,
     MLETrainer,
     gaussian_penalty,
     learning_rate_factor,
@@ -63,7 +63,7 @@ def test_a_small_text_is_learned_by_heart_and_every_parameter_moves(kind):
     text = Sequences.from_lists([[3, 4, EOS], [4, 1, 1, EOS]])
     generator = tiny_generator(kind, 5, scale=0.3, forbidden=(0,))
     before = {name: p.detach().clone() for name, p in generator.named_parameters()}
-    config = MLEConfig(epochs=150, batch_size=2, warmup_steps=5, learning_rate=0.03)
+    config = MLESettings(epochs=150, batch_size=2, warmup_steps=5, learning_rate=0.03)
     phase = make_phase(config, generator, lambda g: -phase.step, text)
     while not phase.done:
         result = phase.advance()
@@ -105,7 +105,7 @@ def test_a_subclass_may_minimise_more_and_step_otherwise():
     bias = generator.output_bias.detach().clone()
     sequences = Sequences.from_lists([[3, 4, EOS], [4, EOS]])
     batches = Batches(sequences, batch_size=2, pad_id=0, seed=0)
-    trainer = WithBias(generator, batches, MLEConfig(batch_size=2, learning_rate=0.1), len(sequences.ids))
+    trainer = WithBias(generator, batches, MLESettings(batch_size=2, learning_rate=0.1), len(sequences.ids))
     metrics = trainer.train_step(0, 0.5)
     assert list(metrics) == ["mle/loss", "mle/more", "mle/gradient_norm"]
     assert seen == [0.5]
@@ -114,7 +114,7 @@ def test_a_subclass_may_minimise_more_and_step_otherwise():
 
 def test_the_prior_makes_weights_smaller():
     def norm(precision):
-        phase = make_phase(MLEConfig(epochs=150, batch_size=5, patience=0, prior_precision=precision))
+        phase = make_phase(MLESettings(epochs=150, batch_size=5, patience=0, prior_precision=precision))
         while not phase.done:
             phase.advance()
         return sum(float(p.detach().square().sum()) for p in phase.trainer.generator.parameters())
@@ -126,7 +126,7 @@ def test_early_stopping_keeps_the_best_and_hands_it_on():
     figures = iter([3.0, 2.0, 2.5, 2.2, 2.1])
     best = []
     phase = make_phase(
-        MLEConfig(epochs=50, batch_size=5, patience=3), nll=lambda g: next(figures), on_best=best.append
+        MLESettings(epochs=50, batch_size=5, patience=3), nll=lambda g: next(figures), on_best=best.append
     )
     weights = []
     while not phase.done:
@@ -152,7 +152,7 @@ def test_what_the_generator_depends_on_is_handed_on_with_it():
 
     generator = tiny_generator("lstm", 5, forbidden=(0,))
     kept = nn.ModuleDict({"generator": generator, "other": other})
-    phase = make_phase(MLEConfig(epochs=4, batch_size=5), generator, nll, kept=kept)
+    phase = make_phase(MLESettings(epochs=4, batch_size=5), generator, nll, kept=kept)
     while not phase.done:
         phase.advance()
     assert other.weight.item() == 4
@@ -161,7 +161,7 @@ def test_what_the_generator_depends_on_is_handed_on_with_it():
 
 
 def test_the_last_goes_on_where_that_is_wanted():
-    phase = make_phase(MLEConfig(epochs=3, batch_size=5, keep_best=False), nll=lambda g: float(phase.step))
+    phase = make_phase(MLESettings(epochs=3, batch_size=5, keep_best=False), nll=lambda g: float(phase.step))
     while not phase.done:
         phase.advance()
     last = phase.trainer.generator.output_bias.detach().clone()
@@ -171,7 +171,7 @@ def test_the_last_goes_on_where_that_is_wanted():
 
 
 def test_evaluation_comes_with_the_last_step():
-    phase = make_phase(MLEConfig(epochs=2, batch_size=2, warmup_steps=0))
+    phase = make_phase(MLESettings(epochs=2, batch_size=2, warmup_steps=0))
     results = []
     while not phase.done:
         results.append(phase.advance())
@@ -182,7 +182,7 @@ def test_evaluation_comes_with_the_last_step():
 
 
 def test_state_is_complete():
-    config = MLEConfig(epochs=6, batch_size=2, warmup_steps=3)
+    config = MLESettings(epochs=6, batch_size=2, warmup_steps=3)
     whole, cut = make_phase(config, tiny_generator("lstm", 5)), make_phase(config, tiny_generator("lstm", 5))
     for _ in range(5):
         cut.advance()
@@ -199,7 +199,7 @@ def test_state_is_complete():
 
 def test_dropout_is_on_in_training():
     generator = tiny_generator("lstm", 5, dropout=0.5)
-    phase = make_phase(MLEConfig(epochs=1, batch_size=5), generator.eval())
+    phase = make_phase(MLESettings(epochs=1, batch_size=5), generator.eval())
     torch.manual_seed(0)
     first = phase.trainer.train_step(0, 0.0)["mle/loss"]
     assert phase.trainer.train_step(0, 0.0)["mle/loss"] != first

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from seqgan.models import cross_entropy as module
+from seqgan.models.kernels import cross_entropy as module
 from seqgan.models.kernels.cross_entropy import linear_cross_entropy
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seqgan.models import fast_linear as module
+from seqgan.models.kernels import fast_linear as module
 from seqgan.models.kernels.fast_linear import fast_linear, laid_out
 
 SHAPES = [(1, 5), (64, 172), (3, 7, 32), (0, 8), (300, 1), (6,)]

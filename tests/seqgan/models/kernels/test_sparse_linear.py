@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seqgan.models import sparse_linear as module
+from seqgan.models.kernels import sparse_linear as module
 from seqgan.models.kernels.sparse_linear import panels, sparse_linear, sparse_pays
 
 

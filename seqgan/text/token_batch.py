@@ -1,0 +1,83 @@
+"""Batches of token sequences: ids, mask, prompt and the corpus's further columns."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+BatchT = TypeVar("BatchT", bound="TokenBatch")  # not typing.Self, which run-time checks cannot follow
+
+
+@dataclass(frozen=True, eq=False)
+class TokenBatch:
+    """B sequences of T token ids.
+
+    Behind the mask tokens have no meaning, and nothing may depend on them.
+
+    Raises:
+        ValueError: The prompt or a column does not have B rows.
+    """
+
+    tokens: Int[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
+    """True on real tokens, up to and including EOS."""
+    prompt: "TokenBatch | None" = None
+    """What each sequence completes; its tokens are not among ``tokens``."""
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """What else the corpus says about each row: B entries by the name of the column."""
+    relaxed: Float[Tensor, "B T V"] | None = None
+    """One-hot rows of ``tokens`` or a relaxation of them, through which gradients flow; usually None."""
+
+    def __post_init__(self) -> None:
+        rows = {"prompt": self.prompt, **self.columns}
+        for name, entries in rows.items():
+            if entries is not None and len(entries) != len(self.tokens):
+                raise ValueError(f"{name}: has {len(entries)} rows for {len(self.tokens)} sequences")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the tensors are on."""
+        return self.tokens.device
+
+    @property
+    def lengths(self) -> Int[Tensor, "B"]:
+        """The number of real tokens in each sequence."""
+        return self.mask.sum(1)
+
+    def to(self: BatchT, device: torch.device | str) -> BatchT:
+        """Return the batch on another device."""
+        return self._map_tensors(lambda tensor: tensor.to(device), lambda entries: entries)
+
+    def select(self: BatchT, rows: Int[Tensor, "R"] | slice) -> BatchT:
+        """Return the rows named by an index tensor or a slice."""
+
+        def chosen(entries: Sequence[Any]) -> Sequence[Any]:
+            if isinstance(rows, slice):
+                return entries[rows]
+            return [entries[row] for row in rows.tolist()]
+
+        return self._map_tensors(lambda tensor: tensor[rows], chosen)
+
+    def split(self: BatchT, size: int) -> list[BatchT]:
+        """Return the batch in pieces of at most ``size`` rows; one empty piece where there are no rows."""
+        starts = range(0, max(1, len(self)), size)
+        return [self.select(slice(start, start + size)) for start in starts]
+
+    def _map_tensors(self: BatchT, function: Any, choose: Any) -> BatchT:
+        """Apply ``function`` to every tensor and ``choose`` to every column."""
+
+        def mapped(value: Any) -> Any:
+            if isinstance(value, TokenBatch):
+                return value._map_tensors(function, choose)
+            return function(value) if isinstance(value, Tensor) else value
+
+        values = {f.name: mapped(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        values["columns"] = {name: choose(entries) for name, entries in self.columns.items()}
+        return type(self)(**values)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from leakgan.features import BLOCK_ROWS, FeatureState, LeakedFeatures
 from leakgan.manager import Manager, ManagerState
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator, State
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 from seqgan.models.transformer import TransformerGenerator, TransformerSettings

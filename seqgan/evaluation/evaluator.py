@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.metrics import ORDERS, lower_is_better
 from seqgan.evaluation.oracle import OracleTask

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.kernels.fast_linear import Precision, fast_linear, laid_out
 from seqgan.models.kernels.window_maxima import final_maxima, running_maxima, tabled_maxima, tap_table

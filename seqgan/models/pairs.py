@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.discriminator import Discriminator
 
 

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator, State
 from seqgan.models.kernels.fast_linear import fast_linear
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.config.schema import KindSettings
+from seqgan.config.kinds import KindSettings
 
 Scorer = Callable[[Int[Tensor, "R T"], Bool[Tensor, "R T"]], Float[Tensor, "R"]]
 

@@ -13,7 +13,7 @@ import torch
 
 from seqgan.runtime.files import first_line, write_atomically
 
-FORMAT = 2  # raised when a checkpoint or run folder can no longer be read by the code before it
+FORMAT = 3  # raised when a checkpoint or run folder can no longer be read by the code before it
 
 
 def save(path: Path, payload: dict[str, Any]) -> None:

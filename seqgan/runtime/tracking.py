@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.runtime.files import write_atomically
 
 Metrics = Mapping[str, Tensor | float]

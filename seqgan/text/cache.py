@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import cast
 
 import seqgan
-from seqgan.config.schema import Component, KindSettings, find_component, to_settings, to_toml
+from seqgan.config.kinds import KindSettings
+from seqgan.config.schema import Component, find_component, to_settings
+from seqgan.config.toml import to_toml
 from seqgan.text.prepared import PreparedCorpus
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from seqgan.config.schema import Component, KindSettings, find_component
+from seqgan.config.kinds import KindSettings
+from seqgan.config.schema import Component, find_component
 from seqgan.runtime.seeding import make_rng
 from seqgan.text.prepared import PARTS, PreparedCorpus, Report
 from seqgan.text.sequences import Sequences

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.text.docstrings import standard_library_sentences
 from seqgan.text.vocabulary import read_bytes
 

@@ -4,15 +4,17 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Annotated, Any
 
+from seqgan.training.phase import Phase
 from torch import Tensor, nn
 
-from seqgan.config.schema import Component, KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
+from seqgan.config.schema import Component
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.settings import SEQGAN, ExperimentSettings, Framework
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator, State
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings, LSTMState
-from seqgan.training.phase import Phase
 
 
 @dataclass(frozen=True, kw_only=True)

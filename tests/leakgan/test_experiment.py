@@ -7,12 +7,12 @@ import signal
 
 import pytest
 import torch
+from leakgan.experiment import LEAKGAN, LeakGANExperiment, leaking_part
 
 from leakgan.__main__ import main
-from leakgan.experiment import LEAKGAN, LeakGANExperiment, leaking_part
 from leakgan.metrics import METRICS
 from seqgan.cli import main as seqgan_main
-from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.experiment import open_run
 from seqgan.training.loop import Interrupted
 from tests.seqgan.training.test_loop import assert_same, final_state, interrupt_at
 from tests.shared_data import shared_data

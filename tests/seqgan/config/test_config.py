@@ -5,19 +5,10 @@ from typing import Annotated, Literal
 
 import pytest
 
-from seqgan.config.schema import (
-    Component,
-    KindSettings,
-    Range,
-    find_component,
-    flatten,
-    from_settings,
-    merge,
-    read_toml,
-    to_settings,
-    to_toml,
-    validate,
-)
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
+from seqgan.config.schema import Component, find_component, from_settings, to_settings, validate
+from seqgan.config.toml import flatten, merge, read_toml, to_toml
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 import torch
+from seqgan.experiment.frameworks import find_experiment, open_run
 
 from seqgan.cli import COMMANDS, main
-from seqgan.config.schema import read_toml
+from seqgan.config.toml import read_toml
 from seqgan.evaluation.likelihood import nll
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.frameworks import find_experiment, open_run
 from seqgan.experiment.settings import SEQGAN, Framework
 from tests.haiku.experiment import HAIKU, HaikuExperiment, HaikuSettings
 from tests.seqgan.training.test_loop import assert_same, final_state

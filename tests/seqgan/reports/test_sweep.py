@@ -9,13 +9,13 @@ import statistics
 
 import numpy as np
 import pytest
-
 from leakgan.experiment import LeakGANExperiment
+
 from seqgan.cli import main
 from seqgan.evaluation.kneser_ney import fit_kneser_ney
 from seqgan.evaluation.likelihood import sequence_nll
 from seqgan.evaluation.metrics import METRICS
-from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.experiment import open_run
 from seqgan.experiment.run_folder import REAL_TEXT
 from seqgan.oracle.model import is_official, load_oracle, random_oracle
 from seqgan.reports.comparison import measure_runs

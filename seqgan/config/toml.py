@@ -47,7 +47,7 @@ def _toml_value(value: Any) -> str:
 
 
 def merge(*layers: Settings) -> Settings:
-    """Return nested settings, later layers over earlier ones; a change of ``kind`` drops the older section."""
+    """Return the layers over each other, later ones on top; a new ``kind`` drops the older section."""
     merged: Settings = {}
     for layer in layers:
         for key, value in layer.items():

@@ -355,12 +355,12 @@ class Experiment:
         return [float(total) for total in -sums / batch.lengths]
 
     def decoding(self, *, temperature: Temperature | None = None, **truncation: Any) -> Decoding:
-        """Return how to sample; by default at the temperature of the settings. ``truncation``: top_k, top_p."""
+        """Return how to sample; by default at the settings' temperature. ``truncation``: top_k, top_p."""
         chosen = self.settings.evaluation.temperature if temperature is None else temperature
         return Decoding(temperature=chosen, **truncation)
 
     def evaluate(self, generator: Generator | None = None, **options: Any) -> EvaluationResult:
-        """Measure quality, diversity and likelihood on the test text; ``options``: those of :meth:`decoding`."""
+        """Measure quality, diversity and likelihood on the test text; ``options`` as of :meth:`decoding`."""
         return self.test_evaluator(generator or self.generator, self.decoding(**options))
 
     @cached_property

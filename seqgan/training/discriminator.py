@@ -101,7 +101,7 @@ class DiscriminatorTrainer:
         return self.settings.epochs * self.steps_per_epoch
 
     def start(self) -> None:
-        """Begin a phase with the first order of the text, and with negatives of the policy as it is by then."""
+        """Begin a phase with the first order of the text, and with negatives of the policy as it then is."""
         self.num_steps = 0
         self.negatives = None
 
@@ -162,7 +162,7 @@ class DiscriminatorTrainer:
         }
 
     def measure(self, negatives: TokenBatch) -> dict[str, Tensor]:
-        """Return AUC, loss and accuracy against samples never trained on: of training and of held-out text."""
+        """Return AUC, loss and accuracy against samples not trained on: of training and held-out text."""
         size = min(len(self.validation), len(negatives))
         fake = self.discriminator.score(negatives.select(slice(size)))
         rng = make_rng("cpu", self.seed, "auc")

@@ -252,7 +252,7 @@ class TrainingLoop:
             self._save_generator(self.phases[self.phase_index])
 
     def _save_pretrained(self) -> None:
-        """Keep how things stand before the last phase; before the checkpoint says that it has been reached."""
+        """Keep how things stand before the last phase; before the checkpoint that says it has come."""
         if self.phase_index == len(self.phases) - 1 and self.checkpoint_path is not None:
             path = self.checkpoint_path.with_name(PRETRAINED)
             checkpoint.save(path, self._payload(leave_out=self.of_last_phase))

@@ -63,7 +63,7 @@ class HierarchicalMLETrainer(MLETrainer):
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the sum of both losses, which share no parameter, and what to log."""
         policy, horizon, tokens = self.policy, self.policy.settings.horizon, batch.tokens
-        plan = policy.plan(tokens)
+        plan = policy.plan(batch)
         hidden = policy.follow(policy.inputs(tokens), plan.goals).flatten(0, 1)[rows]  # (R, J)
         loss = policy.head.nll(hidden, tokens.flatten()[rows])
         reaches = transition_mask(batch.mask, horizon)

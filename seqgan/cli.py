@@ -23,12 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin, get_type_
 import seqgan
 from seqgan.config.kinds import find_kind
 from seqgan.config.ranges import Repeated
-from seqgan.config.schema import (
-    UnknownSettings,
-    field_meanings,
-    flag_name,
-    parse_text,
-)
+from seqgan.config.schema import UnknownSettings, field_meanings, flag_name, parse_text
 from seqgan.config.toml import Settings, nest, read_toml
 
 if TYPE_CHECKING:

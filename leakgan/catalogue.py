@@ -18,8 +18,8 @@ CATALOGUE = Catalogue(
         "mle": {"leakgan": "leakgan.mle:HierarchicalMLETrainer"},
         "discriminator": {kind: SEQGAN.kinds["discriminator"][kind] for kind in ("cnn", "cnn+pairs")},
         "estimator": {
-            "leakgan-rollouts": "leakgan.estimators:HierarchicalRollouts",
-            "leakgan-candidates": "leakgan.estimators:HierarchicalCandidates",
+            "leakgan-rollouts": "leakgan.estimators:LeakGANRollouts",
+            "leakgan-candidates": "leakgan.estimators:LeakGANCandidates",
         },
         "algorithm": {"leakgan": "leakgan.algorithm:LeakGANAlgorithm"},
     },

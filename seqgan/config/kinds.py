@@ -37,7 +37,8 @@ class Kind:
     """The class or function."""
 
     @cached_property
-    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The parameters of the class or function."""
         return inspect.signature(self.target).parameters
 
     @property
@@ -47,7 +48,7 @@ class Kind:
         A class always does, and a function whose first parameter is called ``settings``. Any other function
         is the component itself.
         """
-        return inspect.isclass(self.target) or next(iter(self._parameters), "") == "settings"
+        return inspect.isclass(self.target) or next(iter(self.parameters), "") == "settings"
 
     @property
     def settings(self) -> type[KindSettings]:
@@ -56,7 +57,7 @@ class Kind:
         Raises:
             ValueError: The parameter is annotated with anything else.
         """
-        if not self.is_factory or "settings" not in self._parameters:
+        if not self.is_factory or "settings" not in self.parameters:
             return KindSettings
         function: Any = self.target.__init__ if inspect.isclass(self.target) else self.target
         found = get_type_hints(function).get("settings")
@@ -77,7 +78,7 @@ class Kind:
             ValueError: It asks for a material that does not exist.
         """
         arguments: dict[str, Any] = {}
-        for name, parameter in self._parameters.items():
+        for name, parameter in self.parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
             if name == "settings":

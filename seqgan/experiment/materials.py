@@ -7,14 +7,15 @@ from typing import Any, cast
 import torch
 
 from seqgan.advantages.action_values import AdvantageEstimator
-from seqgan.config.kinds import find_kind
+from seqgan.config.kinds import Kind, find_kind
 from seqgan.config.schema import Tables, flag_name
 from seqgan.experiment.settings import ExperimentSettings
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.oracle.corpus import OracleCorpusSettings, build_oracle
 from seqgan.oracle.model import restore_oracle
-from seqgan.rewards.reward import Reward, as_reward
+from seqgan.rewards.reward import CheckedReward, Reward
+from seqgan.rewards.text import TextReward
 from seqgan.runtime import checkpoint
 from seqgan.runtime.files import first_line
 from seqgan.runtime.seeding import make_rng
@@ -163,7 +164,14 @@ class Materials:
     @cached_property
     def reward(self) -> Reward:
         """The reward of token batches."""
-        return as_reward(self._build("reward"), name=self.settings.reward.kind, language=self.language)
+        kind = self._kind("reward")
+        if not kind.is_factory:  # a plain function, of a token batch or of text
+            if "batch" in kind.parameters:
+                return CheckedReward(kind.target, kind.name)
+            return TextReward(kind.target, language=self.language, name=kind.name)
+        reward = self._build("reward", Reward)
+        is_built_in = kind.name in self.tables["reward"]
+        return cast(Reward, reward if is_built_in else CheckedReward(reward, kind.name))
 
     @cached_property
     def estimator(self) -> AdvantageEstimator:
@@ -219,11 +227,7 @@ class Materials:
         """
         if section in self._building:
             raise ValueError(f"{' asks for '.join([*self._building, section])}: that is a circle")
-        settings = getattr(self.settings, section)
-        flag = flag_name(f"{section}.kind")
-        kind = find_kind(settings.kind, self.tables[section], flag)
-        if not kind.is_factory:
-            return kind.target
+        kind, settings = self._kind(section), getattr(self.settings, section)
         own_rng = make_rng("cpu", self.seed, section) if section in ("generator", "discriminator") else None
         self._building.append(section)
         try:
@@ -233,8 +237,13 @@ class Materials:
         finally:
             self._building.pop()
         if contract is not None and not isinstance(found, contract):
+            flag = flag_name(f"{section}.kind")
             raise ValueError(f"{flag}: {kind.name!r} builds a {type(found).__name__}, no {contract.__name__}")
         return found
+
+    def _kind(self, section: str) -> Kind:
+        name = getattr(self.settings, section).kind
+        return find_kind(name, self.tables[section], flag_name(f"{section}.kind"))
 
     def components(self) -> dict[str, Stateful]:
         """Return what has been built and says itself how it is saved, by name."""

@@ -40,9 +40,11 @@ from seqgan.text.cache import prepare_corpus
 from seqgan.text.language import Language
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences
+from seqgan.text.token_batch import TokenBatch
 from seqgan.text.vocabulary import Vocabulary
 from seqgan.training.loop import TrainingLoop
 
+NUM_PROJECTED = 30  # samples whose vectors TensorBoard's projector shows
 ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "jensen_shannon")
 
 
@@ -219,7 +221,7 @@ class Experiment:
         loop = TrainingLoop(
             build_phases(
                 self.materials,
-                evaluate=self.evaluator("validation", self.settings.evaluation.num_samples_in_training),
+                evaluate=self._evaluate_in_training,
                 validation_nll=self._validation_nll,
                 save_best=lambda phase: self.save_generator("best", phase),
             ),
@@ -239,6 +241,20 @@ class Experiment:
             text = to_toml(to_settings(self.settings))
             loop.tracker.log_text(0, "settings", text.splitlines())
         return loop
+
+    @cached_property
+    def _validation_evaluator(self) -> Evaluator:
+        return self.evaluator("validation", self.settings.evaluation.num_samples_in_training)
+
+    def _evaluate_in_training(self, generator: Generator) -> EvaluationResult:
+        """Measure on the validation text, with vectors of a few samples to look at where there are any."""
+        result = self._validation_evaluator(generator)
+        rng = make_rng(self.device, self.settings.seed, "projections")
+        samples = sample(
+            generator, NUM_PROJECTED, self.corpus.max_length, eos_id=self.vocabulary.eos_id, rng=rng
+        )
+        projections = generator.projections(samples, self.vocabulary.tokens)
+        return dataclasses.replace(result, projections=projections)
 
     def _validation_nll(self) -> float:
         temperature = self.settings.evaluation.temperature
@@ -331,21 +347,23 @@ class Experiment:
         By default the temperature is that of ``evaluation.temperature``.
         """
         chosen = generator or self.generator
+        start = self.language.encode_prefix(prefix)
+        prompt = torch.tensor([start] * num_sentences, device=chosen.device) if start else None
         trajectories = sample(
             chosen,
             num_sentences,
-            self.corpus.max_length,
+            self.corpus.max_length - len(start),
+            prompt=None if prompt is None else TokenBatch(prompt, torch.ones_like(prompt).bool()),
             eos_id=self.vocabulary.eos_id,
             pad_id=self.vocabulary.pad_id,
             precision=self.settings.sampling.precision,
             rng=make_rng(chosen.device, seed, "generate"),
-            prefix=self.language.encode_prefix(prefix),
             temperature=temperature_value(self.decoding(temperature=temperature).temperature),
             top_k=top_k,
             top_p=top_p,
         )
         rows = zip(trajectories.tokens.cpu(), trajectories.mask.cpu(), strict=True)
-        return [self.vocabulary.decode(tokens[mask].tolist()) for tokens, mask in rows]
+        return [self.vocabulary.decode([*start, *tokens[mask].tolist()]) for tokens, mask in rows]
 
     def score(self, sentences: Sequence[str], *, generator: Generator | None = None) -> list[float]:
         """Return the log-likelihood of each sentence in nats per token, EOS included."""

@@ -7,7 +7,11 @@ from seqgan.experiment.settings import SEQGAN, ExperimentSettings, Framework
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
-    "corpus": {"path": str(ROOT / "data" / "tiny.txt")},
+    "corpus": {
+        "kind": "file",
+        "path": str(ROOT / "seqgan" / "text" / "tiny.txt"),
+        "max_length": 16,
+    },
     "mle": {"epochs": 2},
     "discriminator_training": {"refreshes": 2, "epochs": 1},
     "rollout": {"num_rollouts": 2},

@@ -107,7 +107,9 @@ class Parts:
 
     def _load_corpus(self, cache: Path | None) -> PreparedCorpus:
         if self.run is None or not self.run.exists():
-            return prepare_corpus(self.settings.corpus, self.framework.tables["corpus"], cache)
+            settings, kinds = self.settings.corpus, self.framework.tables["corpus"]
+            build = find_component(settings.kind, kinds, "corpus.kind").build
+            return prepare_corpus(settings, build, cache if settings.kind in kinds else None)
         old = self._load_settings(self.run)
         refuse_other_settings(to_settings(self.settings), to_settings(old), self.run.path)
         return PreparedCorpus.load(self.run.corpus)

@@ -43,15 +43,23 @@ from seqgan.rewards.controls import (
 )
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardSettings
 from seqgan.runtime.tracking import TrackingSettings
-from seqgan.text import corpora
-from seqgan.text.sources import DocstringsCorpusSettings
+from seqgan.text.coco_corpus import CocoCorpusSettings, prepare_coco
+from seqgan.text.docstrings_corpus import DocstringsCorpusSettings, prepare_docstrings
+from seqgan.text.files_corpus import FileCorpusSettings, prepare_files
+from seqgan.text.tiny_corpus import TinyCorpusSettings, prepare_tiny
 from seqgan.training.adversarial import AdversarialSettings
 from seqgan.training.discriminator import (
     DiscriminatorTrainingSettings,
 )
 from seqgan.training.mle import MLESettings
 
-CORPORA = {**corpora.CORPORA, "oracle": Component(OracleCorpusSettings, draw_oracle_corpus)}
+CORPORA = {
+    "file": Component(FileCorpusSettings, prepare_files),
+    "docstrings": Component(DocstringsCorpusSettings, prepare_docstrings),
+    "tiny": Component(TinyCorpusSettings, prepare_tiny),
+    "coco": Component(CocoCorpusSettings, prepare_coco),
+    "oracle": Component(OracleCorpusSettings, draw_oracle_corpus),
+}
 GENERATORS = {
     "lstm": Component(LSTMSettings, LSTMGenerator),
     "transformer": Component(TransformerSettings, TransformerGenerator),

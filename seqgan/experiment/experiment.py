@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
+from seqgan.config.kinds import find_kind
 from seqgan.config.schema import to_settings, validate
 from seqgan.config.toml import Settings, flatten, to_toml
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
@@ -159,7 +160,10 @@ class Experiment:
 
     def _load_corpus(self, cache: Path | None) -> PreparedCorpus:
         if self.run is None or not self.run.exists():
-            return prepare_corpus(self.settings.corpus, self.catalogue.kinds["corpus"], cache)
+            table = self.catalogue.kinds["corpus"]
+            kind = find_kind(self.settings.corpus.kind, table, "--corpus.kind")
+            build = partial(kind.build, material=_no_material)
+            return prepare_corpus(self.settings.corpus, build, cache if kind.name in table else None)
         old = self.run.read_settings(self.catalogue.name)
         loaded = self.catalogue.load(old, source=str(self.run.config), lenient=True)
         new, old = to_settings(self.settings), to_settings(loaded)
@@ -404,6 +408,10 @@ class Experiment:
             seed=self.settings.seed,
             training=self.corpus.train,
         )
+
+
+def _no_material(name: str) -> NoReturn:
+    raise KeyError("a corpus is built before all materials")
 
 
 def changeable_settings(run: RunFolder) -> tuple[str, ...]:

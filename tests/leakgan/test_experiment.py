@@ -7,6 +7,7 @@ import signal
 
 import pytest
 import torch
+
 from leakgan.__main__ import main
 from leakgan.catalogue import CATALOGUE
 from leakgan.metrics import METRICS
@@ -15,7 +16,7 @@ from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.training.loop import Interrupted
 from tests.runs import assert_same, final_state, interrupt_at
 from tests.shared_data import shared_data
-from tests.tiny_run import ROOT, SETTINGS, flags, tiny_experiment
+from tests.tiny_run import SETTINGS, flags, tiny_experiment
 
 INTERLEAVED = {"mle": {"epochs": 3, "interleaving_epochs": 1}}
 
@@ -146,7 +147,7 @@ def test_every_preset_resolves_and_its_models_take_a_step(name):
     """The steps are few, the sizes are the preset's own."""
     corpora = {
         "oracle": {"num_train": 300, "num_validation": 10, "num_test": 10},
-        "file": {"path": str(ROOT / "data" / "tiny.txt")},
+        "tiny": {},
         "docstrings": {},
     }
     kind = CATALOGUE.load_preset(name).corpus.kind

@@ -7,7 +7,7 @@ from torch import nn
 
 from seqgan.experiment.run_folder import RunFolder
 from seqgan.runtime import checkpoint
-from seqgan.runtime.files import first_line
+from seqgan.runtime.files import as_value_error
 
 FURTHEST = ("adversarial-last", "mle-best", "mle-last")
 
@@ -33,13 +33,9 @@ class GeneratorFiles:
             ValueError: They are damaged, or belong to another corpus or to other settings.
         """
         path = self.run.generator(name)
-        payload = checkpoint.load(path)
-        if payload.get("corpus") != self.header["corpus"]:
-            raise ValueError(f"{path}: made with another corpus than {self.run.corpus}")
-        try:
-            kept.load_state_dict(payload["generator"])
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(f"{path}: does not fit the run's settings: {first_line(error)}") from error
+        payload = checkpoint.load(path, corpus=self.header["corpus"])
+        with as_value_error(f"{path}: does not fit the run's settings"):
+            checkpoint.load_weights(kept, payload["generator"])
 
     def choose(self, name: str | None = None) -> str:
         """That name, if there is such a generator, or the furthest that there is.

@@ -34,7 +34,7 @@ from seqgan.oracle.model import restore_oracle
 from seqgan.rewards.reward import Reward
 from seqgan.runtime import checkpoint
 from seqgan.runtime.devices import find_device
-from seqgan.runtime.files import first_line
+from seqgan.runtime.files import as_value_error
 from seqgan.runtime.seeding import make_rng
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.batching import pad
@@ -207,10 +207,9 @@ class Parts:
         if self.run is None:
             return build_oracle(self.settings.corpus).to(self.device)
         path = self.run.generator("oracle")
-        try:
-            return restore_oracle(checkpoint.load(path)["generator"]).to(self.device)
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(f"{path}: holds no oracle: {first_line(error)}") from error
+        payload = checkpoint.load(path)
+        with as_value_error(f"{path}: holds no oracle"):
+            return restore_oracle(payload["generator"]).to(self.device)
 
     def split(self, part: str) -> TokenBatch:
         """All sequences of ``train``, ``validation`` or ``test``, padded, on the device."""

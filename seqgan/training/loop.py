@@ -15,6 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from seqgan.runtime import checkpoint
+from seqgan.runtime.files import as_value_error
 from seqgan.runtime.seeding import random_states, restore_random_states
 from seqgan.runtime.tracking import Tracker, TrackingSettings, to_numbers
 from seqgan.training.alarms import Alarms, TrainingDiverged
@@ -102,8 +103,8 @@ class TrainingLoop:
         found = self.checkpoint_path is not None and self.checkpoint_path.exists()
         if found:
             assert self.checkpoint_path is not None
-            payload = checkpoint.load(self.checkpoint_path, "cpu")
-            try:
+            payload = checkpoint.load(self.checkpoint_path, corpus=self.header.get("corpus"))
+            with as_value_error(f"{self.checkpoint_path}: does not fit the run's settings"):
                 begun = payload["started"] or payload["phase_index"] == len(self.phases)
                 for name, component in self.components.items():
                     if begun or name in payload["components"] or name not in self._of_last_phase:
@@ -111,11 +112,6 @@ class TrainingLoop:
                 restore_random_states(payload["random_states"], self.rng)
                 self.phase_index, self.started = payload["phase_index"], payload["started"]
                 offset = payload["metrics_offset"]
-            except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-                line = str(error).splitlines()[0]
-                raise ValueError(
-                    f"{self.checkpoint_path}: does not fit the run's settings: {line}"
-                ) from error
         self.tracker.start(self.step, offset)
         return found
 
@@ -234,7 +230,10 @@ class TrainingLoop:
 
 
 def _load_state(component: Stateful, state: Any, device: torch.device) -> None:
-    component.load_state_dict(_to_device(state, device))
+    if isinstance(component, nn.Module):
+        checkpoint.load_weights(component, state)
+    else:
+        component.load_state_dict(_to_device(state, device))
 
 
 def _to_device(state: Any, device: torch.device) -> Any:

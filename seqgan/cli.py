@@ -9,12 +9,10 @@ import os
 import signal
 import sys
 import textwrap
-import threading
 from argparse import SUPPRESS, ArgumentParser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import tyro
@@ -29,6 +27,8 @@ from seqgan.config.schema import Settings, flag_name, flatten, merge, read_toml,
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.run_folder import RunFolder
 from seqgan.experiment.settings import Framework
+from seqgan.runtime.signals import unwind_on_signals
+from seqgan.runtime.terminal import open_closed_streams
 from seqgan.training.loop import Interrupted
 
 
@@ -195,30 +195,14 @@ def _explain_unknown(argument: str, parsed: Any, framework: Framework) -> str:
     return f"there is no flag {name}" + (f"; did you mean {' or '.join(close)}?" if close else "")
 
 
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM unwind what is going on as SIGINT does, so that nothing stays half done."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, old)
-
-
 def main(argv: Sequence[str] | None = None, *, experiment: type[Experiment] = Experiment) -> int:
     """Run a subcommand of a framework; bad input is one line on standard error and exit status 2."""
     prog = experiment.framework.name
     arguments = list(sys.argv[1:] if argv is None else argv)
+    open_closed_streams()
     logging.basicConfig(format=f"{prog}: %(levelname)s: %(message)s", level=logging.WARNING)
     try:
-        with terminable():
+        with unwind_on_signals():
             status = run(arguments, experiment)
             sys.stdout.flush()
             return status

@@ -13,6 +13,7 @@ from seqgan.experiment.run_folder import RunFolder
 from seqgan.experiment.settings import ExperimentSettings, Framework
 from seqgan.reports.measurements import Measurement, measure
 from seqgan.reports.tables import SUMMARY, signatures, table
+from seqgan.runtime.terminal import printable
 
 COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial", "oracle": "oracle"}
 NUM_SENTENCES = 10
@@ -66,7 +67,7 @@ def prepare(arguments: ExperimentArguments, cls: type[Experiment]) -> None:
     print(experiment.corpus.summary())
     for part in ("train", "validation", "test"):
         first = experiment.language.decode(experiment.corpus.sequences(part)[0].tolist())
-        print(f"{part} begins with: {first}")
+        print(f"{part} begins with: {printable(first)}")
     print(f"{run.path}: is prepared; go on with: {cls.framework.name} train --run {run.path}")
 
 
@@ -111,7 +112,7 @@ def print_sentences(title: str, sentences: Sequence[str]) -> None:
     """A title and sentences below it."""
     print(f"\n{title}")
     for sentence in sentences:
-        print(f"  {sentence}")
+        print(f"  {printable(sentence)}")
 
 
 def show_config(arguments: ConfigArguments, cls: type[Experiment]) -> None:

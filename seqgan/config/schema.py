@@ -254,7 +254,8 @@ def _toml_value(value: Any) -> str:
     if value is None:
         return json.dumps(NONE)
     if isinstance(value, bool | str | Path):
-        return json.dumps(value if isinstance(value, bool) else str(value), ensure_ascii=False)
+        text = json.dumps(value if isinstance(value, bool) else str(value), ensure_ascii=False)
+        return text.replace("\x7f", "\\u007f")  # of the characters that TOML forbids, JSON allows this one
     return repr(value)
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 import torch
 
-from seqgan.config.schema import to_settings, to_toml
+from seqgan.config.schema import flatten, to_settings, to_toml
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
 from seqgan.evaluation.likelihood import nll
 from seqgan.experiment.generator_files import GeneratorFiles
@@ -144,8 +144,7 @@ class Experiment(Parts):
         )
         if not loop.resume():
             torch.manual_seed(derive_seed(settings.seed, "dropout"))
-            text = to_toml(to_settings(settings))
-            loop.tracker.log_text(0, "settings", text.splitlines())
+        loop.tracker.log_settings(flatten(to_settings(settings)))
         return loop
 
     def pretrain(self) -> None:

@@ -34,7 +34,7 @@ from seqgan.oracle.model import restore_oracle
 from seqgan.rewards.reward import Reward
 from seqgan.runtime import checkpoint
 from seqgan.runtime.devices import find_device
-from seqgan.runtime.files import as_value_error
+from seqgan.runtime.files import as_value_error, transaction
 from seqgan.runtime.seeding import make_rng
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.batching import pad
@@ -139,12 +139,15 @@ class Parts:
             refuse_other_settings(
                 to_settings(self.settings), old, pretrained.path, CHANGEABLE + AFTER_PRETRAINING
             )
-            self.run.adopt(pretrained)
-        self.corpus.save(self.run.corpus)
-        if isinstance(self.settings.corpus, OracleCorpusSettings):
-            oracle = build_oracle(self.settings.corpus)
-            checkpoint.save(self.run.generator("oracle"), {"generator": oracle.state_dict()})
-        self.run.write_settings(self.framework.name, to_settings(self.settings))
+        with transaction(self.run.path) as folder:
+            run = RunFolder(folder)
+            if pretrained is not None:
+                run.adopt(pretrained, self.corpus.digest)
+            self.corpus.save(run.corpus)
+            if isinstance(self.settings.corpus, OracleCorpusSettings):
+                oracle = build_oracle(self.settings.corpus)
+                checkpoint.save(run.generator("oracle"), {"generator": oracle.state_dict()})
+            run.write_settings(self.framework.name, to_settings(self.settings))
 
     def build_component(self, section: str, /, *arguments: Any, **options: Any) -> Any:
         """The component of the kind that the settings of a section name."""

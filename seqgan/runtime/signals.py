@@ -56,7 +56,7 @@ def collect_stop_requests() -> Iterator[StopRequests]:
 
 @contextmanager
 def unwind_on_signals() -> Iterator[None]:
-    """Let every stopping signal raise ``KeyboardInterrupt`` with its number, so that nothing stays half done."""
+    """Let every stopping signal raise ``KeyboardInterrupt`` with its number, so that files are cleaned up."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt(number)

@@ -2,12 +2,9 @@
 
 import logging
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -17,8 +14,9 @@ from tqdm import tqdm
 from seqgan.runtime import checkpoint
 from seqgan.runtime.files import as_value_error
 from seqgan.runtime.seeding import random_states, restore_random_states
+from seqgan.runtime.signals import StopRequests, collect_stop_requests
 from seqgan.runtime.tracking import Tracker, TrackingSettings, to_numbers
-from seqgan.training.alarms import Alarms, TrainingDiverged
+from seqgan.training.alarms import AlarmChange, Alarms, TrainingDiverged, check_finite
 from seqgan.training.phase import Phase, Stateful, StepResult
 
 logger = logging.getLogger("seqgan")
@@ -31,29 +29,6 @@ class Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; all is saved, run again to go on")
         self.number = number
-
-
-@contextmanager
-def catch_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying; the second of them is not caught."""
-    received: list[int] = []
-    old: dict[int, Any] = {}
-
-    def restore() -> None:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        restore()
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            old[number] = signal.signal(number, receive)
-    try:
-        yield received
-    finally:
-        restore()
 
 
 class TrainingLoop:
@@ -86,7 +61,6 @@ class TrainingLoop:
         self.started = False
         self._saved_at = time.monotonic()
         self._unchecked: StepResult | None = None
-        self._ringing: set[str] = set()
 
     @property
     def step(self) -> int:
@@ -99,7 +73,7 @@ class TrainingLoop:
 
     def resume(self) -> bool:
         """Go back to the last checkpoint; False where there is none yet."""
-        offset = 0
+        lengths: Mapping[str, int] = {}
         found = self.checkpoint_path is not None and self.checkpoint_path.exists()
         if found:
             assert self.checkpoint_path is not None
@@ -111,8 +85,8 @@ class TrainingLoop:
                         _load_state(component, payload["components"][name], self.rng.device)
                 restore_random_states(payload["random_states"], self.rng)
                 self.phase_index, self.started = payload["phase_index"], payload["started"]
-                offset = payload["metrics_offset"]
-        self.tracker.start(self.step, offset)
+                lengths = payload["tracked"]
+        self.tracker.load_state_dict(lengths)
         return found
 
     def run(self, num_phases: int | None = None) -> None:
@@ -122,12 +96,12 @@ class TrainingLoop:
             Interrupted: SIGINT or SIGTERM came; saved first.
             TrainingDiverged: A loss or gradient is not finite; the last checkpoint is kept.
         """
-        with catch_signals() as signals:
+        with collect_stop_requests() as requests:
             while not self.done(num_phases):
-                self._run_phase(self.phases[self.phase_index], signals)
+                self._run_phase(self.phases[self.phase_index], requests)
         self.tracker.flush()
 
-    def _run_phase(self, phase: Phase, signals: list[int]) -> None:
+    def _run_phase(self, phase: Phase, requests: StopRequests) -> None:
         if not self.started:
             phase.start()
             self.started = True
@@ -142,53 +116,55 @@ class TrainingLoop:
             while not phase.done:
                 self._report(phase, phase.advance(), bar)
                 bar.update()
-                if signals:
-                    self.save()
-                    raise Interrupted(signals[0])
-                if time.monotonic() - self._saved_at >= self.settings.checkpoint_interval:
-                    self.save()
+                stop = requests.first
+                due = time.monotonic() - self._saved_at >= self.settings.checkpoint_interval
+                if due or stop is not None:
+                    with requests.protect():
+                        self.save()
+                if stop is not None:
+                    raise Interrupted(stop)
+        with requests.protect():
+            self._finish_phase(phase)
+
+    def _finish_phase(self, phase: Phase) -> None:
         self._check_finite()
         self._save_generator(phase)
         phase.finish()
         self.phase_index += 1
         self.started = False
-        self.save()
         if self.phase_index == len(self.phases) - 1 and self.checkpoint_path is not None:
-            path = self.checkpoint_path.with_name(PRETRAINED)
+            path = self.checkpoint_path.with_name(PRETRAINED)  # first: once state.pt is ahead, nobody would
             checkpoint.save(path, self._payload(leave_out=self._of_last_phase))
+        self.save()
 
     def _report(self, phase: Phase, result: StepResult, bar: "tqdm[Any]") -> None:
         self._unchecked = result
-        step = self.step
-        if not result.always and step % self.settings.log_interval:
+        if not result.always and self.step % self.settings.log_interval:
             return
+        step = phase.step
         row = self.tracker.log(step, phase.name, result.metrics)
         self._unchecked = None
-        self._warn(self.alarms.check(row), step, phase.name, bar)
+        self._warn(self.alarms.check(row, step=step, phase=phase.name), bar)
         for name, values in result.values.items():
-            self.tracker.log_values(step, name, values)
+            self.tracker.log_values(step, phase.name, name, values)
         if result.evaluation is not None:
             sentences = result.evaluation.sentences[: self.settings.num_sentences]
-            self.tracker.log_text(step, "samples", sentences)
+            self.tracker.log_text(step, phase.name, "samples", sentences)
             self.tracker.project(result.evaluation.projections)
         bar.set_postfix(_headline(row))
 
-    def _warn(self, alarms: dict[str, bool], step: int, phase: str, bar: "tqdm[Any]") -> None:
-        rings = {name for name, ringing in alarms.items() if ringing}
-        for name in sorted(rings - self._ringing):
-            with bar.external_write_mode():
-                logger.warning("alarm %s at step %d", name, step)
-        self._ringing = (self._ringing - set(alarms)) | rings
-        if alarms:
-            self.tracker.log(step, phase, {f"alarm/{name}": float(on) for name, on in alarms.items()})
+    def _warn(self, changes: Sequence[AlarmChange], bar: "tqdm[Any]") -> None:
+        for change in changes:
+            text = change.text
+            self.tracker.log_alarm(change.step, change.phase, change.name, ringing=change.ringing, text=text)
+            if change.ringing:
+                with bar.external_write_mode():
+                    logger.warning("alarm at step %d of %s: %s", change.step, change.phase, text)
 
     def _check_finite(self) -> None:
         """No checkpoint of a broken model: look at what has not been logged since the last row."""
         if self._unchecked is not None:
-            row = to_numbers(self._unchecked.metrics)
-            self.alarms.check(
-                {name: value for name, value in row.items() if name.endswith(("loss", "_norm"))}
-            )
+            check_finite(to_numbers(self._unchecked.metrics))
             self._unchecked = None
 
     def save(self) -> None:
@@ -221,7 +197,7 @@ class TrainingLoop:
             "random_states": random_states(self.rng),
             "phase_index": self.phase_index,
             "started": self.started,
-            "metrics_offset": self.tracker.offset,
+            "tracked": self.tracker.state_dict(),
         }
 
     def _save_generator(self, phase: Phase) -> None:

@@ -1,10 +1,11 @@
 import math
+import random
 
 import numpy as np
 import pytest
 import torch
 
-from seqgan.oracle.model import load_oracle, random_oracle
+from seqgan.oracle.model import load_oracle, random_oracle, restore_oracle
 from seqgan.sampling.sample import sample
 from tests.shared_data import shared_data
 from tests.tiny_models import rng
@@ -25,6 +26,12 @@ def write_oracle(path, vocabulary_size=7, embedding_size=4, hidden_size=5, **cha
     arrays = {name: array for name, array in (arrays | changes).items() if array is not None}
     np.savez(path, **arrays)
     return arrays
+
+
+def no_words(size):
+    """An oracle's arrays for a vocabulary of none, or of the start token alone."""
+    shapes = {"embedding": (size, 4), "W_out": (5, size), "b_out": (size,)}
+    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
 def reference_logits(arrays, tokens):
@@ -61,6 +68,9 @@ def test_a_file_is_read_by_its_equations(tmp_path):
         ({"b_out": np.full(7, np.nan, np.float32)}, "b_out holds something other than finite"),
         ({"b_out": np.array(["a"] * 7)}, "b_out holds something other than finite"),
         ({"b_out": np.array([None] * 7, dtype=object)}, "not a readable .npz"),
+        ({"b_out": np.zeros(7, np.complex64)}, "b_out holds something other than finite"),
+        (no_words(0), r"embedding is \(0, 4\) and W_out \(5, 0\); an oracle needs V of 2 or more"),
+        (no_words(1), "an oracle needs V of 2 or more"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path, changes, message):
@@ -88,6 +98,40 @@ def test_a_truncated_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ValueError, match=r"not a readable \.npz"):
         load_oracle(path)
+
+
+def test_damaged_files_are_one_line_or_the_same_oracle(tmp_path):
+    path, rng = tmp_path / "oracle.npz", random.Random(0)
+    write_oracle(path)
+    content, whole = path.read_bytes(), load_oracle(path).state_dict()
+    for _ in range(150):
+        damaged = bytearray(content)
+        for _ in range(rng.randint(1, 3)):
+            damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            found = load_oracle(path).state_dict()
+        except ValueError as error:
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
+        else:
+            assert all(torch.equal(found[name], value) for name, value in whole.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("embedding.weight", lambda w: w.half(), "embedding.weight is float16"),
+        ("output_bias", lambda w: w / 0, "output_bias holds NaN or infinity"),
+        ("lstm.bias_ih_l0", lambda w: w[1:], r"lstm.bias_ih_l0 is float32 \(127,\)"),
+    ],
+)
+def test_a_saved_oracle_of_other_numbers_is_refused_by_name(name, change, message):
+    state = dict(random_oracle(rng(0), vocabulary_size=9).state_dict())
+    assert torch.equal(restore_oracle(state).state_dict()[name], state[name])
+    state[name] = change(state[name])
+    with pytest.raises(ValueError, match=message):
+        restore_oracle(state)
 
 
 def test_a_single_array_is_no_oracle(tmp_path):

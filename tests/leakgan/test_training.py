@@ -64,13 +64,13 @@ def test_each_loss_sends_its_gradient_to_its_own_part_alone():
     generator = tiny_generator("leakgan", 5, forbidden=(0,))
     trainer = make_trainer(generator)
     mask = REAL.mask
-    objective, metrics = trainer.objective(REAL.tokens, real_token_rows(mask))
+    objective, metrics = trainer.objective(REAL, real_token_rows(mask))
     objective.backward()
     ours = [parameter.grad.clone() for parameter in generator.parameters()]
     generator.zero_grad()
     # the worker's by the likelihood as any generator's; the manager's by its loss with the value 1
-    worker = mle_loss(generator, REAL.tokens, real_token_rows(mask))
-    plan = generator.plan(REAL.tokens)
+    worker = mle_loss(generator, REAL, real_token_rows(mask))
+    plan = generator.plan(REAL)
     cosines, reaches = transition_cosines(plan.features, plan.goals, 2), transition_mask(mask, 2)
     manager = manager_loss(cosines, torch.ones_like(cosines), reaches)
     theirs = [
@@ -93,7 +93,7 @@ def test_the_step_of_the_manager_is_that_of_an_optimizer_of_its_own():
     def step(scale):
         generator = tiny_generator("leakgan", 5, forbidden=(0,))
         with torch.no_grad():
-            generator.output_weight.mul_(scale)
+            generator.head.weight.mul_(scale)
         before = weights(generator.manager)
         metrics = make_trainer(generator, gradient_clip=1e-3).train_step(0, 0.5)
         after = weights(generator.manager)
@@ -126,7 +126,7 @@ def test_padding_changes_neither_loss():
     tokens = torch.cat([torch.where(REAL.mask, REAL.tokens, 3), torch.full((5, 3), 4)], 1)
     mask = torch.cat([REAL.mask, torch.zeros(5, 3, dtype=torch.bool)], 1)
     (first, metrics), (second, others) = (
-        trainer.objective(t, real_token_rows(m)) for t, m in ((REAL.tokens, REAL.mask), (tokens, mask))
+        trainer.objective(b, real_token_rows(b.mask)) for b in (REAL, TokenBatch(tokens, mask))
     )
     torch.testing.assert_close(first, second)
     torch.testing.assert_close(metrics, others)
@@ -239,11 +239,11 @@ def test_the_best_generator_goes_on_with_the_discriminator_that_it_listened_to()
     while not phase.done:
         phase.advance()
         with torch.no_grad():
-            logits.append(generator(REAL.tokens))
+            logits.append(generator(REAL))
     phase.finish()
     best = 6 + 6 - 1
     with torch.no_grad():
-        assert torch.equal(generator(REAL.tokens), logits[best])
+        assert torch.equal(generator(REAL), logits[best])
         assert (logits[-1] - logits[best]).abs().max() > 1e-3
 
 

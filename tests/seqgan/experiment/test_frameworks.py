@@ -94,11 +94,11 @@ def test_a_generator_is_kept_with_what_it_depends_on(run):
     text = experiment.split("validation")
     loaded = open_run(path).load_generator("adversarial-last")
     with torch.no_grad():
-        expected = experiment.policy(text.tokens)
+        expected = experiment.policy(text)
         assert torch.equal(loaded(text.tokens), expected)
         deaf = open_run(path)
         deaf.policy.load_state_dict(loaded.state_dict())  # with a fresh discriminator
-        assert not torch.equal(deaf.policy(text.tokens), expected)
+        assert not torch.equal(deaf.policy(text), expected)
 
 
 def test_an_earlier_generator_hears_the_discriminator_of_its_time(run):
@@ -107,7 +107,7 @@ def test_an_earlier_generator_hears_the_discriminator_of_its_time(run):
     text = experiment.split("validation")
     mle = next(phase for phase in experiment.loop.phases if phase.name == "mle")
     loaded = open_run(path).load_generator("mle-best")
-    assert nll(loaded, text.tokens, text.mask).value == mle.best_nll
+    assert nll(loaded, text).value == mle.best_nll
     assert mle.best.keys() == experiment.kept.state_dict().keys()
 
 

@@ -98,8 +98,8 @@ def test_random_text_cannot_be_told_apart_when_held_out_but_is_memorised():
     noise = TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
     uniform = tiny_generator("lstm", 6, forbidden=(0,))
     with torch.no_grad():
-        uniform.output_weight.zero_()
-        uniform.output_bias.zero_()
+        uniform.head.weight.zero_()
+        uniform.head.bias.zero_()
     trainer = make_trainer(policy=uniform, real=noise, refreshes=20, patience=0, learning_rate=0.1)
     trainer.held_out = TokenBatch(
         torch.randint(1, 6, (400, LENGTH), generator=rng(6)), torch.ones(400, LENGTH).bool()

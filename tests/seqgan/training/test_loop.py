@@ -175,7 +175,7 @@ def test_the_adversarial_generator_is_the_one_that_was_trained(uninterrupted):
     policy = checkpoint.load(run / "checkpoints" / "state.pt")["components"]["policy"]
     for name, value in policy.items():
         assert torch.equal(generators["adversarial-last"][name], value)
-    assert not torch.equal(generators["mle-best"]["output_bias"], policy["output_bias"])
+    assert not torch.equal(generators["mle-best"]["head.bias"], policy["head.bias"])
 
 
 def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
@@ -189,7 +189,7 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
             loop.save()
         if loop.step == 5:
             with torch.no_grad():
-                experiment.policy.output_bias.fill_(float("nan"))
+                experiment.policy.head.bias.fill_(float("nan"))
 
     loop._report = report
     with pytest.raises(TrainingDiverged, match="mle/loss is nan"), warnings.catch_warnings():
@@ -197,7 +197,7 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
         experiment.train()
     loop.tracker.close()
     saved = checkpoint.load(tmp_path / "run" / "checkpoints" / "state.pt")
-    assert saved["components"]["policy"]["output_bias"].isfinite().all()
+    assert saved["components"]["policy"]["head.bias"].isfinite().all()
     assert saved["components"]["mle"]["step"] == 4
 
 
@@ -205,7 +205,7 @@ def test_not_finite_weights_are_never_saved(tmp_path):
     experiment = tiny_experiment(tmp_path / "run")
     experiment.loop.save()
     with torch.no_grad():
-        experiment.policy.output_bias[0] = float("inf")
+        experiment.policy.head.bias[0] = float("inf")
     with pytest.raises(TrainingDiverged, match="a weight is not finite"):
         experiment.loop.save()
     experiment.loop.tracker.close()

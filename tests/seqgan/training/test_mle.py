@@ -6,6 +6,7 @@ from torch import nn
 
 from seqgan.text.batching import Batches
 from seqgan.text.sequences import Sequences
+from seqgan.text.token_batch import TokenBatch
 from seqgan.training.mle import (
     MLEPhase,
     MLESettings,
@@ -43,15 +44,16 @@ def test_loss_is_the_token_mean_and_blind_to_padding(kind):
     generator = tiny_generator(kind, 5)
     tokens = torch.tensor([[3, 4, EOS, 0, 0], [1, 3, 4, 4, EOS]])
     mask = torch.tensor([[True] * 3 + [False] * 2, [True] * 5])
-    loss = mle_loss(generator, tokens, real_token_rows(mask))
-    torch.testing.assert_close(loss, -generator.log_probs(tokens)[mask].mean())
+    batch = TokenBatch(tokens, mask)
+    loss = mle_loss(generator, batch, real_token_rows(mask))
+    torch.testing.assert_close(loss, -generator.log_probs(batch)[mask].mean())
     loss.backward()
     gradients = [p.grad.clone() for p in generator.parameters() if p.grad is not None]
     generator.zero_grad()
     other = torch.where(mask, tokens, 4)
     wider = torch.cat([other, torch.full((2, 3), 3)], 1)
     wider_mask = torch.cat([mask, torch.zeros(2, 3, dtype=torch.bool)], 1)
-    padded = mle_loss(generator, wider, real_token_rows(wider_mask))
+    padded = mle_loss(generator, TokenBatch(wider, wider_mask), real_token_rows(wider_mask))
     torch.testing.assert_close(padded, loss)
     padded.backward()
     for a, b in zip(gradients, [p.grad for p in generator.parameters() if p.grad is not None], strict=True):
@@ -92,9 +94,9 @@ def test_the_penalty_is_a_gaussian_prior_on_all_parameters():
 
 def test_a_subclass_may_minimise_more_and_step_otherwise():
     class WithBias(MLETrainer):
-        def objective(self, tokens, rows):
-            loss, metrics = super().objective(tokens, rows)
-            return loss + 100.0 * self.generator.output_bias.sum(), metrics | {"mle/more": loss.detach()}
+        def objective(self, batch, rows):
+            loss, metrics = super().objective(batch, rows)
+            return loss + 100.0 * self.generator.head.bias.sum(), metrics | {"mle/more": loss.detach()}
 
         def update(self, objective, factor):
             seen.append(factor)
@@ -102,14 +104,14 @@ def test_a_subclass_may_minimise_more_and_step_otherwise():
 
     seen: list[float] = []
     generator = tiny_generator("lstm", 5)
-    bias = generator.output_bias.detach().clone()
+    bias = generator.head.bias.detach().clone()
     sequences = Sequences.from_lists([[3, 4, EOS], [4, EOS]])
     batches = Batches(sequences, batch_size=2, pad_id=0, seed=0)
     trainer = WithBias(generator, batches, MLESettings(batch_size=2, learning_rate=0.1), len(sequences.ids))
     metrics = trainer.train_step(0, 0.5)
     assert list(metrics) == ["mle/loss", "mle/more", "mle/gradient_norm"]
     assert seen == [0.5]
-    torch.testing.assert_close(generator.output_bias.detach(), bias - 0.05)  # Adam's first step
+    torch.testing.assert_close(generator.head.bias.detach(), bias - 0.05)  # Adam's first step
 
 
 def test_the_prior_makes_weights_smaller():
@@ -131,13 +133,13 @@ def test_early_stopping_keeps_the_best_and_hands_it_on():
     weights = []
     while not phase.done:
         phase.advance()
-        weights.append(phase.trainer.generator.output_bias.detach().clone())
+        weights.append(phase.trainer.generator.head.bias.detach().clone())
     assert len(weights) == 5
     assert best == ["mle", "mle"]
     phase.start()
     assert best == ["mle", "mle", "mle"]
     phase.finish()
-    assert torch.equal(phase.trainer.generator.output_bias, weights[1])
+    assert torch.equal(phase.trainer.generator.head.bias, weights[1])
     assert not torch.equal(weights[4], weights[1])
 
 
@@ -164,10 +166,10 @@ def test_the_last_goes_on_where_that_is_wanted():
     phase = make_phase(MLESettings(epochs=3, batch_size=5, keep_best=False), nll=lambda g: float(phase.step))
     while not phase.done:
         phase.advance()
-    last = phase.trainer.generator.output_bias.detach().clone()
+    last = phase.trainer.generator.head.bias.detach().clone()
     phase.finish()
-    assert torch.equal(phase.trainer.generator.output_bias, last)
-    assert not torch.equal(phase.best["output_bias"], last)
+    assert torch.equal(phase.trainer.generator.head.bias, last)
+    assert not torch.equal(phase.best["head.bias"], last)
 
 
 def test_evaluation_comes_with_the_last_step():

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from leakgan.__main__ import main
-from leakgan.experiment import LEAKGAN, LeakGANExperiment, leaking_part
+from leakgan.experiment import LEAKGAN, LeakGANExperiment
+from leakgan.features import leaking_part
 from leakgan.metrics import METRICS
 from seqgan.cli import main as seqgan_main
 from seqgan.experiment.frameworks import open_run

@@ -13,11 +13,11 @@ from harness import (
     make_discriminator,
     make_plain_discriminator,
 )
+from leakgan.training import HierarchicalMLESettings, HierarchicalMLETrainer
 from plain_leakgan import PlainLeakGAN, PlainTrainer, complete, search_rewards
 
 from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
 from leakgan.generator import LeakGANGenerator, LeakGANSettings
-from leakgan.training import HierarchicalMLESettings, HierarchicalMLETrainer
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.kernels.fast_linear import Precision
 from seqgan.sampling.sample import sample

@@ -11,6 +11,12 @@ from torch import nn
 
 import leakgan
 from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
+from leakgan.estimators import (
+    LeakGANCandidates,
+    LeakGANCandidatesSettings,
+    LeakGANRollouts,
+    LeakGANRolloutsSettings,
+)
 from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANGenerator, LeakGANSettings, LeakGANTransformerSettings
 from leakgan.training import (
@@ -19,7 +25,6 @@ from leakgan.training import (
     InterleavedPhase,
     InterleavingSettings,
 )
-from seqgan.advantages.rollouts import RolloutSettings
 from seqgan.config.schema import Component, KindSettings
 from seqgan.evaluation.evaluator import EvaluationResult
 from seqgan.experiment.experiment import Experiment
@@ -41,7 +46,7 @@ class LeakGANExperimentSettings(ExperimentSettings):
     generator: KindSettings = field(default_factory=LeakGANSettings)
     mle: HierarchicalMLESettings = field(default_factory=HierarchicalMLESettings)
     interleaving: InterleavingSettings = field(default_factory=InterleavingSettings)
-    rollout: RolloutSettings = field(default_factory=lambda: RolloutSettings(interval=4))
+    estimator: KindSettings = field(default_factory=LeakGANRolloutsSettings)
     algorithm: KindSettings = field(default_factory=LeakGANAlgorithmSettings)
 
 
@@ -57,6 +62,10 @@ LEAKGAN = Framework(
             "leakgan-transformer": Component(LeakGANTransformerSettings, LeakGANGenerator),
         },
         "discriminator": {kind: DISCRIMINATORS[kind] for kind in ("cnn", "cnn+pairs")},
+        "estimator": {
+            "leakgan-rollouts": Component(LeakGANRolloutsSettings, LeakGANRollouts),
+            "leakgan-candidates": Component(LeakGANCandidatesSettings, LeakGANCandidates),
+        },
         "algorithm": {"leakgan": Component(LeakGANAlgorithmSettings, LeakGANAlgorithm)},
     },
 )

@@ -13,6 +13,7 @@ from seqgan.models.generator import Generator
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from seqgan.text.masking import mask_from_tokens
+from seqgan.text.token_batch import TokenBatch
 
 KINDS = ("lstm", "transformer")
 HIERARCHICAL_KINDS = ("leakgan", "leakgan-transformer")
@@ -91,7 +92,7 @@ def exact_action_values(
     every, every_mask = all_sequences(generator.vocabulary_size, tokens.shape[1], eos_id)
     weights = sequence_probabilities(generator, every, every_mask)
     assert weights.sum().item() == pytest.approx(1, abs=1e-5)
-    rewards = reward(every, every_mask).double()
+    rewards = reward(TokenBatch(every, every_mask)).double()
     values = torch.zeros(tokens.shape, dtype=torch.float64)
     for b, (sequence, length) in enumerate(zip(tokens, mask.sum(1).tolist(), strict=True)):
         for t in range(length):

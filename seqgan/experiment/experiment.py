@@ -118,8 +118,8 @@ class Experiment(Parts):
         algorithm = self.build_component(
             "algorithm",
             policy=self.policy,
-            action_values=self.action_values,
-            reward=self.reward,
+            estimator=self.estimator,
+            sampling=self.settings.sampling,
             max_length=self.corpus.max_length,
             eos_id=self.vocabulary.eos_id,
             rng=self.rng,

@@ -1,15 +1,16 @@
 """The composition root, first half: from settings to corpus, models and measures."""
 
 import dataclasses
+import inspect
 import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from seqgan.advantages.rollouts import action_values
+from seqgan.advantages.action_values import AdvantageEstimator
 from seqgan.config.schema import find_component, to_settings, validate
 from seqgan.evaluation.evaluator import Evaluator
 from seqgan.evaluation.metrics import lower_is_better
@@ -36,7 +37,6 @@ from seqgan.runtime import checkpoint
 from seqgan.runtime.devices import find_device
 from seqgan.runtime.files import first_line
 from seqgan.runtime.seeding import make_rng
-from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.batching import pad
 from seqgan.text.cache import prepare_corpus
 from seqgan.text.prepared import PreparedCorpus
@@ -83,7 +83,7 @@ class Parts:
         self.quiet = quiet
         self.corpus = self._load_corpus(cache)
         self.vocabulary = self.corpus.vocabulary
-        self.language = Language(self.corpus, precision=settings.rollout.precision)
+        self.language = Language(self.corpus, precision=settings.sampling.precision)
         self.rng = make_rng(self.device, settings.seed, "training")
         self.policy, self.discriminator, self.kept = self.build_models()
         self._refuse_contradictions()
@@ -241,22 +241,17 @@ class Parts:
     @cached_property
     def reward(self) -> Reward:
         """The reward of finished sequences."""
-        return cast(Reward, self.build_component("reward", self.discriminator.score, rng=self.rng))
+        return cast(Reward, self.build_component("reward", discriminator=self.discriminator))
 
-    def action_values(self, policy: Generator, trajectories: Trajectories) -> Tensor:
-        """Monte-Carlo action values (B, T) of sampled sequences, completed by ``policy``."""
-        settings = self.settings.rollout
-        return action_values(
-            policy,
-            trajectories.tokens,
-            trajectories.mask,
-            self.reward,
-            num_rollouts=settings.num_rollouts,
-            interval=settings.interval,
-            temperature=settings.temperature,
-            max_rows=settings.max_rows,
-            precision=settings.precision,
-            eos_id=self.vocabulary.eos_id,
-            pad_id=self.vocabulary.pad_id,
-            rng=self.rng,
+    @cached_property
+    def estimator(self) -> AdvantageEstimator:
+        """The estimator of action values."""
+        kind = self.settings.estimator.kind
+        materials = {"policy": self.policy, "reward": self.reward, "sampling": self.settings.sampling}
+        materials |= {"eos_id": self.vocabulary.eos_id, "pad_id": self.vocabulary.pad_id, "rng": self.rng}
+        build = find_component(kind, self.framework.tables["estimator"], "estimator.kind").build
+        asked = inspect.signature(build).parameters
+        return cast(
+            AdvantageEstimator,
+            self.build_component("estimator", **{n: m for n, m in materials.items() if n in asked}),
         )

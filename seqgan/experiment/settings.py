@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 import seqgan
-from seqgan.advantages.rollouts import RolloutSettings
+from seqgan.advantages.candidates import Candidates, CandidatesSettings
+from seqgan.advantages.returns import Returns, ReturnsSettings
+from seqgan.advantages.rollouts import Rollouts, RolloutsSettings
 from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
 from seqgan.config.schema import (
     Component,
@@ -33,16 +35,9 @@ from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
 from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from seqgan.oracle.corpus import OracleCorpusSettings, draw_oracle_corpus
-from seqgan.rewards.controls import (
-    ConstantReward,
-    ConstantRewardSettings,
-    RandomReward,
-    RandomRewardSettings,
-    ShuffledReward,
-    ShuffledRewardSettings,
-)
-from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardSettings
+from seqgan.rewards.discriminator import DiscriminatorReward, DiscriminatorRewardSettings
 from seqgan.runtime.tracking import TrackingSettings
+from seqgan.sampling.settings import SamplingSettings
 from seqgan.text import corpora
 from seqgan.text.sources import DocstringsCorpusSettings
 from seqgan.training.adversarial import AdversarialSettings
@@ -63,9 +58,11 @@ DISCRIMINATORS = {
 }
 REWARDS = {
     "discriminator": Component(DiscriminatorRewardSettings, DiscriminatorReward),
-    "constant": Component(ConstantRewardSettings, ConstantReward),
-    "random": Component(RandomRewardSettings, RandomReward),
-    "shuffled": Component(ShuffledRewardSettings, ShuffledReward),
+}
+ESTIMATORS = {
+    "rollouts": Component(RolloutsSettings, Rollouts),
+    "candidates": Component(CandidatesSettings, Candidates),
+    "returns": Component(ReturnsSettings, Returns),
 }
 ALGORITHMS = {"reinforce": Component(ReinforceSettings, Reinforce)}
 TABLES: Mapping[str, Mapping[str, Component]] = {
@@ -73,11 +70,12 @@ TABLES: Mapping[str, Mapping[str, Component]] = {
     "generator": GENERATORS,
     "discriminator": DISCRIMINATORS,
     "reward": REWARDS,
+    "estimator": ESTIMATORS,
     "algorithm": ALGORITHMS,
 }
 ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "jensen_shannon")
 CHANGEABLE = ("device", "tracking.")  # settings that may differ when a run is resumed
-AFTER_PRETRAINING = ("reward.", "rollout.", "algorithm.", "adversarial.", "evaluation.")
+AFTER_PRETRAINING = ("reward.", "estimator.", "algorithm.", "adversarial.", "evaluation.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +89,7 @@ class ExperimentSettings:
     num_threads: Annotated[int, Range(minimum=0)] = 1
     """CPU threads; small models gain little from more, and last digits depend on it. 0 takes all cores."""
     corpus: KindSettings = field(default_factory=DocstringsCorpusSettings)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
     generator: KindSettings = field(default_factory=LSTMSettings)
     mle: MLESettings = field(default_factory=MLESettings)
     discriminator: KindSettings = field(default_factory=CNNDiscriminatorSettings)
@@ -98,7 +97,7 @@ class ExperimentSettings:
         default_factory=DiscriminatorTrainingSettings
     )
     reward: KindSettings = field(default_factory=DiscriminatorRewardSettings)
-    rollout: RolloutSettings = field(default_factory=RolloutSettings)
+    estimator: KindSettings = field(default_factory=RolloutsSettings)
     algorithm: KindSettings = field(default_factory=ReinforceSettings)
     adversarial: AdversarialSettings = field(default_factory=AdversarialSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)

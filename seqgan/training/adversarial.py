@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, runtime_checkable
 
-from torch import Tensor
-
 from seqgan.config.schema import Range
 from seqgan.models.generator import Generator
+from seqgan.runtime.trainer import StepReport
 from seqgan.training.discriminator import DiscriminatorTrainer
 from seqgan.training.mle import MLETrainer, learning_rate_factor
 from seqgan.training.phase import Evaluate, Stateful, StepResult
@@ -42,8 +41,8 @@ class Algorithm(Stateful, Protocol):
     def start(self) -> None:
         """Called once, when the policy is the pre-trained one."""
 
-    def policy_step(self, factor: float = 1.0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """One step at ``factor`` of the step size; scalars, and values whose distribution is worth seeing."""
+    def step(self, rate: float = 1.0) -> StepReport:
+        """One step at ``rate`` times the step size."""
 
 
 class AdversarialPhase:
@@ -103,10 +102,8 @@ class AdversarialPhase:
         if place < settings.policy_steps:
             index = round_index * settings.policy_steps + place
             total = settings.rounds * settings.policy_steps
-            metrics, values = self.algorithm.policy_step(
-                learning_rate_factor(index, 0, total, settings.cosine_decay)
-            )
-            result = StepResult(metrics, always=True, values=values)
+            report = self.algorithm.step(learning_rate_factor(index, 0, total, settings.cosine_decay))
+            result = StepResult(report.metrics, always=report.always, values=report.histograms)
         elif place < self.steps_per_round - settings.mle_steps:
             result = self.discriminator.train_step()
         else:  # last, since a generator that listens to the discriminator must get used to what it now says

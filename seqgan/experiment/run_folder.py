@@ -2,7 +2,7 @@
 
 ::
 
-    config.toml      the resolved settings, with the format of the folder and the framework that made it
+    config.toml      the resolved settings, with the format of the folder and the package that made it
     corpus/          the prepared corpus and its vocabulary, and the oracle that drew it
     checkpoints/     state.pt to resume from; pretrained.pt, from which other runs may start;
                      PHASE-best.pt and PHASE-last.pt, generators only
@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqgan.config.schema import Settings, read_toml, to_toml
+from seqgan.config.toml import Settings, read_toml, to_toml
 from seqgan.runtime import checkpoint
 from seqgan.runtime.checkpoint import FORMAT
 from seqgan.runtime.files import check_new_folder, recover, remove_partial_files, write_atomically
@@ -69,26 +69,26 @@ class RunFolder:
         """Whether the folder holds a run's settings."""
         return self.config.exists()
 
-    def read_framework(self) -> str:
-        """The framework that made the run.
+    def read_package(self) -> str:
+        """Return the package that made the run.
 
         Raises:
             ValueError: There is no such run, it is damaged, or another version made it; names the file.
         """
-        return str(self._read()["framework"])
+        return str(self._read()["package"])
 
-    def read_settings(self, framework: str) -> Settings:
-        """The settings of a run that ``framework`` made.
+    def read_settings(self, package: str | None = None) -> Settings:
+        """Return the settings of a run, which ``package`` must have made if it is given.
 
         Raises:
-            ValueError: As of :meth:`read_framework`, or another framework made it.
+            ValueError: As of :meth:`read_package`, or another package made it.
         """
         settings = self._read()
+        found = settings.pop("package")
         del settings["format"]
-        found = settings.pop("framework")
-        if found != framework:
+        if package not in (None, found):
             raise ValueError(
-                f"--run: {self.path} is a run of {found}, not of {framework}; "
+                f"--run: {self.path} is a run of {found}, not of {package}; "
                 f"go on with: {found} train --run {self.path}"
             )
         return settings
@@ -102,13 +102,13 @@ class RunFolder:
             raise ValueError(f"{self.config}: run of format {found}; this version reads format {FORMAT}")
         if not self.config.read_text(encoding="utf-8").endswith(END):
             raise ValueError(f"{self.config}: is damaged: its end is missing")
-        if not isinstance(content.get("framework"), str):
-            raise ValueError(f"{self.config}: is damaged: it names no framework")
+        if not isinstance(content.get("package"), str):
+            raise ValueError(f"{self.config}: is damaged: it names no package")
         return content
 
-    def write_settings(self, framework: str, settings: Settings) -> None:
-        """Write the resolved settings."""
-        text = to_toml({"format": FORMAT, "framework": framework, **settings}) + END
+    def write_settings(self, package: str, settings: Settings) -> None:
+        """Write the resolved settings, which make the folder a run."""
+        text = to_toml({"format": FORMAT, "package": package, **settings}) + END
         write_atomically(self.config, lambda file: file.write(text.encode()))
 
     def adopt(self, other: "RunFolder", corpus: str) -> None:

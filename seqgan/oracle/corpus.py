@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.lstm import LSTMGenerator
 from seqgan.oracle.model import load_oracle, random_oracle
 from seqgan.runtime.seeding import make_rng

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import seqgan
-from seqgan.config.schema import flatten, to_settings, to_toml
+from seqgan.config.schema import to_settings
+from seqgan.config.toml import flatten, to_toml
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.run_folder import REAL_TEXT
 from seqgan.reports.alarms import find_alarms

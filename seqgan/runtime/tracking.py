@@ -21,7 +21,7 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch import Tensor
 from torch.utils.tensorboard import summary
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.runtime.event_file import NAME, EventFile
 from seqgan.runtime.files import write_atomically
 from seqgan.runtime.terminal import printable

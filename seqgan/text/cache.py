@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import seqgan
-from seqgan.config.schema import KindSettings, to_settings, to_toml
+from seqgan.config.kinds import KindSettings
+from seqgan.config.schema import to_settings
+from seqgan.config.toml import to_toml
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.tokenizers import TOKENIZERS
 

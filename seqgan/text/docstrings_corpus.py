@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.text.docstrings import standard_library_sentences
 from seqgan.text.lines import Lines
 from seqgan.text.preparation import TextCorpusSettings, Texts, prepare_texts

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64
 
-from seqgan.config.kinds import absolute
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings, absolute
+from seqgan.config.ranges import Range
 from seqgan.runtime.seeding import make_rng
 from seqgan.text.lines import Lines
 from seqgan.text.prepared import PreparedCorpus, Report

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Annotated
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.text.lines import Lines
 from seqgan.text.preparation import TextCorpusSettings, Texts, prepare_texts
 from seqgan.text.prepared import PreparedCorpus

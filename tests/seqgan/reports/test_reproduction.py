@@ -3,11 +3,10 @@
 import shlex
 
 import pytest
-
 from leakgan.experiment import LeakGANExperiment
+
 from seqgan.cli import parse
-from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.experiment.settings import SEQGAN
 from seqgan.reports.reproduction import flags_from, original_config, training_command
 from tests.haiku.experiment import HaikuExperiment

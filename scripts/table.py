@@ -19,7 +19,7 @@ from seqgan.evaluation.bootstrap import Spread
 from seqgan.evaluation.metrics import METRICS
 from seqgan.evaluation.signature import Score
 from seqgan.experiment.frameworks import open_run
-from seqgan.reports.measurements import measure
+from seqgan.experiment.measurements import measure
 from seqgan.sampling.decoding import Decoding
 
 AUC = "auc_held_out"

@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from seqgan.config.schema import WITHOUT_PREFIX, to_settings, to_toml
 from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.measurements import Measurement, measure
 from seqgan.experiment.run_folder import RunFolder
 from seqgan.experiment.settings import ExperimentSettings, Framework
-from seqgan.reports.measurements import Measurement, measure
 from seqgan.reports.tables import SUMMARY, signatures, table
 
 COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial", "oracle": "oracle"}

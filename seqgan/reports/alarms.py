@@ -11,11 +11,11 @@ GROUP = "alarm/"
 
 @dataclass(frozen=True)
 class Alarm:
-    """An alarm in the rows of a run."""
+    """An alarm that rang, and in which rows of a run."""
 
     name: str
     phase: str
-    """In which it rang first."""
+    """The phase in which it rang first."""
     first_step: int
     num_ringing: int
     """Rows in which it rang."""
@@ -24,12 +24,12 @@ class Alarm:
 
     @property
     def meaning(self) -> str:
-        """When it rings."""
+        """The condition under which it rings."""
         return METRICS.get(f"{GROUP}{self.name}", "").removeprefix("1 while ")
 
 
 def find_alarms(rows: Sequence[Mapping[str, Any]]) -> list[Alarm]:
-    """Those that rang in at least one row, in the order in which they first did."""
+    """Return the alarms that rang in at least one row, in the order in which they first did."""
     asked: dict[str, int] = {}
     ringing: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:

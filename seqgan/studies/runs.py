@@ -1,0 +1,111 @@
+"""Runs of one corpus, whose generators are measured alike."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.generator_files import FURTHEST
+from seqgan.experiment.measurements import Measurement, fingerprint, measure
+from seqgan.experiment.run_folder import REAL_TEXT
+from seqgan.sampling.decoding import Decoding
+
+BASELINES = ("ngram", REAL_TEXT, "oracle")
+Name = tuple[str, str]  # of a run and of one of its generators
+
+
+class Runs:
+    """Runs of one corpus by their labels; every generator is measured with samples of one number.
+
+    That number is the least among the settings of the runs, since most metrics of text depend on it. A
+    label is the last part of the run's path, or the whole path where that is not enough.
+
+    Raises:
+        ValueError: There are no runs, or two are of different corpora; names them.
+    """
+
+    def __init__(self, experiments: Sequence[Experiment]) -> None:
+        if not experiments:
+            raise ValueError("--run: name at least one run folder")
+        self.first = experiments[0]
+        for other in experiments[1:]:
+            if other.corpus.digest != self.first.corpus.digest:
+                raise ValueError(
+                    f"--run: {path_of(other)} and {path_of(self.first)} have different corpora; "
+                    "only runs of one corpus can be compared"
+                )
+        paths = [path_of(experiment) for experiment in experiments]
+        names = [path.resolve().name for path in paths]
+        labels = names if len(set(names)) == len(names) else map(str, paths)
+        self.experiments = dict(zip(labels, experiments, strict=True))
+        self.num_samples = min(e.settings.evaluation.num_samples for e in experiments)
+
+    @classmethod
+    def open(cls: type["Runs"], paths: Sequence[Path], *, device: str | None = None) -> "Runs":
+        """Open run folders, each once.
+
+        Raises:
+            ValueError: One is no run, or damaged, or of another corpus.
+        """
+        return cls([open_run(path, device=device) for path in dict.fromkeys(paths)])
+
+    def generators(self, checkpoints: Sequence[str] = ()) -> list[Name]:
+        """Return each run's generators: those checkpoints, or its MLE model and the furthest that it has.
+
+        Raises:
+            ValueError: A run has no generator, or not that checkpoint.
+        """
+        names = [
+            (run, name) for run, e in self.experiments.items() for name in checkpoints or find_compared(e)
+        ]
+        for run, name in names:
+            self.experiments[run].load_generator(name)  # all are there, before the first is measured
+        return names
+
+    def baselines(self) -> list[Name]:
+        """Return what needs no training: n-grams, the training text and, on its task, the oracle."""
+        names = ["ngram", REAL_TEXT, *(["oracle"] if self.first.oracle else [])]
+        return [(next(iter(self.experiments)), name) for name in names]
+
+    def fingerprint(self, name: Name) -> str:
+        """Return what decides all measurements of a generator; equal for generators that runs share."""
+        return fingerprint(self.experiments[name[0]], name[1], self.num_samples)
+
+    def measure(self, name: Name, decoding: Decoding | None = None) -> Measurement:
+        """Measure one generator, or read what was measured of it before."""
+        return measure(self.experiments[name[0]], name[1], decoding, num_samples=self.num_samples)
+
+    def title(self, name: Name, *, with_run: bool | None = None) -> str:
+        """Return what people call a generator, behind the run's label; by default where there are several."""
+        run, own = name
+        first = next(iter(self.experiments.values()))
+        of_all_runs = {
+            "ngram": f"{2 if first.oracle else 5}-grams",
+            REAL_TEXT: "training text",
+            "oracle": "the oracle itself",
+        }
+        if own in of_all_runs:
+            return of_all_runs[own]
+        title = {"mle-best": "MLE", "adversarial-last": "adversarial"}.get(own, own)
+        with_run = len(self.experiments) > 1 if with_run is None else with_run
+        return f"{run}: {title}" if with_run else title
+
+
+def path_of(experiment: Experiment) -> Path:
+    """Return the folder of a run."""
+    assert experiment.run is not None
+    return experiment.run.path
+
+
+def find_compared(experiment: Experiment) -> list[str]:
+    """Return the MLE model of a run, and the furthest generator that it has.
+
+    Raises:
+        ValueError: There is none yet.
+    """
+    assert experiment.run is not None
+    there = experiment.run.find_generators()
+    furthest = next((name for name in FURTHEST if name in there), None)
+    if furthest is None:
+        raise ValueError(f"--run: {experiment.run.path} has no generator yet; pretrain first")
+    return list(dict.fromkeys([*(["mle-best"] if "mle-best" in there else []), furthest]))

@@ -1,4 +1,4 @@
-"""The style of a report's page: the reader's fonts, light or dark as the reader has it, from phone to desk."""
+"""The style of a report's page: the reader's fonts, light or dark as the reader has it."""
 
 STYLE = """
 :root {
@@ -11,7 +11,7 @@ STYLE = """
     --text: #dfe3e8; --muted: #9aa4b0; --back: #14171b; --card: #1d2126; --line: #353b43;
     --link: #7fb7ef; --mark: #5a4a10; --better: #6fcf97; --worse: #f0937f; --shadow: #000c;
   }
-  figure img { filter: invert(1) hue-rotate(180deg); } /* black lines turn white, colours stay what they are */
+  figure img { filter: invert(1) hue-rotate(180deg); } /* black turns white, hues stay */
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }

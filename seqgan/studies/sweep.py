@@ -43,8 +43,8 @@ def sweep(
     """Measure a curve for every generator and knob.
 
     With ``baselines`` also n-grams, real text and the oracle. By default the generators are each run's MLE
-    model and the furthest that it has. One that several runs share is measured and drawn once. Everything measured is
-    kept in its run, so that a sweep that was interrupted goes on where it stopped.
+    model and the furthest that it has. One that several runs share is measured and drawn once. Everything
+    measured is kept in its run, so that a sweep that was interrupted goes on where it stopped.
 
     Raises:
         ValueError: A run has no generator or not that checkpoint, or there is no way to sample.

@@ -83,5 +83,6 @@ def test_what_was_not_trained_further_is_described():
     score = Score({"nll_test": 4.7, "bleu_5": 0.3}, Signature())
     column = Column("MLE", "one", Measurement(Path("one"), "mle-best", Decoding(), score, []))
     assert sentences(columns=[column]) == [
-        "Nothing was trained beyond these generators, which reach: MLE (one) NLL-test 4.7000 and BLEU-5 0.3000."
+        "Nothing was trained beyond these generators, which reach: "
+        "MLE (one) NLL-test 4.7000 and BLEU-5 0.3000."
     ]

@@ -67,10 +67,10 @@ class LeakGANAlgorithm(Reinforce):
         """One step of both at ``factor`` of their step sizes; scalars, and values for histograms."""
         # 1. Act.
         trajectories = self._act()
-        tokens, mask = trajectories.tokens, trajectories.mask
+        mask = trajectories.mask
 
         # 2. Judge: what the discriminator thinks of the tokens, and how far they went along the goals.
-        plan = self.policy.plan(tokens)
+        plan = self.policy.plan(trajectories)
         values = self._discriminator_values(trajectories)
         intrinsic = intrinsic_rewards(plan.features, plan.goals.detach(), mask, self.policy.settings.horizon)
         actions, rewards, baseline = self._judge_worker(trajectories, plan, values, intrinsic)
@@ -105,7 +105,7 @@ class LeakGANAlgorithm(Reinforce):
             rewards = weight * intrinsic + (1 - weight) * self._rescale(values, mask)
             return tokens[..., None], rewards[..., None], self.baseline(rewards, mask)[..., None]
         assert self.reward is not None
-        actions = self._draw_alternatives(tokens)
+        actions = self._draw_alternatives(trajectories)
         with self.policy.prepared("float32"):
             reached = self.policy.features.of_alternatives(tokens, actions)
             ways = [

@@ -1,17 +1,16 @@
 """LeakGAN as an experiment: its kinds and presets, and what it builds in another way than SeqGAN."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from typing import Any, cast
 
-import torch
 from torch import nn
 
 import leakgan
 from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
-from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANGenerator, LeakGANSettings, LeakGANTransformerSettings
 from leakgan.training import (
     HierarchicalMLESettings,
@@ -24,10 +23,8 @@ from seqgan.config.schema import Component, KindSettings
 from seqgan.evaluation.evaluator import EvaluationResult
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.settings import DISCRIMINATORS, SEQGAN, TABLES, ExperimentSettings, Framework
-from seqgan.models.cnn import CNNDiscriminator
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
-from seqgan.models.inference import inference
 from seqgan.runtime.seeding import make_rng
 from seqgan.runtime.tracking import Projection
 from seqgan.training.mle import MLEPhase
@@ -62,20 +59,6 @@ LEAKGAN = Framework(
 )
 
 
-def leaking_part(discriminator: Discriminator) -> CNNDiscriminator:
-    """The convolutional network whose features are leaked: the discriminator itself, or its ``cnn``.
-
-    Raises:
-        ValueError: It has none.
-    """
-    found = getattr(discriminator, "cnn", discriminator)
-    if not isinstance(found, CNNDiscriminator):
-        raise ValueError(
-            f"--discriminator.kind: {type(discriminator).__name__} leaks no features; choose cnn or cnn+pairs"
-        )
-    return found
-
-
 class LeakGANExperiment(Experiment):
     """A manager and a worker that listen to the discriminator, trained in turn with it."""
 
@@ -85,9 +68,7 @@ class LeakGANExperiment(Experiment):
 
     def build_generator(self, discriminator: Discriminator, /, **options: Any) -> Generator:
         """The generator, listening to ``discriminator``."""
-        return super().build_generator(
-            discriminator, features=LeakedFeatures(leaking_part(discriminator)), **options
-        )
+        return super().build_generator(discriminator, discriminator=discriminator, **options)
 
     def keep(self, generator: Generator, discriminator: Discriminator) -> nn.Module:
         """Both models: the generator is nothing without the features that it learned to read."""
@@ -105,24 +86,15 @@ class LeakGANExperiment(Experiment):
 
         def with_goals(generator: Generator) -> Evaluation:
             result = cast(EvaluationResult, evaluate(generator))
-            return dataclasses.replace(result, projections={"goals": self.project_goals(generator)})
+            return dataclasses.replace(result, projections=self.project_goals(generator))
 
         return with_goals
 
-    def project_goals(self, generator: Generator, num_sentences: int = 30) -> Projection:
-        """The goals of a few samples, on the 16 directions in which they differ most."""
-        assert isinstance(generator, LeakGANGenerator)
+    def project_goals(self, generator: Generator, num_sentences: int = 30) -> Mapping[str, Projection]:
+        """The goals of a few samples."""
         rng = make_rng(self.device, self.settings.seed, "goals")
         samples = self.language.sample_ids(generator, num_sentences, rng=rng)
-        with inference(generator):
-            goals = generator.plan(samples.tokens).goals[samples.mask]
-        centred = goals - goals.mean(0)
-        directions = torch.linalg.svd(centred, full_matrices=False).Vh[:16]
-        sentence, step = (column.tolist() for column in samples.mask.nonzero(as_tuple=True))
-        tokens = [self.vocabulary.tokens[token] for token in samples.tokens[samples.mask].tolist()]
-        sentences = [f"s{number:02d}" for number in sentence]  # a name, so that its colours are no scale
-        columns = {"next token": tokens, "sentence": sentences, "step": step}
-        return Projection((centred @ directions.T).cpu(), columns)
+        return generator.projections(samples, self.vocabulary.tokens)
 
 
 EXPERIMENT = LeakGANExperiment

@@ -1,4 +1,4 @@
-"""The features that the discriminator leaks: of every prefix at once, or token by token."""
+"""Features that the discriminator leaks: of every prefix at once, or token by token."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqgan.models.cnn import CNNDiscriminator, highway_mix
+from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import State
 from seqgan.models.kernels.fast_linear import fast_linear, laid_out
 from seqgan.models.kernels.sparse_linear import panels, sparse_linear, sparse_pays
@@ -116,6 +117,20 @@ class _Weights:
     highway: _DenseHighway | _IncrementalHighway
 
 
+def leaking_part(discriminator: Discriminator) -> CNNDiscriminator:
+    """Return the convolutional network whose features are leaked: the discriminator itself, or its ``cnn``.
+
+    Raises:
+        ValueError: It has none.
+    """
+    found = getattr(discriminator, "cnn", discriminator)
+    if not isinstance(found, CNNDiscriminator):
+        raise ValueError(
+            f"--discriminator.kind: {type(discriminator).__name__} leaks no features; choose cnn or cnn+pairs"
+        )
+    return found
+
+
 class LeakedFeatures:
     """Features f_t of the prefix y_1..y_t, behind the highway layer of a CNN discriminator, without gradient.
 
@@ -124,9 +139,10 @@ class LeakedFeatures:
     copies of the generator listen to the same discriminator.
     """
 
-    def __init__(self, cnn: CNNDiscriminator) -> None:
-        self.cnn = cnn
-        self.size = cnn.output_weight.shape[1]
+    def __init__(self, discriminator: Discriminator) -> None:
+        self.discriminator = discriminator
+        self.cnn = leaking_part(discriminator)
+        self.size = self.cnn.output_weight.shape[1]
         self._prepared: _Weights | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LeakedFeatures":
@@ -136,7 +152,9 @@ class LeakedFeatures:
     def of_prefixes(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T1 F"]:
         """The features of all prefixes of 0 to T tokens, in one pass; T1 is T + 1."""
         weights = self._live_weights(self.cnn.embedding.dtype, laid_out)
-        maxima = functional.pad(self.cnn.maxima(tokens), (0, 0, 1, 0))
+        maxima = functional.pad(
+            self.cnn.maxima(functional.embedding(tokens, self.cnn.embedding)), (0, 0, 1, 0)
+        )
         size = (
             max(1, BLOCK_ROWS // maxima.shape[1])
             if not devices.static_shapes(tokens)

@@ -12,10 +12,15 @@ from torch import Tensor, nn
 from leakgan.features import BLOCK_ROWS, FeatureState, LeakedFeatures
 from leakgan.manager import Manager, ManagerState
 from seqgan.config.schema import Range
+from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator, State
+from seqgan.models.heads import Head
+from seqgan.models.inference import inference
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from seqgan.runtime import devices
+from seqgan.runtime.tracking import Projection
+from seqgan.text.token_batch import TokenBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,38 +94,53 @@ class LeakGANGenerator(Generator):
         *,
         vocabulary_size: int,
         bos_id: int,
-        features: LeakedFeatures,
+        discriminator: Discriminator,
         forbidden: Sequence[int] = (),
         rng: torch.Generator | None = None,
     ) -> None:
-        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
+        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id)
         self.settings = settings
-        self.features = features
+        self.features = LeakedFeatures(discriminator)
         worker = LSTMGenerator if isinstance(settings, LSTMSettings) else TransformerGenerator
         size = settings.hidden_size if isinstance(settings, LSTMSettings) else settings.model_size
         self.worker: Generator = worker(
             settings,  # type: ignore[arg-type]
             vocabulary_size=vocabulary_size,
             bos_id=bos_id,
+            forbidden=forbidden,
             rng=rng,
-            output_inputs=(size + 1) * settings.goal_size,
+            head_inputs=(size + 1) * settings.goal_size,
         )
-        self.manager = Manager(features.size, settings.manager_size, rng)
-        self.initial_goal = nn.Parameter(torch.empty(features.size))
-        self.goal_embedding = nn.Parameter(torch.empty(settings.goal_size, features.size))
+        num_features = self.features.size
+        self.manager = Manager(num_features, settings.manager_size, rng)
+        self.initial_goal = nn.Parameter(torch.empty(num_features))
+        self.goal_embedding = nn.Parameter(torch.empty(settings.goal_size, num_features))
         with torch.no_grad():
             self.initial_goal.normal_(generator=rng).div_(self.initial_goal.norm())
             self.goal_embedding.normal_(generator=rng)
 
     @property
-    def output_weight(self) -> nn.Parameter:  # type: ignore[override]
-        """The worker's output layer (V, (H + 1)·K)."""
-        return self.worker.output_weight
+    def head(self) -> Head:  # type: ignore[override]
+        """The worker's head, whose weight is (V, (H + 1)·K)."""
+        return self.worker.head
 
-    @property
-    def output_bias(self) -> nn.Parameter:  # type: ignore[override]
-        """The worker's output bias (V,)."""
-        return self.worker.output_bias
+    def companions(self) -> dict[str, nn.Module]:
+        """Return the discriminator: the generator is nothing without the features that it learned to read."""
+        return {"discriminator": self.features.discriminator}
+
+    def projections(self, batch: TokenBatch, words: Sequence[str]) -> dict[str, Projection]:
+        """Return the goals along ``batch``, on the 16 directions in which they differ most."""
+        with inference(self):
+            goals = self.plan(batch).goals[batch.mask]  # (N, F), of the N real tokens
+        centred = goals - goals.mean(0)
+        directions = torch.linalg.svd(centred, full_matrices=False).Vh[:16]
+        sentence, step = (column.tolist() for column in batch.mask.nonzero(as_tuple=True))
+        columns = {
+            "next token": [words[token] for token in batch.tokens[batch.mask].tolist()],
+            "sentence": [f"s{number:02d}" for number in sentence],  # a name, so that its colours are no scale
+            "step": step,
+        }
+        return {"goals": Projection((centred @ directions.T).cpu(), columns)}
 
     def manager_parameters(self) -> list[nn.Parameter]:
         """What the manager's loss trains."""
@@ -168,9 +188,17 @@ class LeakGANGenerator(Generator):
 
     # All steps at once.
 
-    def plan(self, tokens: Int[Tensor, "B T"]) -> Plan:
-        """Features and goals along sequences, BOS not among their tokens."""
-        features = self.features.of_prefixes(tokens)
+    def plan(self, batch: TokenBatch) -> Plan:
+        """Return features and goals along sequences.
+
+        Raises:
+            ValueError: They have prompts, whose features are not leaked.
+        """
+        if batch.prompt is not None:
+            raise ValueError(
+                "prompt: LeakGAN plans whole sequences; it cannot be trained to complete prompts"
+            )
+        features = self.features.of_prefixes(batch.tokens)
         raw_goals = self.manager(features[:, :-1])
         return Plan(features, _normalise(raw_goals), raw_goals.norm(dim=-1))
 

@@ -11,9 +11,9 @@ from leakgan.algorithm import goal_metrics
 from leakgan.generator import LeakGANGenerator
 from leakgan.losses import manager_loss, transition_cosines, transition_mask
 from seqgan.config.schema import Range
-from seqgan.models.kernels.cross_entropy import linear_cross_entropy
 from seqgan.runtime.optimization import clipped_step
 from seqgan.text.batching import Batches
+from seqgan.text.token_batch import TokenBatch
 from seqgan.training.discriminator import DiscriminatorTrainer
 from seqgan.training.mle import MLEPhase, MLESettings, MLETrainer
 from seqgan.training.phase import StepResult
@@ -60,16 +60,13 @@ class HierarchicalMLETrainer(MLETrainer):
         )
 
     def objective(
-        self, tokens: Int[Tensor, "B T"], rows: Int[Tensor, "R"]
+        self, batch: TokenBatch, rows: Int[Tensor, "R"]
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """The sum of both losses, which share no parameter."""
         generator, horizon = self.generator, self.generator.settings.horizon
-        plan = generator.plan(tokens)
-        hidden = generator.follow(generator.inputs(tokens), plan.goals).flatten(0, 1)[rows]
-        targets = tokens.flatten()[rows]
-        loss = linear_cross_entropy(hidden, generator.output_weight, generator.masked_output_bias, targets)
-        mask = torch.zeros_like(tokens, dtype=torch.bool).flatten()
-        mask = mask.index_fill(0, rows, True).view_as(tokens)
+        plan, mask = generator.plan(batch), batch.mask
+        hidden = generator.follow(generator.inputs(batch.tokens), plan.goals).flatten(0, 1)[rows]
+        loss = generator.head.nll(hidden, batch.tokens.flatten()[rows])
         reaches = transition_mask(mask, horizon)
         cosines = transition_cosines(plan.features, plan.goals, horizon)
         transitions = manager_loss(cosines, torch.ones_like(cosines), reaches)

@@ -10,6 +10,7 @@ from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
 from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
 from seqgan.runtime import devices
+from seqgan.text.token_batch import TokenBatch
 
 Reduction = Literal["mean", "sum"]
 
@@ -50,16 +51,17 @@ def differentiate(
     """
     rows = torch.arange(mask.numel(), device=mask.device)
     rows = rows[mask.flatten()] if not devices.static_shapes(mask) else rows
-    hidden = policy.hidden(tokens).flatten(0, 1)[rows]
+    batch = TokenBatch(tokens, mask)
+    hidden = policy.hidden(batch).flatten(0, 1)[rows]
     leaf = hidden.detach().requires_grad_()
     with inference(reference):
-        reference_hidden = reference.hidden(tokens).flatten(0, 1)[rows] if kl_weight else hidden.detach()
+        reference_hidden = reference.hidden(batch).flatten(0, 1)[rows] if kl_weight else hidden.detach()
     real, actions, advantages = (part.flatten(0, 1)[rows] for part in (mask, actions, advantages))
     share = real / real.sum().clamp(min=1)  # of each row in a mean over real tokens
     weights = (share if reduction == "mean" else real.float()) / actions.shape[-1]
     loss, entropy, kl = hidden.new_zeros(()), hidden.new_zeros(()), hidden.new_zeros(())
     for chunk in _slices(len(rows), ROWS_PER_CHUNK.get(mask.device.type, 8192)):
-        log_probs = torch.log_softmax(policy.logits(leaf[chunk]) / temperature, -1)
+        log_probs = torch.log_softmax(policy.head.logits(leaf[chunk]) / temperature, -1)
         taken = (advantages[chunk] * weights[chunk, None]).detach()
         judged = real[chunk, None].expand_as(taken)
         objective = reinforce_loss(log_probs.gather(-1, actions[chunk]), taken, judged, "sum")
@@ -70,7 +72,7 @@ def differentiate(
         objective = objective - entropy_weight * part
         if kl_weight:
             with torch.no_grad():
-                others = torch.log_softmax(reference.logits(reference_hidden[chunk]) / temperature, -1)
+                others = torch.log_softmax(reference.head.logits(reference_hidden[chunk]) / temperature, -1)
             part = (share[chunk] * (log_probs.exp() * (log_probs - others)).sum(-1)).sum()
             kl += part.detach()
             objective = objective + kl_weight * part

@@ -137,17 +137,18 @@ class Reinforce:
             values = self.action_values(self.rollout_policy, trajectories)
             return tokens[..., None], values[..., None], self.baseline(values, mask)[..., None]
         assert self.reward is not None
-        actions = self._draw_alternatives(tokens)
+        actions = self._draw_alternatives(trajectories)
         values = alternative_values(tokens, mask, actions, self.reward)
         return actions, values, leave_one_out_mean(values)
 
-    def _draw_alternatives(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T K"]:
+    def _draw_alternatives(self, trajectories: Trajectories) -> Int[Tensor, "B T K"]:
         """K draws from the policy at each step of the sequences."""
+        tokens = trajectories.tokens
         shape = (*tokens.shape, self.settings.alternatives)
         with inference(self.policy):
             uniforms = torch.rand(shape, generator=self.rng, device=tokens.device)
             sampler = TokenSampler(self.policy, temperature=self.settings.temperature)
-            drawn, _ = sampler.draw(self.policy.hidden(tokens).flatten(0, 1), uniforms.flatten(0, 1))
+            drawn, _ = sampler.draw(self.policy.hidden(trajectories).flatten(0, 1), uniforms.flatten(0, 1))
         return drawn.view(shape)
 
     def _learn(

@@ -95,7 +95,7 @@ def check_prefix(experiment: Experiment, prefix: str) -> None:
 
 def _lines(experiment: Experiment, generator: Generator, arguments: GenerateArguments) -> Iterator[str]:
     if not arguments.unknown and experiment.vocabulary.unk_id is not None:
-        generator.forbid(experiment.vocabulary.unk_id)
+        generator.head.forbid(experiment.vocabulary.unk_id)
     for start in range(0, arguments.num_sentences, CHUNK):
         sentences = experiment.sample(
             min(CHUNK, arguments.num_sentences - start),

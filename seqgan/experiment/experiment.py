@@ -63,7 +63,7 @@ class Experiment(Parts):
             self.build_mle_trainer(self.settings.mle),
             kept=self.kept,
             evaluate=self._evaluate,
-            validation_nll=lambda g: nll(g, text.tokens, text.mask, temperature=temperature).value,
+            validation_nll=lambda g: nll(g, text, temperature=temperature).value,
             on_best=partial(self.save_generator, "best"),
         )
 

@@ -35,13 +35,19 @@ class Language:
         return self.tokenizer.detokenize(self.vocabulary.decode(ids))
 
     def sample_ids(
-        self, generator: Generator, num_sequences: int, *, rng: torch.Generator, **options: Any
+        self,
+        generator: Generator,
+        num_sequences: int,
+        *,
+        rng: torch.Generator,
+        max_length: int | None = None,
+        **options: Any,
     ) -> Trajectories:
         """Sequences of ids, as long as those of the corpus at most."""
         return sample(
             generator,
             num_sequences,
-            self.max_length,
+            self.max_length if max_length is None else max_length,
             eos_id=self.vocabulary.eos_id,
             pad_id=self.vocabulary.pad_id,
             precision=self.precision,
@@ -59,18 +65,30 @@ class Language:
         temperature: Temperature = 1.0,
         **options: Any,
     ) -> list[list[str]]:
-        """Sentences as lists of tokens, each of which begins with the words of ``prefix``."""
+        """Sentences as lists of tokens, each of which begins with the words of ``prefix``.
+
+        Raises:
+            ValueError: The prefix is longer than a sequence may be.
+        """
         start = self.encode(prefix)[:-1] if self.vocabulary.eos_id is not None else self.encode(prefix)
-        rng = make_rng(generator.device, seed, "generate")
-        value = temperature_value(temperature)
+        if len(start) > self.max_length:
+            raise ValueError(
+                f"prefix: {len(start)} tokens are too many; there may be at most {self.max_length}"
+            )
         trajectories = self.sample_ids(
-            generator, num_sentences, rng=rng, prefix=start, temperature=value, **options
+            generator,
+            num_sentences,
+            rng=make_rng(generator.device, seed, "generate"),
+            max_length=self.max_length - len(start),
+            prompt=pad(Sequences.from_lists([start] * num_sentences), self.vocabulary.pad_id),
+            temperature=temperature_value(temperature),
+            **options,
         )
         rows = zip(trajectories.tokens.cpu(), trajectories.mask.cpu(), strict=True)
-        return [self.vocabulary.decode(tokens[mask].tolist()) for tokens, mask in rows]
+        return [self.vocabulary.decode([*start, *tokens[mask].tolist()]) for tokens, mask in rows]
 
     def score(self, generator: Generator, sentences: Sequence[str]) -> list[float]:
         """Log-likelihood of each sentence in nats per token, EOS included."""
         batch = pad(Sequences.from_lists(map(self.encode, sentences)), self.vocabulary.pad_id)
-        sums = sequence_nll(generator, batch.tokens, batch.mask)
-        return [float(total) for total in -sums / batch.mask.sum(1)]
+        sums = sequence_nll(generator, batch)
+        return [float(total) for total in -sums / batch.lengths]

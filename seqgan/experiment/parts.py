@@ -128,7 +128,8 @@ class Parts:
             except ValueError as error:
                 raise ValueError(f"--evaluation.criterion: {error}") from error
         with inference(self.policy):  # a generator may not reach as far as the corpus does
-            self.policy(torch.zeros(1, self.corpus.max_length, dtype=torch.long, device=self.device))
+            longest = torch.zeros(1, self.corpus.max_length, dtype=torch.long, device=self.device)
+            self.policy.encode(longest)
 
     def _start_run(self, pretrained: RunFolder | None) -> None:
         """Write corpus, oracle and, when all is there, the settings that make the folder a run."""
@@ -219,10 +220,8 @@ class Parts:
 
     def evaluator(self, part: str, num_samples: int) -> Evaluator:
         """What measures generators against a part of the corpus."""
-        text = self.split(part)
         return Evaluator(
-            text.tokens,
-            text.mask,
+            self.split(part),
             split=part,
             settings=self.settings.evaluation,
             num_samples=num_samples,

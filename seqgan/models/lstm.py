@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from seqgan.config.schema import KindSettings, Range
 from seqgan.models.generator import Generator, State
+from seqgan.models.heads import LinearHead
 from seqgan.models.kernels.fast_linear import fast_linear
 
 
@@ -41,10 +42,10 @@ class LSTMState(State):
 
 
 class LSTMGenerator(Generator):
-    """Embedding, LSTM layers and an output layer; every weight and bias drawn from N(0, initial_scale).
+    """Embedding, LSTM layers and a linear head; every weight and bias drawn from N(0, initial_scale).
 
     torch keeps two bias vectors per layer that only ever act as their sum; the second starts at 0.
-    ``output_inputs`` is what the output layer reads where that is more than a hidden vector.
+    ``head_inputs`` is the size of the head's inputs where they are more than a hidden vector.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class LSTMGenerator(Generator):
         bos_id: int,
         forbidden: Sequence[int] = (),
         rng: torch.Generator | None = None,
-        output_inputs: int | None = None,
+        head_inputs: int | None = None,
     ) -> None:
-        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
+        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id)
         self.settings = settings
+        # first, so that its weights are drawn and listed before the others
+        self.head = LinearHead(head_inputs or settings.hidden_size, vocabulary_size, forbidden)
         self.embedding = nn.Embedding(vocabulary_size, settings.embedding_size)
         between_layers = settings.dropout if settings.num_layers > 1 else 0.0
         self.lstm = nn.LSTM(
@@ -68,8 +71,6 @@ class LSTMGenerator(Generator):
             dropout=between_layers,
             batch_first=True,
         )
-        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or settings.hidden_size))
-        self.output_bias = nn.Parameter(torch.empty(vocabulary_size))
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if "bias_hh" in name:
@@ -78,8 +79,10 @@ class LSTMGenerator(Generator):
                     parameter.normal_(0.0, settings.initial_scale, generator=rng)
 
     def initial_state(self, batch_size: int) -> LSTMState:
-        """Zeros."""
-        zeros = self.output_bias.new_zeros(batch_size, self.settings.num_layers, self.settings.hidden_size)
+        """Return zeros."""
+        zeros = self.embedding.weight.new_zeros(
+            batch_size, self.settings.num_layers, self.settings.hidden_size
+        )
         return LSTMState(zeros, zeros)
 
     def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B H"], LSTMState]:

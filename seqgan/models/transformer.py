@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from seqgan.config.schema import KindSettings, Range
 from seqgan.models.generator import Generator, State
+from seqgan.models.heads import LinearHead
 from seqgan.models.kernels.fast_linear import fast_linear
 
 
@@ -93,9 +94,9 @@ class Block(nn.Module):
 
 
 class TransformerGenerator(Generator):
-    """Learned positions, pre-norm blocks, a last layer norm, and an output layer of its own.
+    """Learned positions, pre-norm blocks, a last layer norm, and a linear head that shares no weights.
 
-    ``output_inputs`` is what the output layer reads where that is more than a hidden vector.
+    ``head_inputs`` is the size of the head's inputs where they are more than a hidden vector.
 
     Raises:
         ValueError: ``num_heads`` does not divide ``model_size``; or, later, a sequence is longer
@@ -110,21 +111,21 @@ class TransformerGenerator(Generator):
         bos_id: int,
         forbidden: Sequence[int] = (),
         rng: torch.Generator | None = None,
-        output_inputs: int | None = None,
+        head_inputs: int | None = None,
     ) -> None:
-        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
+        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id)
         if settings.model_size % settings.num_heads:
             raise ValueError(
                 f"--generator.num-heads: {settings.num_heads} does not divide "
                 f"--generator.model-size {settings.model_size}; it must"
             )
         self.settings = settings
+        # first, so that its weights are drawn and listed before the others
+        self.head = LinearHead(head_inputs or settings.model_size, vocabulary_size, forbidden)
         self.embedding = nn.Embedding(vocabulary_size, settings.model_size)
         self.positions = nn.Embedding(settings.max_length, settings.model_size)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.num_layers))
         self.norm = nn.LayerNorm(settings.model_size)
-        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or settings.model_size))
-        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if parameter.dim() > 1:
@@ -133,10 +134,10 @@ class TransformerGenerator(Generator):
                     parameter.zero_()
 
     def initial_state(self, batch_size: int) -> TransformerState:
-        """A cache of no steps."""
+        """Return a cache of no steps."""
         settings = self.settings
         shape = (batch_size, settings.num_heads, 0, settings.model_size // settings.num_heads)
-        empty = (self.output_bias.new_zeros(shape),) * settings.num_layers
+        empty = (self.embedding.weight.new_zeros(shape),) * settings.num_layers
         return TransformerState(empty, empty)
 
     def advance(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from seqgan.models.generator import Generator
+from seqgan.models.heads import LinearHead
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 
 GATES = ("i", "f", "c", "o")  # the file's names of input, forget, candidate and output, in torch's order
@@ -39,8 +40,8 @@ def load_oracle(path: Path | str) -> LSTMGenerator:
             "lstm.weight_hh_l0": torch.cat([arrays[f"U_{gate}"].t() for gate in GATES]),
             "lstm.bias_ih_l0": torch.cat([arrays[f"b_{gate}"] for gate in GATES]),
             "lstm.bias_hh_l0": oracle.lstm.bias_hh_l0,
-            "output_weight": arrays["W_out"].t(),
-            "output_bias": arrays["b_out"],
+            "head.weight": arrays["W_out"].t(),
+            "head.bias": arrays["b_out"],
         }
     )
     return _frozen(oracle)
@@ -56,7 +57,9 @@ def random_oracle(
 
 def is_official(oracle: Generator) -> bool:
     """Whether it is that of the official SeqGAN code, by the SHA-256 of its output weights (float32)."""
-    weight = oracle.output_weight.detach().float().cpu().contiguous()
+    if not isinstance(oracle.head, LinearHead):
+        return False
+    weight = oracle.head.weight.detach().float().cpu().contiguous()
     return hashlib.sha256(weight.numpy().tobytes()).hexdigest() == OFFICIAL_OUTPUT_WEIGHT
 
 
@@ -64,7 +67,7 @@ def restore_oracle(state: Mapping[str, Tensor]) -> LSTMGenerator:
     """An oracle of any size from its ``state_dict``."""
     (vocabulary_size, embedding_size), hidden_size = (
         state["embedding.weight"].shape,
-        state["output_weight"].shape[1],
+        state["head.weight"].shape[1],
     )
     settings = LSTMSettings(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=0.0)
     oracle = LSTMGenerator(settings, vocabulary_size=vocabulary_size, bos_id=0)

@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqgan.config.schema import KindSettings
+from seqgan.text.token_batch import TokenBatch
 
-Scorer = Callable[[Int[Tensor, "R T"], Bool[Tensor, "R T"]], Float[Tensor, "R"]]
+Scorer = Callable[[TokenBatch], Float[Tensor, "R"]]
 
 
 @runtime_checkable
@@ -61,5 +62,5 @@ class DiscriminatorReward:
 
     def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R"]:
         """The transformed logit of each sequence."""
-        logits = self.scorer(tokens, mask)
+        logits = self.scorer(TokenBatch(tokens, mask))
         return logits.sigmoid() if self.settings.transform == "probability" else logits

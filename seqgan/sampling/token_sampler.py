@@ -4,32 +4,25 @@
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
 
 from seqgan.models.generator import Generator
-from seqgan.models.kernels.fast_linear import Precision, fast_linear, laid_out
+from seqgan.models.kernels.fast_linear import Precision
 from seqgan.runtime import devices
 from seqgan.sampling.truncation import truncate_logits
 
 BITS_PER_NAT = 1 / math.log(2)
 
-
 BELOW_ONE = 1 - 2**-23  # a float32 times this is a smaller one
-
 
 SAFE_BITS = 100.0  # thousands of terms up to 2**100 still have a finite float32 sum
 
-
 BLOCK_SIZE = 128  # the most tokens in a block of the two-level search
 
-
 CACHE_ELEMENTS = 2**21  # logits held at once on a CPU: 8 MB, which its caches keep near
-
 
 DEVICE_ELEMENTS = 2**26  # the same elsewhere: 256 MB
 
@@ -78,13 +71,12 @@ def find_token(
 
 
 class TokenSampler:
-    """Draws next tokens from a generator's hidden vectors; holds a scaled copy of its output layer.
+    """A source of next tokens, drawn from a generator's hidden vectors by its head.
 
-    The weights are scaled by log2(e) / temperature, so that a token's mass is 2 to the power of one
-    matrix product: torch has a several times faster exp2 than exp on some processors.
-    Temperature 0 is the likeliest token. ``precision`` is that of the matrix product alone; with
-    bfloat16 logits are rounded to 8 bits. The copy does not follow later changes of the weights.
-    A generator without an output layer is asked for its logits instead, always in float32.
+    Logits are scaled by log2(e) / temperature, so that a token's mass is 2 to the power of a scaled logit:
+    torch has a several times faster exp2 than exp on some processors. A linear head is scaled once, in a
+    copy that does not follow later changes of the weights. Temperature 0 is the likeliest token.
+    ``precision`` is that of the matrix product with the vocabulary alone.
     From weights that are not finite come tokens without meaning, with log-probabilities NaN.
 
     Raises:
@@ -117,27 +109,10 @@ class TokenSampler:
         self.padding = self.num_blocks * self.block_size - self.vocabulary_size
         elements = CACHE_ELEMENTS if generator.device.type == "cpu" else DEVICE_ELEMENTS
         self.max_rows = max(1, elements // (self.vocabulary_size + self.padding))
-        forbidden = generator.forbidden_logits * max(scale, 1.0)
-        self._bits: Callable[[Tensor], Tensor]  # the scaled and padded logits of hidden vectors
-        if generator.has_output_layer:
-            self._copy_output_layer(generator, scale, forbidden, getattr(torch, precision))
-        else:
-            self.safe_hidden = forbidden.new_zeros(())  # nothing is known of how large the logits are
-            self._bits = lambda hidden: self._pad(generator.logits(hidden) * scale + forbidden)
-
-    def _copy_output_layer(
-        self, generator: Generator, scale: float, forbidden: Float[Tensor, "V"], dtype: torch.dtype
-    ) -> None:
-        weight = generator.output_weight.detach() * scale
-        bias = generator.output_bias.detach() * scale
-        self.safe_hidden = (SAFE_BITS - bias.abs().amax()) / weight.abs().sum(1).amax()
-        padded_bias = self._pad(bias + forbidden).to(dtype)
-        padded_weight = laid_out(functional.pad(weight, (0, 0, 0, self.padding)).to(dtype), self.max_rows)
-        self._bits = lambda hidden: fast_linear(hidden.to(dtype), padded_weight, padded_bias).float()
-
-    def _pad(self, logits: Float[Tensor, "*N V"]) -> Float[Tensor, "*N _"]:
-        """With impossible tokens added, up to whole blocks."""
-        return functional.pad(logits, (0, self.padding), value=-math.inf)
+        self._bits = generator.head.scaled(
+            scale, padding=self.padding, num_rows=self.max_rows, precision=precision
+        )
+        self._safe_hidden = (SAFE_BITS - self._bits.offset) / self._bits.slope
 
     def draw(
         self, hidden: Float[Tensor, "R H"], uniforms: Float[Tensor, "R N"]
@@ -150,13 +125,13 @@ class TokenSampler:
         return tokens.clamp(max=self.vocabulary_size - 1), log_probs
 
     def _may_overflow(self, hidden: Tensor) -> bool:
-        """Whether logits might leave the safe range, by |w·h| <= |w|_1 max|h|; off the CPU, unasked."""
+        """Return whether scaled logits might leave the safe range; off the CPU, always without asking."""
         if self.truncated or devices.static_shapes(hidden) or not len(hidden):
             return True
-        return not bool(hidden.abs().amax() < self.safe_hidden)
+        return not bool(hidden.abs().amax() < self._safe_hidden)
 
     def _masses(self, hidden: Tensor, shift: bool) -> Float[Tensor, "R G S"]:
-        logits = self._bits(hidden)
+        logits = self._bits.compute(hidden)
         if self.truncated:
             logits = truncate_logits(logits / BITS_PER_NAT, self.top_k, self.top_p).mul_(BITS_PER_NAT)
         if shift:

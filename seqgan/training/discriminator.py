@@ -99,13 +99,13 @@ class DiscriminatorTrainer:
         tokens = torch.cat([self.real.tokens[real], self.negatives.tokens[negative]])
         mask = torch.cat([self.real.mask[real], self.negatives.mask[negative]])
         labels = torch.arange(len(tokens), device=tokens.device) < len(real)
-        metrics |= self._update(tokens, mask, labels)
+        metrics |= self._update(TokenBatch(tokens, mask), labels)
         self.step += 1
         return StepResult(metrics, always=fresh)
 
-    def _update(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def _update(self, batch: TokenBatch, labels: Tensor) -> dict[str, Tensor]:
         self.discriminator.train()
-        logits = self.discriminator(tokens, mask)
+        logits = self.discriminator.logits(batch)
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
         penalty = self.discriminator.penalty()
         self.optimizer.zero_grad()
@@ -126,10 +126,10 @@ class DiscriminatorTrainer:
     def measure(self, negatives: Trajectories) -> dict[str, Tensor]:
         """AUC, loss and accuracy against samples never trained on: of training text, and of held-out text."""
         size = min(len(self.held_out.tokens), len(negatives.tokens))
-        fake = self.discriminator.score(negatives.tokens[:size], negatives.mask[:size])
+        fake = self.discriminator.score(negatives.select(slice(size)))
         metrics = {}
         for name, text in (("train", self.real), ("held_out", self.held_out)):
-            real = self.discriminator.score(text.tokens[:size], text.mask[:size])
+            real = self.discriminator.score(text.select(slice(size)))
             logits = torch.cat([real, fake])
             labels = torch.arange(len(logits), device=logits.device) < len(real)
             loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from seqgan.config.schema import Range
 from seqgan.models.generator import Generator
-from seqgan.models.kernels.cross_entropy import linear_cross_entropy
 from seqgan.runtime.optimization import clipped_step
 from seqgan.text.batching import Batches
+from seqgan.text.token_batch import TokenBatch
 from seqgan.training.phase import Evaluate, StepResult
 
 
@@ -44,11 +44,10 @@ class MLESettings:
     """Hand on the weights with the best validation NLL rather than the last."""
 
 
-def mle_loss(generator: Generator, tokens: Int[Tensor, "B T"], rows: Int[Tensor, "R"]) -> Float[Tensor, ""]:
+def mle_loss(generator: Generator, batch: TokenBatch, rows: Int[Tensor, "R"]) -> Float[Tensor, ""]:
     """Mean negative log-likelihood per real token, in nats; ``rows`` are their places in the flat batch."""
-    hidden = generator.hidden(tokens).flatten(0, 1)[rows]
-    targets = tokens.flatten()[rows]
-    return linear_cross_entropy(hidden, generator.output_weight, generator.masked_output_bias, targets)
+    hidden = generator.hidden(batch).flatten(0, 1)[rows]
+    return generator.head.nll(hidden, batch.tokens.flatten()[rows])
 
 
 def real_token_rows(mask: Bool[Tensor, "B T"]) -> Int[Tensor, "R"]:
@@ -100,17 +99,17 @@ class MLETrainer:
         batch = self.batches.batch_at(*divmod(index, self.batches.num_batches))
         rows, device = real_token_rows(batch.mask), self.generator.device
         self.generator.train()
-        objective, metrics = self.objective(batch.tokens.to(device), rows.to(device))
+        objective, metrics = self.objective(batch.to(device), rows.to(device))
         if self.settings.prior_precision:
             penalty = gaussian_penalty(self.parameters, self.settings.prior_precision, self.num_tokens)
             objective = objective + penalty
         return metrics | self.update(objective, factor)
 
     def objective(
-        self, tokens: Int[Tensor, "B T"], rows: Int[Tensor, "R"]
+        self, batch: TokenBatch, rows: Int[Tensor, "R"]
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """What a batch minimises besides the prior, and what to log; for ``rows`` see :func:`mle_loss`."""
-        loss = mle_loss(self.generator, tokens, rows)
+        loss = mle_loss(self.generator, batch, rows)
         return loss, {"mle/loss": loss.detach()}
 
     def update(self, objective: Float[Tensor, ""], factor: float) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ import numpy as np
 
 import seqgan
 from seqgan.evaluation.evaluator import EvaluationResult
+from seqgan.evaluation.mixture import MixtureGenerator, fit_weight
 from seqgan.evaluation.signature import Score, Signature
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.run_folder import OF_THE_CORPUS, REAL_TEXT
@@ -28,6 +29,8 @@ from seqgan.sampling.decoding import Decoding
 
 logger = logging.getLogger("seqgan")
 ERROR = "_error"
+MIXED = "+ngram"  # behind a generator's name: mixed with n-grams of the training text
+SHARE = "ngram_share"  # of the n-grams in such a mixture; stands among its values
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def measure(
 
     Args:
         experiment: An opened run.
-        name: A generator of the run, the baseline ``ngram``, or ``training-text``.
+        name: A generator of the run, the baseline ``ngram``, or ``training-text``. ``mle-best+ngram`` is a
+            generator mixed with the baseline, in the share under which the validation text is likeliest.
         decoding: How to sample; by default as the run's settings say.
         num_samples: Sentences to sample; by default as the run's settings say. Of the training text, the
             first so many sentences.
@@ -93,9 +97,10 @@ def fingerprint(experiment: Experiment, name: str, num_samples: int | None = Non
     generators of several runs have equal fingerprints, whatever their names.
     """
     assert experiment.run is not None
-    settings, path = experiment.settings.evaluation, experiment.run.generator(name)
+    base = name.removesuffix(MIXED)
+    settings, path = experiment.settings.evaluation, experiment.run.generator(base)
     settings = dataclasses.replace(settings, num_samples=num_samples or settings.num_samples)
-    own_name = name if name in OF_THE_CORPUS else ""  # n-grams and real text share their file
+    own_name = name if name in OF_THE_CORPUS else name[len(base) :]  # of several that come from one file
     weights = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else str(path)
     parts = (own_name, weights, experiment.corpus.digest, experiment.settings.seed, settings)
     return _sum(f"{seqgan.__version__} {parts}".encode())
@@ -111,14 +116,20 @@ def _evaluate(
         result = experiment.test_evaluator.score_text(text.select(rows))
         return fingerprint(experiment, name, num_samples), result
     mark, generator = _load(experiment, name, num_samples)
-    return mark, experiment.test_evaluator(generator, decoding, num_samples=num_samples)
+    if not name.endswith(MIXED):
+        return mark, experiment.test_evaluator(generator, decoding, num_samples=num_samples)
+    share = fit_weight(generator, experiment.ngram, experiment.split("validation"))
+    mixture = MixtureGenerator(generator, experiment.ngram, share)
+    result = experiment.test_evaluator(mixture, decoding, num_samples=num_samples)
+    score = dataclasses.replace(result.score, values={**result.score.values, SHARE: share})
+    return mark, dataclasses.replace(result, score=score)
 
 
 def _load(experiment: Experiment, name: str, num_samples: int) -> tuple[str, Generator]:
     """Return a generator and its fingerprint; a training run may replace the file while it is read."""
     while True:
         mark = fingerprint(experiment, name, num_samples)
-        generator = experiment.load_generator(name)
+        generator = experiment.load_generator(name.removesuffix(MIXED))
         if mark == fingerprint(experiment, name, num_samples):
             return mark, generator
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
@@ -13,19 +14,32 @@ from seqgan.experiment.measurements import Measurement
 from seqgan.experiment.settings import CHANGEABLE
 from seqgan.reports.findings import Column, Comparison, Difference, RunRecord, SeedGroup
 from seqgan.runtime.seeding import derive_seed
-from seqgan.studies.runs import BASELINES, Name, Runs, path_of
+from seqgan.studies.runs import BASELINES, Runs
 
 PAIRED = ("nll_test", "kl_p_q", "backward_bleu_4", "backward_bleu_5")
 """Means over the references, each of which all generators are measured with."""
 UNPAIRED = ("nll_oracle", "kl_q_p", "entropy", "bleu_4", "self_bleu_4", "bleu_5", "self_bleu_5")
 """Means over each generator's own samples."""
 BY_TRAINING = ("adversarial-last", "adversarial-best", "mle-best", "mle-last")  # the longest first
-Measured = Mapping[Name, Measurement]
 
 
-def measure_runs(
-    runs: Runs, *, checkpoints: Sequence[str] = (), quiet: bool = False
-) -> dict[Name, Measurement]:
+@dataclass(frozen=True)
+class Measured:
+    """A generator of a run, or a baseline under the label of the first run, with its measurement."""
+
+    run: str
+    generator: str
+    title: str
+    """What people call the generator, without the run."""
+    measurement: Measurement
+
+    @property
+    def phase(self) -> str:
+        """The phase that trained it; of a baseline its name."""
+        return self.generator.partition("-")[0]
+
+
+def measure_runs(runs: Runs, *, checkpoints: Sequence[str] = (), quiet: bool = False) -> list[Measured]:
     """Measure each run's MLE model and furthest generator, the best one beside the last, and the baselines.
 
     ``checkpoints`` are taken in the place of each run's own choice. A generator that several runs share is
@@ -34,74 +48,58 @@ def measure_runs(
     Raises:
         ValueError: A run has no generator, or not that checkpoint.
     """
-    wanted = runs.generators(checkpoints)
-    if not checkpoints:
-        wanted = [name for found in wanted for name in _with_best(runs, found)]
+    names = [*runs.generators(checkpoints, with_best=True), *runs.baselines()]
     different: dict[str, Measurement] = {}
-    measured: dict[Name, Measurement] = {}
-    bar = tqdm([*wanted, *runs.baselines()], desc="measure", disable=quiet or None, leave=False)
-    for name in bar:
-        key, run = runs.fingerprint(name), path_of(runs.experiments[name[0]])
+    measured = []
+    for name in tqdm(names, desc="measure", disable=quiet or None, leave=False):
+        key = runs.fingerprint(name)
         different[key] = different.get(key) or runs.measure(name)
-        measured[name] = dataclasses.replace(different[key], run=run, generator=name[1])
+        own = dataclasses.replace(different[key], run=runs.path(name), generator=name[1])
+        measured.append(Measured(*name, runs.title(name, with_run=False), own))
     return measured
 
 
-def _with_best(runs: Runs, name: Name) -> list[Name]:
-    """Return the generator and, beside the last adversarial one, the best by its criterion."""
-    best = (name[0], "adversarial-best")
-    folder = runs.experiments[name[0]].run
-    assert folder is not None
-    has_best = name[1] == "adversarial-last" and best[1] in folder.find_generators()
-    return [name, best] if has_best else [name]
-
-
-def columns_of(runs: Runs, measured: Measured) -> list[Column]:
+def columns_of(measured: Sequence[Measured]) -> list[Column]:
     """Return one column for each generator, shared by those of one phase that have the very same values."""
-    shared: dict[str, list[Name]] = {}
-    for name, measurement in measured.items():
-        shared.setdefault(f"{_phase(name)} {measurement.score.as_json()}", []).append(name)
-    return [Column(_title(runs, names), _origin(names), measured[names[0]]) for names in shared.values()]
+    shared: dict[str, list[Measured]] = {}
+    for one in measured:
+        shared.setdefault(f"{one.phase} {one.measurement.score.as_json()}", []).append(one)
+    return [Column(_title(same), _origin(same), same[0].measurement) for same in shared.values()]
 
 
-def _title(runs: Runs, names: Sequence[Name]) -> str:
-    """Return what the generator is; where it goes by two names, both: ``adversarial: last = best``."""
-    own = list(dict.fromkeys(name for _, name in names))
-    if len(own) == 1:
-        return runs.title(names[0], with_run=False)
-    phase = _phase(names[0])
-    return f"{phase}: {' = '.join(name.removeprefix(f'{phase}-') for name in own)}"
+def _title(same: Sequence[Measured]) -> str:
+    """Return the generator's title; where it goes by two names, both: ``adversarial: last = best``."""
+    names = list(dict.fromkeys(one.generator for one in same))
+    if len(names) == 1:
+        return same[0].title
+    phase = same[0].phase
+    return f"{phase}: {' = '.join(name.removeprefix(f'{phase}-') for name in names)}"
 
 
-def _origin(names: Sequence[Name]) -> str:
-    if any(name in BASELINES for _, name in names):
-        return "baseline"
-    return ", ".join(dict.fromkeys(run for run, _ in names))
+def _origin(same: Sequence[Measured]) -> str:
+    is_baseline = any(one.generator in BASELINES for one in same)
+    return "baseline" if is_baseline else ", ".join(dict.fromkeys(one.run for one in same))
 
 
-def _phase(name: Name) -> str:
-    return name[1].partition("-")[0]
-
-
-def compare_runs(runs: Runs, measured: Measured, *, quiet: bool = False) -> list[Comparison]:
+def compare_runs(measured: Sequence[Measured], *, quiet: bool = False) -> list[Comparison]:
     """Compare each run's furthest generator with its own MLE model, and with the first run's furthest."""
-    pairs: list[tuple[Name, Name]] = []
-    furthest: list[Name] = []
-    for label in runs.experiments:
-        own = [(label, name) for name in BY_TRAINING if (label, name) in measured]
-        furthest += own[:1]
-        pairs += [(own[0], start) for start in own[1:] if start[1] == "mle-best"]
+    pairs: list[tuple[Measured, Measured]] = []
+    furthest: list[Measured] = []
+    for run in dict.fromkeys(one.run for one in measured):
+        own = {one.generator: one for one in measured if one.run == run}
+        trained = [own[name] for name in BY_TRAINING if name in own]
+        furthest += trained[:1]
+        pairs += [(trained[0], start) for start in trained[1:] if start.generator == "mle-best"]
     pairs += [(other, furthest[0]) for other in furthest[1:]]
     bar = tqdm(pairs, desc="compare", disable=quiet or None, leave=False)
-    return [
-        Comparison(
-            runs.title(first, with_run=True),
-            runs.title(second, with_run=first[0] != second[0]),
-            differences(measured[first], measured[second]),
-            of_one_run=first[0] == second[0],
-        )
-        for first, second in bar
-    ]
+    return [_compare(first, second) for first, second in bar]
+
+
+def _compare(first: Measured, second: Measured) -> Comparison:
+    of_one_run = first.run == second.run
+    other = second.title if of_one_run else f"{second.run}: {second.title}"
+    found = differences(first.measurement, second.measurement)
+    return Comparison(f"{first.run}: {first.title}", other, found, of_one_run)
 
 
 def differences(first: Measurement, second: Measurement) -> list[Difference]:
@@ -132,25 +130,20 @@ def _sentence_values(measurement: Measurement, name: str) -> np.ndarray | None:
     return None if values is None else values.astype(np.float32).astype(np.float64)
 
 
-def seed_groups(runs: Runs, measured: Measured, records: Sequence[RunRecord]) -> list[SeedGroup]:
+def seed_groups(measured: Sequence[Measured], records: Sequence[RunRecord]) -> list[SeedGroup]:
     """Return the groups of runs that differ in their seed only, where there are several."""
     groups: dict[str, list[str]] = {}
     for record in records:
         settings = flatten(record.settings)
         kept = {name: value for name, value in settings.items() if not name.startswith((*CHANGEABLE, "seed"))}
         groups.setdefault(str(kept), []).append(record.label)
-    return [
-        SeedGroup(labels, _spreads(runs, measured, labels)) for labels in groups.values() if len(labels) > 1
-    ]
+    return [SeedGroup(labels, _spreads(measured, labels)) for labels in groups.values() if len(labels) > 1]
 
 
-def _spreads(runs: Runs, measured: Measured, labels: Sequence[str]) -> dict[str, dict[str, Spread]]:
+def _spreads(measured: Sequence[Measured], labels: Sequence[str]) -> dict[str, dict[str, Spread]]:
     """Return mean and deviation of every trained generator that all of these runs have."""
-    names = [name for run, name in measured if run == labels[0] and name not in BASELINES]
-    complete = [name for name in names if all((label, name) in measured for label in labels)]
-    return {
-        runs.title((labels[0], name), with_run=False): over_seeds(
-            [measured[label, name].score.values for label in labels]
-        )
-        for name in complete
-    }
+    values: dict[str, list[Mapping[str, float]]] = {}
+    for one in measured:
+        if one.run in labels and one.generator not in BASELINES:
+            values.setdefault(one.title, []).append(one.measurement.score.values)
+    return {title: over_seeds(found) for title, found in values.items() if len(found) == len(labels)}

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from seqgan.evaluation.nearest import nearest
+from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.language import Language
 from seqgan.experiment.run_folder import REAL_TEXT
 from seqgan.reports.blocks import Cell, Pieces, Sample
@@ -16,6 +17,19 @@ from seqgan.reports.findings import Column
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences
 from seqgan.text.vocabulary import SPECIALS, UNK
+
+
+def sample_columns(
+    experiment: Experiment, columns: Sequence[Column], number: int
+) -> list[tuple[Cell, list[Sample]]]:
+    """Return the first sentences of each column that is sampled, and of the test text."""
+    neighbourhood = Neighbourhood(experiment.corpus, experiment.language)
+    found = [
+        (Cell(c.title, c.origin), [neighbourhood.sample(s) for s in c.measurement.sentences[:number]])
+        for c in columns
+        if c.measurement.generator != REAL_TEXT
+    ]
+    return [*found, (Cell("test text", "real sentences, not trained on"), neighbourhood.test_samples(number))]
 
 
 class Neighbourhood:
@@ -35,15 +49,6 @@ class Neighbourhood:
         test = self.corpus.test.without(self.corpus.vocabulary.eos_id)
         rows = [test[row] for row in range(min(number, len(test)))]
         return [self._sample(self.language.decode(ids.tolist()), ids) for ids in rows]
-
-    def columns(self, columns: Sequence[Column], number: int) -> list[tuple[Cell, list[Sample]]]:
-        """Return the first sentences of each column that is sampled, and of the test text."""
-        found = [
-            (Cell(c.title, c.origin), [self.sample(s) for s in c.measurement.sentences[:number]])
-            for c in columns
-            if c.measurement.generator != REAL_TEXT
-        ]
-        return [*found, (Cell("test text", "real sentences, not trained on"), self.test_samples(number))]
 
     def _sample(self, sentence: str, ids: Int32[np.ndarray, "T"]) -> Sample:
         neighbour = nearest(ids, self.training)

@@ -49,14 +49,18 @@ class Runs:
         """
         return cls([open_run(path, device=device) for path in dict.fromkeys(paths)])
 
-    def generators(self, checkpoints: Sequence[str] = ()) -> list[Name]:
+    def generators(self, checkpoints: Sequence[str] = (), *, with_best: bool = False) -> list[Name]:
         """Return each run's generators: those checkpoints, or its MLE model and the furthest that it has.
+
+        ``with_best`` adds, beside the last adversarial one, the best by its criterion.
 
         Raises:
             ValueError: A run has no generator, or not that checkpoint.
         """
         names = [
-            (run, name) for run, e in self.experiments.items() for name in checkpoints or find_compared(e)
+            (run, name)
+            for run, experiment in self.experiments.items()
+            for name in checkpoints or find_compared(experiment, with_best=with_best)
         ]
         for run, name in names:
             self.experiments[run].load_generator(name)  # all are there, before the first is measured
@@ -66,6 +70,10 @@ class Runs:
         """Return what needs no training: n-grams, the training text and, on its task, the oracle."""
         names = ["ngram", REAL_TEXT, *(["oracle"] if self.first.oracle else [])]
         return [(next(iter(self.experiments)), name) for name in names]
+
+    def path(self, name: Name) -> Path:
+        """Return the folder of the run."""
+        return path_of(self.experiments[name[0]])
 
     def fingerprint(self, name: Name) -> str:
         """Return what decides all measurements of a generator; equal for generators that runs share."""
@@ -97,8 +105,8 @@ def path_of(experiment: Experiment) -> Path:
     return experiment.run.path
 
 
-def find_compared(experiment: Experiment) -> list[str]:
-    """Return the MLE model of a run, and the furthest generator that it has.
+def find_compared(experiment: Experiment, *, with_best: bool = False) -> list[str]:
+    """Return the MLE model of a run, the furthest generator that it has, and the best one beside the last.
 
     Raises:
         ValueError: There is none yet.
@@ -108,4 +116,6 @@ def find_compared(experiment: Experiment) -> list[str]:
     furthest = next((name for name in FURTHEST if name in there), None)
     if furthest is None:
         raise ValueError(f"--run: {experiment.run.path} has no generator yet; pretrain first")
-    return list(dict.fromkeys([*(["mle-best"] if "mle-best" in there else []), furthest]))
+    names = ["mle-best", furthest]
+    names += ["adversarial-best"] if with_best and furthest == "adversarial-last" else []
+    return [name for name in dict.fromkeys(names) if name in there]

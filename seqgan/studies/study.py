@@ -6,7 +6,7 @@ from seqgan.experiment.experiment import Experiment
 from seqgan.reports.findings import Findings
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies.comparison import columns_of, compare_runs, measure_runs, seed_groups
-from seqgan.studies.neighbours import Neighbourhood
+from seqgan.studies.neighbours import sample_columns
 from seqgan.studies.records import record_of
 from seqgan.studies.runs import Runs
 from seqgan.studies.sweep import known_envelopes, sweep
@@ -35,17 +35,16 @@ def study_runs(
     """
     records = [record_of(label, experiment) for label, experiment in runs.experiments.items()]
     measured = measure_runs(runs, checkpoints=checkpoints, quiet=quiet)
-    columns = columns_of(runs, measured)
-    neighbourhood = Neighbourhood(runs.first.corpus, runs.first.language)
+    columns = columns_of(measured)
     return Findings(
         corpus=describe_corpus(runs.first),
         runs=records,
         columns=columns,
-        comparisons=compare_runs(runs, measured, quiet=quiet),
-        seeds=seed_groups(runs, measured, records),
+        comparisons=compare_runs(measured, quiet=quiet),
+        seeds=seed_groups(measured, records),
         curves=sweep(runs, ways, checkpoints=checkpoints, quiet=quiet) if ways else [],
         known=known_envelopes(runs.first),
-        samples=neighbourhood.columns(columns, num_sentences) if num_sentences else [],
+        samples=sample_columns(runs.first, columns, num_sentences) if num_sentences else [],
     )
 
 

@@ -1,149 +1,181 @@
 """One table of several runs: a row for each generator, with mean ± standard deviation over the seeds.
 
-Runs that differ by their seed only make one row. The figures are those that `train` has left in the runs;
-what it has not measured is measured.
+Runs that differ by their seed only make one row. The figures are those that `train` has left in the runs, as
+far as all were measured with samples of one number; what is missing is measured.
 """
 
 import argparse
-import dataclasses
 import math
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import processes
-
-from seqgan.config.schema import to_settings, to_toml
+from seqgan.config.schema import flatten, to_settings
 from seqgan.evaluation.bootstrap import Spread
 from seqgan.evaluation.metrics import METRICS
 from seqgan.evaluation.signature import Score
-from seqgan.experiment.frameworks import open_run
-from seqgan.experiment.measurements import measure
+from seqgan.experiment.experiment import Experiment
 from seqgan.sampling.decoding import Decoding
+from seqgan.studies import processes
+from seqgan.studies.records import describe_estimator
+from seqgan.studies.runs import Runs, path_of
 
 AUC = "auc_held_out"
 TITLES = {"jeffreys": "Jeffreys", AUC: "held-out AUC"}  # of the others, their meaning as far as it is short
 ORACLE = ("nll_oracle", "nll_test", "jeffreys", "bleu_4", "self_bleu_4")
 TEXT = ("nll_test", "bleu_4", "self_bleu_4", "backward_bleu_4", "reverse_perplexity")
 GENERATORS = ("mle-best", "adversarial-last")
+ONE_DRAW = "Behind ± stands the standard deviation over training seeds on one draw of data."
 
 
-def main() -> None:
-    """Read the flags and print the table as Markdown."""
-    parser = processes.Parser(prog="table", description=__doc__)
-    parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="run folders whose training is done"
-    )
-    add_metrics_flag(parser)
-    arguments = parser.parse_args()
-    rows = rows_of(arguments.runs)
-    print(markdown(rows, chosen_metrics(arguments.metrics, rows, ORACLE, TEXT), corner="generator"))
-    print(f"\n{signature_lines(rows)}")
+@dataclass(frozen=True)
+class Source:
+    """One generator of a run, sampled in one way; by default at the temperature of the run's settings."""
+
+    run: Path
+    generator: str
+    decoding: Decoding | None = None
 
 
-def add_metrics_flag(parser: argparse.ArgumentParser) -> None:
-    """``--metrics``, which is checked at once."""
-    parser.add_argument(
-        "--metrics",
-        type=known_metric,
-        nargs="+",
-        metavar="NAME",
-        help="the columns, such as nll_test bleu_f1_5: names of seqgan/metrics.py without evaluation/",
-    )
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores by row, one for each seed, all measured with samples of one number."""
+
+    rows: Mapping[str, Sequence[Score]]
+    estimators: Sequence[str] = ()
+    """How actions were judged in the runs, in words, each way once."""
+
+    def markdown(self, metrics: Sequence[str], *, corner: str = "", digits: int = 3) -> str:
+        """Return a row for each title and a column for each metric; what was not measured is ``–``."""
+        lines = [f"| {corner} |" + "".join(f" {title_of(name)} |" for name in metrics)]
+        lines.append("|---|" + "---:|" * len(metrics))
+        for title, scores in self.rows.items():
+            columns = [[score.values.get(name, math.nan) for score in scores] for name in metrics]
+            cells = [cell(values, name, digits) for values, name in zip(columns, metrics, strict=True)]
+            lines.append(f"| {title} |" + "".join(f" {text} |" for text in cells))
+        return "\n".join(lines)
+
+    def notes(self) -> str:
+        """Return what belongs under the table: what ± means, the estimators, and the signatures."""
+        several = any(len(scores) > 1 for scores in self.rows.values())
+        estimators = f"Actions were judged by {'; '.join(self.estimators)}." if self.estimators else ""
+        about = " ".join(filter(None, [ONE_DRAW if several else "", estimators]))
+        found = dict.fromkeys(str(score.signature) for scores in self.rows.values() for score in scores)
+        return "\n\n".join(filter(None, [about, *(f"`signature: {signature}`" for signature in found)]))
+
+    def choose(
+        self, asked: Sequence[str] | None, oracle: Sequence[str], text: Sequence[str]
+    ) -> Sequence[str]:
+        """Return the metrics asked for, or those for oracles or for text, as the scores show."""
+        has_oracle = any("nll_oracle" in score.values for scores in self.rows.values() for score in scores)
+        return asked or (oracle if has_oracle else text)
 
 
-def known_metric(name: str) -> str:
-    """The name, if there is such a metric."""
-    if f"evaluation/{name}" not in METRICS:
-        raise argparse.ArgumentTypeError(f"no metric {name!r}; seqgan/metrics.py lists them")
-    return name
+def measure_rows(plan: Mapping[str, Sequence[Source]]) -> ScoreTable:
+    """Measure what has not been measured of the sources of each row, or read it.
+
+    Raises:
+        ValueError: A run or a generator is missing or damaged, or two runs are of different corpora.
+    """
+    runs = Runs.open([source.run for sources in plan.values() for source in sources])
+    labels = {path_of(experiment): label for label, experiment in runs.experiments.items()}
+    rows = {
+        row: [runs.measure((labels[s.run], s.generator), s.decoding).score for s in sources]
+        for row, sources in plan.items()
+    }
+    trained = [
+        labels[s.run] for sources in plan.values() for s in sources if not s.generator.startswith("mle")
+    ]
+    words = [describe_estimator(to_settings(runs.experiments[label].settings)) for label in trained]
+    return ScoreTable(rows, [*dict.fromkeys(filter(None, words))])
 
 
-def chosen_metrics(
-    asked: Sequence[str] | None,
-    rows: Mapping[str, Sequence[Score]],
-    oracle: Sequence[str],
-    text: Sequence[str],
-) -> Sequence[str]:
-    """What was asked for, or what suits the corpus: whether there is an oracle shows in the scores."""
-    has_oracle = any("nll_oracle" in score.values for scores in rows.values() for score in scores)
-    return asked or (oracle if has_oracle else text)
+def plan_of(runs: Iterable[Path]) -> dict[str, list[Source]]:
+    """Return a row for each generator that all runs have that differ by their seed alone, each model once.
 
-
-def rows_of(runs: Iterable[Path]) -> dict[str, list[Score]]:
-    """The generators of the runs, those that differ by their seed alone together, each figure once."""
-    groups: dict[str, dict[int, Path]] = {}
-    for path in runs:
-        experiment = open_run(path)
-        settings = dataclasses.replace(experiment.settings, seed=0)
-        key = f"{experiment.framework.name}\n{to_toml(to_settings(settings))}"
-        groups.setdefault(key, {}).setdefault(experiment.settings.seed, path)
-    rows: dict[str, list[Score]] = {}
+    Raises:
+        ValueError: There is none.
+    """
+    opened = Runs.open(list(runs))
+    groups: dict[str, dict[int, Experiment]] = {}
+    for experiment in opened.experiments.values():
+        settings = flatten(to_settings(experiment.settings))
+        seed = settings.pop("seed")
+        groups.setdefault(str(settings), {}).setdefault(seed, experiment)
+    names = {path_of(experiment): label for label, experiment in opened.experiments.items()}
+    plan: dict[str, list[Source]] = {}
+    shown = set()
     for group in groups.values():
-        seed, first = next(iter(group.items()))
-        common = first.name if len(group) == 1 else first.name.removesuffix(f"-seed{seed}")
+        paths = [path_of(experiment) for experiment in group.values()]
+        common = names[paths[0]]
+        if len(group) > 1:
+            common = common.removesuffix(f"-seed{next(iter(group))}")
         for name in GENERATORS:
-            if all((path / "checkpoints" / f"{name}.pt").exists() for path in group.values()):
-                scores = [score_of(path, name) for path in group.values()]
-                shown = name == "mle-best" and any(as_values(s) == as_values(scores) for s in rows.values())
-                if not shown:  # runs of one pre-training share its generator
-                    title = f"{common}, {name}"
-                    rows[f"{first}, {name}" if title in rows else title] = scores
-    if not rows:
+            marks = [opened.fingerprint((names[path], name)) for path in paths]
+            if (
+                all((path / "checkpoints" / f"{name}.pt").exists() for path in paths)
+                and str(marks) not in shown
+            ):
+                shown.add(str(marks))  # runs of one pre-training share its generator
+                title = f"{common}, {name}"
+                plan[f"{paths[0]}, {name}" if title in plan else title] = [Source(p, name) for p in paths]
+    if not plan:
         raise ValueError("RUN: no generator was found in all runs that differ by their seed only")
-    return rows
-
-
-def as_values(scores: Iterable[Score]) -> list[Mapping[str, float]]:
-    """The figures alone."""
-    return [score.values for score in scores]
-
-
-def score_of(run: Path, name: str, decoding: Decoding | None = None) -> Score:
-    """What a generator reaches on the test text, by default at the temperature of the run's settings."""
-    return measure(open_run(run), name, decoding).score
-
-
-def markdown(
-    rows: Mapping[str, Sequence[Score]], metrics: Sequence[str], *, corner: str = "", digits: int = 3
-) -> str:
-    """A row for each title, a column for each metric, of which any that was not measured is ``–``."""
-    lines = [f"| {corner} |" + "".join(f" {title_of(name)} |" for name in metrics)]
-    lines.append("|---|" + "---:|" * len(metrics))
-    for title, scores in rows.items():
-        cells = [
-            cell([score.values.get(name, math.nan) for score in scores], name, digits) for name in metrics
-        ]
-        lines.append(f"| {title} |" + "".join(f" {text} |" for text in cells))
-    return "\n".join(lines)
+    return plan
 
 
 def title_of(metric: str) -> str:
-    """The first words of what it means."""
+    """Return the first words of a metric's meaning."""
     meaning = METRICS.get(f"evaluation/{metric}", metric)
     return TITLES.get(metric) or re.split(r", | \(| by | with ", meaning)[0]
 
 
 def cell(values: Sequence[float], metric: str, digits: int = 3) -> str:
-    """The mean over runs, with their standard deviation if there are several."""
+    """Return the mean over runs, with their standard deviation if there are several."""
     if not all(map(math.isfinite, values)):
         return "–"
     return spread_text(Spread.of(values), metric, digits)
 
 
 def spread_text(spread: Spread, metric: str, digits: int = 3, sign: str = "") -> str:
-    """Mean and, if there is one, deviation; two digits less of perplexities; ``sign`` is + or nothing."""
+    """Return mean and, if there is one, deviation; of perplexities two digits less."""
     digits = max(0, digits - 2) if metric.endswith("perplexity") else digits
     deviation = "" if math.isnan(spread.deviation) else f" ± {spread.deviation:.{digits}f}"
     return f"{spread.mean:{sign}.{digits}f}{deviation}"
 
 
-def signature_lines(rows: Mapping[str, Iterable[Score]]) -> str:
-    """How the figures were measured, each way once."""
-    found = dict.fromkeys(str(score.signature) for scores in rows.values() for score in scores)
-    return "\n".join(f"`signature: {signature}`" for signature in found)
+def add_metrics_flag(parser: argparse.ArgumentParser) -> None:
+    """Add ``--metrics``, which is checked at once."""
+    parser.add_argument(
+        "--metrics",
+        type=known_metric,
+        nargs="+",
+        metavar="NAME",
+        help="the columns, such as nll_test bleu_f1_5: names of seqgan/evaluation/metrics.py",
+    )
+
+
+def known_metric(name: str) -> str:
+    """Return the name, if there is such a metric."""
+    if f"evaluation/{name}" not in METRICS:
+        raise argparse.ArgumentTypeError(f"no metric {name!r}; seqgan/evaluation/metrics.py lists them")
+    return name
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read the flags and print the table as Markdown."""
+    parser = processes.Parser(prog="table", description=__doc__)
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="run folders whose training is done"
+    )
+    add_metrics_flag(parser)
+    given = parser.parse_args(arguments)
+    found = measure_rows(plan_of(given.runs))
+    metrics = found.choose(given.metrics, ORACLE, TEXT)
+    print(f"{found.markdown(metrics, corner='generator')}\n\n{found.notes()}")
 
 
 if __name__ == "__main__":
-    sys.exit(processes.main("table", main))
+    sys.exit(processes.main("table", main, sys.argv[1:]))

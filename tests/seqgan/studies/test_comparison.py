@@ -10,10 +10,15 @@ from seqgan.evaluation.signature import Estimate, Interval, Score, Signature
 from seqgan.experiment.measurements import Measurement
 from seqgan.reports.findings import Difference
 from seqgan.sampling.decoding import Decoding
-from seqgan.studies.comparison import columns_of, compare_runs, differences, seed_groups
+from seqgan.studies.comparison import Measured, columns_of, compare_runs, differences, seed_groups
 from seqgan.studies.records import record_of
 from seqgan.studies.runs import Runs
 from tests.tiny_run import tiny_experiment
+
+
+def listed(runs, measured):
+    """As they are measured: by run and generator, with titles."""
+    return [Measured(*name, runs.title(name, with_run=False), found) for name, found in measured.items()]
 
 
 def measurement(name="mle-best", **values):
@@ -55,7 +60,7 @@ def test_equal_generators_of_one_phase_share_a_column(runs):
         ("one", "ngram"): measurement(bleu_4=0.3),
         ("one", "training-text"): measurement(bleu_4=0.4),
     }
-    columns = columns_of(runs, measured)
+    columns = columns_of(listed(runs, measured))
     assert [(column.title, column.origin) for column in columns] == [
         ("MLE", "one, two"),
         ("adversarial: last = best", "one"),
@@ -120,14 +125,14 @@ def test_each_run_is_compared_with_its_own_start_and_with_the_first(runs):
     value = measurement(bleu_4=np.ones(3))
     measured = {(run, name): value for run in ("one", "two") for name in names}
     measured |= {("other", "mle-best"): value, ("one", "ngram"): value}
-    found = compare_runs(runs, measured, quiet=True)
+    found = compare_runs(listed(runs, measured), quiet=True)
     assert [(c.first, c.second, c.of_one_run) for c in found] == [
         ("one: adversarial", "MLE", True),
         ("two: adversarial", "MLE", True),
         ("two: adversarial", "one: adversarial", False),
         ("other: MLE", "one: adversarial", False),
     ]
-    assert compare_runs(runs, {("one", "mle-best"): value}, quiet=True) == []
+    assert compare_runs(listed(runs, {("one", "mle-best"): value}), quiet=True) == []
 
 
 def test_seeds_are_what_runs_may_differ_in(runs):
@@ -139,8 +144,8 @@ def test_seeds_are_what_runs_may_differ_in(runs):
         ("one", "ngram"): measurement(bleu_4=1.0),
     }
     records = [record_of(label, experiment) for label, experiment in runs.experiments.items()]
-    (group,) = seed_groups(runs, measured, records)
+    (group,) = seed_groups(listed(runs, measured), records)
     assert group.labels == ["one", "two", "three"]
     assert list(group.spreads) == ["MLE"] and list(group.spreads["MLE"]) == ["bleu_4"]
     assert (group.spreads["MLE"]["bleu_4"].mean, group.spreads["MLE"]["bleu_4"].deviation) == (2.0, 1.0)
-    assert seed_groups(runs, measured, [records[0], records[2]]) == []
+    assert seed_groups(listed(runs, measured), [records[0], records[2]]) == []

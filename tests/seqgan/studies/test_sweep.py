@@ -103,7 +103,8 @@ def test_a_curve_for_every_generator_and_knob_of_all_runs_and_baselines(runs):
 def test_a_report_too_measures_once_what_runs_share(runs):
     kept = runs / "two" / "evaluation" / "mle-best.json"
     kept.unlink()
-    measured = measure_runs(opened(runs, "one", "two"), quiet=True)
+    found = measure_runs(opened(runs, "one", "two"), quiet=True)
+    measured = {(one.run, one.generator): one.measurement for one in found}
     assert not kept.exists()
     one, two = (measured[name, "mle-best"] for name in ("one", "two"))
     assert (one.run, two.run) == (runs / "one", runs / "two")

@@ -36,9 +36,9 @@ ORACLE = ("nll_oracle", "nll_test", "jeffreys")
 TEXT = ("nll_test", "bleu_5", "self_bleu_5", "bleu_f1_5", "ms_jaccard_4", "reverse_perplexity")
 RESERVED = ("--run", "--seed", "--pretrained")
 ABOUT = (
-    "A gain above 0 is better; the runs of one seed share their pre-training. A score of neighbouring "
-    "tokens could at least have mixed the MLE model with n-grams: the gain over that mixture, and in the last "
-    "column where both are mixed, is what counts."
+    "A gain above 0 is better; the runs of one seed share their pre-training. A score of neighbouring tokens "
+    "could at least have mixed the MLE model with n-grams: what counts is the gain over that mixture and, in "
+    "the last column, with both models mixed."
 )
 Scores = Mapping[str, Sequence[Score]]
 

@@ -21,7 +21,7 @@ from leakgan.losses import (
 from seqgan.advantages.baselines import leave_one_out_mean
 from seqgan.advantages.candidates import alternative_values
 from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.runtime.optimization import clipped_step
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import masked_mean

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
 from seqgan.models.kernels.fast_linear import Precision

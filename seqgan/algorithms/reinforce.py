@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from seqgan.advantages.baselines import Baseline, BaselineKind, advantages, leave_one_out_mean
 from seqgan.advantages.candidates import alternative_values
 from seqgan.algorithms.objectives import Reduction, differentiate
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
 from seqgan.rewards.reward import Reward

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from seqgan.config.schema import REPEATED, Range, validate
+from seqgan.config.ranges import Range, Repeated
+from seqgan.config.schema import validate
 from seqgan.reports.figures import require_matplotlib, save_figure
 from seqgan.reports.pictures import OVER_TEMPERATURE, check_metrics, draw_pictures
 from seqgan.reports.tables import csv_text
@@ -14,10 +15,10 @@ from seqgan.studies.sweep import TEMPERATURES, decodings, known_envelopes, sweep
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepArguments:
+class Arguments:
     """Which generators, over what, and where the pictures go."""
 
-    run: Annotated[tuple[Path, ...], REPEATED]
+    run: Annotated[tuple[Path, ...], Repeated]
     """Run folder; give the flag once for each run. All must be of one corpus."""
     checkpoint: tuple[str, ...] = ()
     """Generators of each run: any of mle-best, mle-last, adversarial-best, adversarial-last; by default the
@@ -41,7 +42,7 @@ class SweepArguments:
     """Show no progress bar, and do not name the files."""
 
 
-def run_sweep(arguments: SweepArguments) -> None:
+def run(arguments: Arguments) -> None:
     """Measure what has not been measured, draw, and name the files written.
 
     Every measurement is kept in its run: call again after an interruption to go on.

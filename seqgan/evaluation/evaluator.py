@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from torch import Tensor
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.metrics import ORDERS, lower_is_better
 from seqgan.evaluation.oracle import OracleTask

@@ -118,7 +118,7 @@ def _evaluate(
     mark, generator = _load(experiment, name, num_samples)
     if not name.endswith(MIXED):
         return mark, experiment.test_evaluator(generator, decoding, num_samples=num_samples)
-    share = fit_weight(generator, experiment.ngram, experiment.split("validation"))
+    share = fit_weight(generator, experiment.ngram, experiment.materials.validation)
     mixture = MixtureGenerator(generator, experiment.ngram, share)
     result = experiment.test_evaluator(mixture, decoding, num_samples=num_samples)
     score = dataclasses.replace(result.score, values={**result.score.values, SHARE: share})

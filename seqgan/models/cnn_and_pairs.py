@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seqgan.config.schema import KindSettings
+from seqgan.config.kinds import KindSettings
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings

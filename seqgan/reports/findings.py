@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from seqgan.config.schema import Settings
+from seqgan.config.toml import Settings
 from seqgan.evaluation.bootstrap import Spread
 from seqgan.evaluation.metrics import lower_is_better
 from seqgan.evaluation.signature import Interval

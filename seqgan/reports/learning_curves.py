@@ -81,15 +81,19 @@ def draw_learning_curves(histories: Mapping[str, History]) -> dict[str, list[Fig
 def points(history: History, metric: str, *, adversarial: bool) -> list[tuple[int, float]]:
     """Return steps and values of a metric, in the adversarial phase or before it.
 
-    Steps count from the phase's first. Of NLL-validation the value of the model that the adversarial
-    phase started from stands at 0.
+    Steps count from the phase's first; before the adversarial one, from the first of all. Of
+    NLL-validation the value of the model that the adversarial phase started from stands at 0.
     """
-    parts: dict[bool, list[Mapping[str, Any]]] = {True: [], False: []}
+    parts: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
+    first, phase, last = 0, "", 0  # steps of the phases before the row's
     for row in history.rows:
-        parts[row["phase"] == ADVERSARIAL].append(row)
-    first = max((row["step"] for row in parts[False]), default=0) if adversarial else 0
-    found = [(row["step"] - first, row[metric]) for row in parts[adversarial] if row.get(metric) is not None]
-    earlier = [row[metric] for row in parts[False] if row.get(metric) is not None]
+        if row["phase"] != phase:
+            first, phase = first + last, row["phase"]
+        last = row["step"]
+        if row.get(metric) is not None:
+            now = row["phase"] == ADVERSARIAL
+            parts[now].append((last if now else first + last, row[metric]))
+    found, earlier = parts[adversarial], [value for _, value in parts[False]]
     if not (adversarial and found and earlier and metric == NLL):
         return found
     start = min(earlier) if history.keeps_best else earlier[-1]

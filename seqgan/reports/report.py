@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import seqgan
-from seqgan.config.schema import Settings, flatten, to_toml
+from seqgan.config.toml import Settings, flatten, to_toml
 from seqgan.experiment.measurements import Measurement
 from seqgan.reports.alarms import find_alarms
 from seqgan.reports.blocks import (
@@ -32,7 +32,9 @@ ABOUT_SAMPLES = (
     "The first sentences of each sample, none chosen. Below each stands the training sentence at the "
     "smallest edit distance between tokens, exactly; what both have in common, in order, is marked."
 )
-ABOUT_COMMANDS = "On the same machine and with the same versions, these make the runs and this report again."
+ABOUT_COMMANDS = (
+    "On the same machine and with the same versions, these make the same runs, and this report again."
+)
 
 
 def build_report(findings: Findings, commands: Sequence[str] = ()) -> Document:
@@ -100,7 +102,7 @@ def _alarms(runs: Sequence[RunRecord]) -> Block:
             Cell(run.label),
             Cell(alarm.name),
             Cell(f"step {alarm.first_step}, {alarm.phase}"),
-            Cell(f"{alarm.num_ringing} of {alarm.num_rows}"),
+            Cell(f"{alarm.times}, and still rings" if alarm.still_rings else str(alarm.times)),
             Cell(alarm.meaning),
         ]
         for run in runs
@@ -108,7 +110,7 @@ def _alarms(runs: Sequence[RunRecord]) -> Block:
     ]
     if not rows:
         return Paragraph("None rang in training.")
-    header = [Cell(title) for title in ("run", "alarm", "first rang", "rows", "it rings while")]
+    header = [Cell(title) for title in ("run", "alarm", "first rang", "times", "meaning and remedy")]
     return Table("Alarms that rang in training", header, rows, numeric=False)
 
 

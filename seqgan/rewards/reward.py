@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.config.schema import KindSettings
+from seqgan.config.kinds import KindSettings
 from seqgan.text.token_batch import TokenBatch
 
 Scorer = Callable[[TokenBatch], Float[Tensor, "R"]]

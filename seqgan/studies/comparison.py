@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from seqgan.config.schema import flatten
 from seqgan.evaluation.bootstrap import Spread, difference_interval, over_seeds, paired_interval
 from seqgan.evaluation.signature import Interval
 from seqgan.experiment.measurements import Measurement
-from seqgan.experiment.settings import CHANGEABLE
-from seqgan.reports.findings import Column, Comparison, Difference, RunRecord, SeedGroup
+from seqgan.reports.findings import Column, Comparison, Difference, SeedGroup
 from seqgan.runtime.seeding import derive_seed
 from seqgan.studies.runs import BASELINES, Runs
 
@@ -54,7 +52,7 @@ def measure_runs(runs: Runs, *, checkpoints: Sequence[str] = (), quiet: bool = F
     for name in tqdm(names, desc="measure", disable=quiet or None, leave=False):
         key = runs.fingerprint(name)
         different[key] = different.get(key) or runs.measure(name)
-        own = dataclasses.replace(different[key], run=runs.path(name), generator=name[1])
+        own = dataclasses.replace(different[key], run=runs.folders[name[0]].path, generator=name[1])
         measured.append(Measured(*name, runs.title(name, with_run=False), own))
     return measured
 
@@ -130,14 +128,10 @@ def _sentence_values(measurement: Measurement, name: str) -> np.ndarray | None:
     return None if values is None else values.astype(np.float32).astype(np.float64)
 
 
-def seed_groups(measured: Sequence[Measured], records: Sequence[RunRecord]) -> list[SeedGroup]:
-    """Return the groups of runs that differ in their seed only, where there are several."""
-    groups: dict[str, list[str]] = {}
-    for record in records:
-        settings = flatten(record.settings)
-        kept = {name: value for name, value in settings.items() if not name.startswith((*CHANGEABLE, "seed"))}
-        groups.setdefault(str(kept), []).append(record.label)
-    return [SeedGroup(labels, _spreads(measured, labels)) for labels in groups.values() if len(labels) > 1]
+def seed_groups(measured: Sequence[Measured], groups: Sequence[Mapping[int, str]]) -> list[SeedGroup]:
+    """Return what groups of runs that differ in their seed only reach, where they are several."""
+    labels = [list(group.values()) for group in groups if len(group) > 1]
+    return [SeedGroup(found, _spreads(measured, found)) for found in labels]
 
 
 def _spreads(measured: Sequence[Measured], labels: Sequence[str]) -> dict[str, dict[str, Spread]]:

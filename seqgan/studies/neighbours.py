@@ -10,10 +10,10 @@ from jaxtyping import Int32
 
 from seqgan.evaluation.nearest import nearest
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.language import Language
 from seqgan.experiment.run_folder import REAL_TEXT
 from seqgan.reports.blocks import Cell, Pieces, Sample
 from seqgan.reports.findings import Column
+from seqgan.text.language import Language
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences
 from seqgan.text.vocabulary import SPECIALS, UNK

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.frameworks import open_run
+from seqgan.config.toml import flatten
+from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.experiment.generator_files import FURTHEST
 from seqgan.experiment.measurements import Measurement, fingerprint, measure
-from seqgan.experiment.run_folder import REAL_TEXT
+from seqgan.experiment.run_folder import REAL_TEXT, RunFolder
+from seqgan.experiment.settings import CHANGEABLE
 from seqgan.sampling.decoding import Decoding
 
 BASELINES = ("ngram", REAL_TEXT, "oracle")
@@ -38,6 +39,7 @@ class Runs:
         names = [path.resolve().name for path in paths]
         labels = names if len(set(names)) == len(names) else map(str, paths)
         self.experiments = dict(zip(labels, experiments, strict=True))
+        self.folders = {label: RunFolder(path_of(e)) for label, e in self.experiments.items()}
         self.num_samples = min(e.settings.evaluation.num_samples for e in experiments)
 
     @classmethod
@@ -71,9 +73,15 @@ class Runs:
         names = ["ngram", REAL_TEXT, *(["oracle"] if self.first.oracle else [])]
         return [(next(iter(self.experiments)), name) for name in names]
 
-    def path(self, name: Name) -> Path:
-        """Return the folder of the run."""
-        return path_of(self.experiments[name[0]])
+    def by_seed(self) -> list[dict[int, str]]:
+        """Return groups of runs that differ in their seed only: labels by seed, of equal runs the first."""
+        groups: dict[str, dict[int, str]] = {}
+        for label, run in self.folders.items():
+            settings = flatten(run.read_settings())
+            seed = settings.pop("seed")
+            kept = {name: value for name, value in settings.items() if not name.startswith(CHANGEABLE)}
+            groups.setdefault(f"{run.read_package()} {kept}", {}).setdefault(seed, label)
+        return list(groups.values())
 
     def fingerprint(self, name: Name) -> str:
         """Return what decides all measurements of a generator; equal for generators that runs share."""

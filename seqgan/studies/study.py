@@ -33,7 +33,7 @@ def study_runs(
     Raises:
         ValueError: A run has no generator or not that checkpoint, or is damaged.
     """
-    records = [record_of(label, experiment) for label, experiment in runs.experiments.items()]
+    records = [record_of(label, folder) for label, folder in runs.folders.items()]
     measured = measure_runs(runs, checkpoints=checkpoints, quiet=quiet)
     columns = columns_of(measured)
     return Findings(
@@ -41,7 +41,7 @@ def study_runs(
         runs=records,
         columns=columns,
         comparisons=compare_runs(measured, quiet=quiet),
-        seeds=seed_groups(measured, records),
+        seeds=seed_groups(measured, runs.by_seed()),
         curves=sweep(runs, ways, checkpoints=checkpoints, quiet=quiet) if ways else [],
         known=known_envelopes(runs.first),
         samples=sample_columns(runs.first, columns, num_sentences) if num_sentences else [],

@@ -12,15 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqgan.config.schema import flatten, to_settings
 from seqgan.evaluation.bootstrap import Spread
 from seqgan.evaluation.metrics import METRICS
 from seqgan.evaluation.signature import Score
-from seqgan.experiment.experiment import Experiment
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies import processes
 from seqgan.studies.records import describe_estimator
-from seqgan.studies.runs import Runs, path_of
+from seqgan.studies.runs import Runs
 
 AUC = "auc_held_out"
 TITLES = {"jeffreys": "Jeffreys", AUC: "held-out AUC"}  # of the others, their meaning as far as it is short
@@ -80,7 +78,7 @@ def measure_rows(plan: Mapping[str, Sequence[Source]]) -> ScoreTable:
         ValueError: A run or a generator is missing or damaged, or two runs are of different corpora.
     """
     runs = Runs.open([source.run for sources in plan.values() for source in sources])
-    labels = {path_of(experiment): label for label, experiment in runs.experiments.items()}
+    labels = {folder.path: label for label, folder in runs.folders.items()}
     rows = {
         row: [runs.measure((labels[s.run], s.generator), s.decoding).score for s in sources]
         for row, sources in plan.items()
@@ -88,7 +86,7 @@ def measure_rows(plan: Mapping[str, Sequence[Source]]) -> ScoreTable:
     trained = [
         labels[s.run] for sources in plan.values() for s in sources if not s.generator.startswith("mle")
     ]
-    words = [describe_estimator(to_settings(runs.experiments[label].settings)) for label in trained]
+    words = [describe_estimator(runs.folders[label].read_settings()) for label in trained]
     return ScoreTable(rows, [*dict.fromkeys(filter(None, words))])
 
 
@@ -99,28 +97,20 @@ def plan_of(runs: Iterable[Path]) -> dict[str, list[Source]]:
         ValueError: There is none.
     """
     opened = Runs.open(list(runs))
-    groups: dict[str, dict[int, Experiment]] = {}
-    for experiment in opened.experiments.values():
-        settings = flatten(to_settings(experiment.settings))
-        seed = settings.pop("seed")
-        groups.setdefault(str(settings), {}).setdefault(seed, experiment)
-    names = {path_of(experiment): label for label, experiment in opened.experiments.items()}
     plan: dict[str, list[Source]] = {}
     shown = set()
-    for group in groups.values():
-        paths = [path_of(experiment) for experiment in group.values()]
-        common = names[paths[0]]
-        if len(group) > 1:
-            common = common.removesuffix(f"-seed{next(iter(group))}")
+    for group in opened.by_seed():
+        labels = list(group.values())
+        common = labels[0].removesuffix(f"-seed{next(iter(group))}") if len(labels) > 1 else labels[0]
+        folders = [opened.folders[label] for label in labels]
         for name in GENERATORS:
-            marks = [opened.fingerprint((names[path], name)) for path in paths]
-            if (
-                all((path / "checkpoints" / f"{name}.pt").exists() for path in paths)
-                and str(marks) not in shown
-            ):
-                shown.add(str(marks))  # runs of one pre-training share its generator
-                title = f"{common}, {name}"
-                plan[f"{paths[0]}, {name}" if title in plan else title] = [Source(p, name) for p in paths]
+            marks = tuple(opened.fingerprint((label, name)) for label in labels)
+            if marks in shown or not all(name in folder.find_generators() for folder in folders):
+                continue  # runs of one pre-training share its generator
+            shown.add(marks)
+            title = f"{common}, {name}"
+            title = f"{folders[0].path}, {name}" if title in plan else title
+            plan[title] = [Source(folder.path, name) for folder in folders]
     if not plan:
         raise ValueError("RUN: no generator was found in all runs that differ by their seed only")
     return plan

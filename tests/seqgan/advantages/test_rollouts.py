@@ -16,6 +16,7 @@ from tests.tiny_models import (
     rng,
     sequence_probabilities,
     tiny_generator,
+    whole,
 )
 
 
@@ -91,7 +92,7 @@ def test_a_deterministic_policy_has_exact_action_values(kind, eos_id, interval):
             visited = next(n for n in range(t + 1, 99) if n % interval == 0)
             if visited < given.mask[b].sum():
                 for step in range(visited, 7):
-                    completed[:, step] = policy(completed)[:, step].argmax(-1)
+                    completed[:, step] = policy(whole(completed))[:, step].argmax(-1)
             mask = mask_from_tokens(completed, eos_id)
             naive[b, t] = arbitrary_reward(completed, mask)
     torch.testing.assert_close(values, naive)
@@ -121,9 +122,11 @@ def test_action_values_agree_with_one_prefix_at_a_time(kind):
     )
     for b in range(3):
         for t in range(int(given.mask[b].sum())):
-            prefix = given.tokens[b, : t + 1]
-            finished = sample(policy, num_rollouts, 5, eos_id=1, rng=rng(b), prefix=prefix)
-            rewards = arbitrary_reward(finished.tokens, finished.mask)
+            prefix = given.tokens[b, : t + 1].expand(num_rollouts, -1)
+            drawn = sample(policy, num_rollouts, 4 - t, eos_id=1, rng=rng(b), prompt=whole(prefix))
+            finished = torch.cat([prefix, drawn.tokens], 1)
+            mask = mask_from_tokens(finished, 1)
+            rewards = arbitrary_reward(torch.where(mask, finished, 0), mask)
             bound = 5 * (2 / num_rollouts) ** 0.5 * rewards.std() + 1e-5
             assert abs(values[b, t] - rewards.mean()) < bound
 
@@ -259,7 +262,7 @@ def test_sequences_of_one_token_need_no_rollouts():
 
 def test_ended_branches_are_not_read_on(monkeypatch):
     policy = tiny_generator("lstm", 9)
-    policy.output_bias.data[4] = 100.0  # EOS at once
+    policy.head.bias.data[4] = 100.0  # EOS at once
     rows = []
     advance = policy.advance
     monkeypatch.setattr(policy, "advance", lambda t, state: rows.append(len(t)) or advance(t, state))

@@ -11,6 +11,7 @@ from seqgan.algorithms.objectives import differentiate, reinforce_loss
 from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
 from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
 from seqgan.sampling.sample import sample
+from seqgan.text.token_batch import TokenBatch
 from tests.tiny_models import (
     KINDS,
     all_sequences,
@@ -18,6 +19,7 @@ from tests.tiny_models import (
     rng,
     sequence_probabilities,
     tiny_generator,
+    whole,
 )
 
 WEIGHTS = torch.tensor([[0.3, -1.0, 2.0], [1.5, 0.2, -0.7], [-0.4, 0.9, 0.1]])
@@ -32,7 +34,7 @@ def reward(tokens, mask):
 def exact_gradient(policy, eos_id):
     """grad sum_Y p(Y) R(Y), by differentiating the sum itself."""
     tokens, mask = all_sequences(3, 3, eos_id)
-    log_probs = torch.where(mask, policy.log_probs(tokens), 0.0).sum(1)
+    log_probs = torch.where(mask, policy.log_probs(TokenBatch(tokens, mask)), 0.0).sum(1)
     value = (log_probs.exp() * reward(tokens, mask)).sum()
     return torch.autograd.grad(value, list(policy.parameters()), allow_unused=True)
 
@@ -49,7 +51,7 @@ def test_the_expected_estimator_is_the_exact_gradient(kind, eos_id):
     probabilities = sequence_probabilities(policy, tokens, mask)
     values = exact_action_values(policy, tokens, mask, reward, eos_id)
     losses = [
-        reinforce_loss(policy.log_probs(t[None]), v[None], m[None], "sum")
+        reinforce_loss(policy.log_probs(whole(t[None])), v[None], m[None], "sum")
         for t, v, m in zip(tokens, values, mask, strict=True)
     ]
     expected = sum(p * loss for p, loss in zip(probabilities.float(), losses, strict=True))
@@ -73,12 +75,15 @@ def test_the_gradient_in_chunks_is_that_of_the_whole(kind, reduction, monkeypatc
     )
     ours = [parameter.grad for parameter in policy.parameters()]
 
-    whole = torch.log_softmax(policy(tokens) / 0.7, -1)
-    taken = -(whole.gather(-1, actions) * advantages).mean(-1)[mask]
+    batch = TokenBatch(tokens, mask)
+    log_probs = torch.log_softmax(policy(batch) / 0.7, -1)
+    taken = -(log_probs.gather(-1, actions) * advantages).mean(-1)[mask]
     loss = taken.mean() if reduction == "mean" else taken.sum()
-    entropy = torch.distributions.Categorical(logits=whole).entropy()[mask].mean()
-    others = torch.distributions.Categorical(logits=reference(tokens).detach() / 0.7)
-    kl = torch.distributions.kl_divergence(torch.distributions.Categorical(logits=whole), others)[mask].mean()
+    entropy = torch.distributions.Categorical(logits=log_probs).entropy()[mask].mean()
+    others = torch.distributions.Categorical(logits=reference(batch).detach() / 0.7)
+    kl = torch.distributions.kl_divergence(torch.distributions.Categorical(logits=log_probs), others)[
+        mask
+    ].mean()
     objective = loss - 0.3 * entropy + 0.6 * kl
     theirs = torch.autograd.grad(objective, list(policy.parameters()), allow_unused=True)
     torch.testing.assert_close(flat(ours), flat(theirs), atol=1e-5, rtol=1e-4)
@@ -167,7 +172,7 @@ def test_dropout_is_off_while_acting_and_learning():
 
     def estimate(rollout_policy, trajectories):
         seen["log_probs"] = trajectories.log_probs
-        seen["again"] = rollout_policy.eval().log_probs(trajectories.tokens, 0.7)
+        seen["again"] = rollout_policy.eval().log_probs(trajectories, 0.7)
         return torch.ones_like(trajectories.log_probs)
 
     algorithm = Reinforce(
@@ -209,8 +214,8 @@ def test_entropy_and_divergence_are_exact_and_pull_as_they_say():
 
 def test_the_entropy_is_that_of_the_distribution():
     policy = tiny_generator("lstm")
-    torch.nn.init.zeros_(policy.output_weight)
-    torch.nn.init.zeros_(policy.output_bias)  # uniform over 3 tokens
+    torch.nn.init.zeros_(policy.head.weight)
+    torch.nn.init.zeros_(policy.head.bias)  # uniform over 3 tokens
     metrics, _ = make_algorithm(policy, config=ReinforceSettings(batch_size=10, kl_weight=1.0)).policy_step()
     torch.testing.assert_close(metrics["policy/entropy"], torch.tensor(3.0).log())
     torch.testing.assert_close(metrics["policy/kl"], torch.tensor(0.0))
@@ -219,10 +224,10 @@ def test_the_entropy_is_that_of_the_distribution():
 def test_the_rollout_policy_lags_behind():
     policy = tiny_generator("lstm")
     algorithm = make_algorithm(policy, config=ReinforceSettings(batch_size=8, learning_rate=0.1, lag=0.75))
-    start = policy.output_bias.detach().clone()
+    start = policy.head.bias.detach().clone()
     algorithm.policy_step()
-    expected = 0.75 * start + 0.25 * policy.output_bias.detach()
-    torch.testing.assert_close(algorithm.rollout_policy.output_bias.detach(), expected)
+    expected = 0.75 * start + 0.25 * policy.head.bias.detach()
+    torch.testing.assert_close(algorithm.rollout_policy.head.bias.detach(), expected)
     assert make_algorithm(policy).rollout_policy is policy
 
 
@@ -271,7 +276,7 @@ def test_alternatives_follow_the_exact_expectation_over_all_actions(eos_id):
     policy = tiny_generator("lstm")
     tokens, mask = all_sequences(3, 3, eos_id)
     probabilities = sequence_probabilities(policy, tokens, mask).float()
-    distribution = policy(tokens).softmax(-1)
+    distribution = policy(whole(tokens)).softmax(-1)
     value = torch.zeros(())
     for step in range(3):
         for action in range(3):
@@ -312,9 +317,9 @@ def test_alternatives_are_judged_as_the_last_token_of_their_prefix():
 def test_a_smaller_factor_makes_a_smaller_step():
     def moved(factor):
         policy = tiny_generator("lstm")
-        before = policy.output_bias.detach().clone()
+        before = policy.head.bias.detach().clone()
         make_algorithm(policy, config=ReinforceSettings(batch_size=8, learning_rate=0.1)).policy_step(factor)
-        return (policy.output_bias.detach() - before).abs().max()
+        return (policy.head.bias.detach() - before).abs().max()
 
     torch.testing.assert_close(moved(0.25), 0.25 * moved(1.0), atol=1e-5, rtol=1e-3)
     assert moved(0.0) == 0
@@ -331,13 +336,13 @@ def test_only_the_given_parameters_are_clipped_and_moved():
         max_length=3,
         eos_id=None,
         rng=rng(),
-        parameters=[policy.output_bias],
+        parameters=[policy.head.bias],
     )
     metrics, _ = given.policy_step()
     moved = [name for name, p in policy.named_parameters() if not torch.equal(p, before[name])]
-    assert moved == ["output_bias"]
-    torch.testing.assert_close(policy.output_bias.grad.norm(), torch.tensor(1e-3), rtol=1e-2, atol=0)
-    assert policy.output_weight.grad.norm() > 0.1  # neither clipped nor part of the norm
+    assert moved == ["head.bias"]
+    torch.testing.assert_close(policy.head.bias.grad.norm(), torch.tensor(1e-3), rtol=1e-2, atol=0)
+    assert policy.head.weight.grad.norm() > 0.1  # neither clipped nor part of the norm
     assert metrics["policy/gradient_norm"] > 1e-2
 
 

@@ -11,7 +11,6 @@ from seqgan.experiment.measurements import Measurement
 from seqgan.reports.findings import Difference
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies.comparison import Measured, columns_of, compare_runs, differences, seed_groups
-from seqgan.studies.records import record_of
 from seqgan.studies.runs import Runs
 from tests.tiny_run import tiny_experiment
 
@@ -143,9 +142,8 @@ def test_seeds_are_what_runs_may_differ_in(runs):
         ("one", "adversarial-last"): measurement(bleu_4=1.0),
         ("one", "ngram"): measurement(bleu_4=1.0),
     }
-    records = [record_of(label, experiment) for label, experiment in runs.experiments.items()]
-    (group,) = seed_groups(listed(runs, measured), records)
+    (group,) = seed_groups(listed(runs, measured), runs.by_seed())
     assert group.labels == ["one", "two", "three"]
     assert list(group.spreads) == ["MLE"] and list(group.spreads["MLE"]) == ["bleu_4"]
     assert (group.spreads["MLE"]["bleu_4"].mean, group.spreads["MLE"]["bleu_4"].deviation) == (2.0, 1.0)
-    assert seed_groups(listed(runs, measured), [records[0], records[2]]) == []
+    assert runs.by_seed() == [{0: "one", 1: "two", 2: "three"}, {1: "other"}]

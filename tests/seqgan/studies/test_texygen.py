@@ -8,6 +8,7 @@ import pytest
 from seqgan.studies import processes, texygen
 from tests.shared_data import shared_data
 
+
 def check(name, path):
     lines, deviations = texygen.compare(name, texygen.measure(path, shared_data("coco/test.txt").parent))
     assert len(lines) == len(deviations) == 4 * len(texygen.PUBLISHED[name])

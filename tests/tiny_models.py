@@ -101,7 +101,7 @@ def exact_action_values(
     every, every_mask = all_sequences(generator.vocabulary_size, tokens.shape[1], eos_id)
     weights = sequence_probabilities(generator, every, every_mask)
     assert weights.sum().item() == pytest.approx(1, abs=1e-5)
-    rewards = reward(every, every_mask).double()
+    rewards = reward(TokenBatch(every, every_mask)).double()
     values = torch.zeros(tokens.shape, dtype=torch.float64)
     for b, (sequence, length) in enumerate(zip(tokens, mask.sum(1).tolist(), strict=True)):
         for t in range(length):

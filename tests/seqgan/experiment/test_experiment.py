@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from seqgan.cli import main
-from seqgan.config.schema import flatten, to_settings
+from seqgan.config.schema import to_settings
+from seqgan.config.toml import flatten
 from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.settings import CORPORA, SEQGAN

@@ -7,14 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from leakgan.experiment import LeakGANExperiment
 
+from leakgan.catalogue import CATALOGUE
 from seqgan.cli import main, parse
 from seqgan.config.schema import to_settings
 from seqgan.config.toml import flatten
+from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.experiment.measurements import measure
-from seqgan.experiment.settings import SEQGAN
 from seqgan.reports.report_tables import metric_cell
 from seqgan.reports.tables import MEANINGS, SUMMARY
 from seqgan.studies.neighbours import Neighbourhood
@@ -35,10 +35,10 @@ def finished_runs(tmp_path_factory):
     """Two seeds, a control that starts from the first, and LeakGAN short of its last phase; reported on."""
     folder = tmp_path_factory.mktemp("report")
     data = ["--data", str(folder / "data")]
-    control = ["--pretrained", str(folder / "one"), "--reward.kind", "random"]
+    control = ["--pretrained", str(folder / "one"), "--estimator.control", "random"]
     for name, more in {"one": [], "two": ["--seed", "1"], "control": control}.items():
         assert main(["train", *TINY, *data, "--run", str(folder / name), *more]) == 0
-    leaked = tiny_experiment(folder / "leaked", {"mle": {"epochs": 1}}, experiment=LeakGANExperiment)
+    leaked = tiny_experiment(folder / "leaked", {"mle": {"epochs": 1}}, catalogue=CATALOGUE)
     leaked.pretrain()
     leaked.loop.tracker.close()
     runs = [f"--run={folder / name}" for name in ("one", "two", "control", "leaked")]
@@ -173,6 +173,8 @@ def test_commands_make_the_runs_and_the_report_again(root, folder):
         *(["seqgan", "train"], ["seqgan", "train"], ["seqgan", "train"], ["leakgan", "train"]),
         ["seqgan", "report"],
     ]
+    trained = [parse("train", line.split()[2:], SEQGAN).settings for line in lines[:3]]
+    assert trained == [open_run(folder / name).settings for name in ("one", "two", "control")]
     parsed = parse("report", lines[-1].split()[2:], SEQGAN)
     assert parsed.run == tuple(folder / name for name in ("one", "two", "control", "leaked"))
     assert (parsed.temperatures, parsed.output) == ((0.5, 1.0), folder / "out" / "all.html")
@@ -182,7 +184,7 @@ def test_settings_are_those_of_the_first_and_what_differs(root, folder):
     table, text = sections(root)["Settings"].all("table")[0], sections(root)["Settings"].all("code")[0].text
     rows = [[cell.text for cell in row] for row in rows_of(table)]
     assert rows[:4] == [["setting", "one", "here"], ["two"], ["seed", "0", "1"], ["control"]]
-    assert ["reward.kind", "discriminator", "random"] in rows and ["framework", "seqgan", "leakgan"] in rows
+    assert ["estimator.control", "none", "random"] in rows and ["package", "seqgan", "leakgan"] in rows
     config = open_run(folder / "one").settings
     for name in flatten(to_settings(config)):
         assert f"{name.split('.')[-1]} = " in text
@@ -200,7 +202,7 @@ def test_made_again_it_is_the_same_and_nothing_is_measured_again(folder, tmp_pat
 
 def test_an_oracles_task_has_its_divergences_and_the_oracle(tmp_path, capsys):
     small = {"discriminator": {"widths": [1], "num_filters": [4]}, "adversarial": {"rounds": 1}}
-    config = SEQGAN.load_config({**SETTINGS, "corpus": ORACLE, **small})
+    config = SEQGAN.load({**SETTINGS, "corpus": ORACLE, **small})
     experiment = Experiment(config, tmp_path / "run")
     experiment.train()
     experiment.loop.tracker.close()

@@ -37,7 +37,7 @@ def prepared_runs(tmp_path_factory):
     layers = {
         "one": {},
         "two": {"seed": 1, "device": "cpu"},
-        "other": {"reward": {"kind": "constant"}, "seed": 1},
+        "other": {"estimator": {"control": "constant"}, "seed": 1},
         "three": {"seed": 2, "tracking": {"log_interval": 7}},
     }
     return Runs([tiny_experiment(folder / name, layer) for name, layer in layers.items()])

@@ -7,13 +7,14 @@ import statistics
 
 import numpy as np
 import pytest
-from leakgan.experiment import LeakGANExperiment
 
+from leakgan.catalogue import CATALOGUE
 from seqgan.cli import main
 from seqgan.evaluation.kneser_ney import fit_kneser_ney
 from seqgan.evaluation.likelihood import sequence_nll
 from seqgan.evaluation.metrics import METRICS
-from seqgan.experiment.experiment import open_run
+from seqgan.experiment.catalogue import SEQGAN
+from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.experiment.measurements import measure
 from seqgan.oracle.model import is_official, load_oracle, random_oracle
 from seqgan.reports.figures import to_svg
@@ -42,9 +43,9 @@ def finished_runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
     tiny = ["--preset", "tiny", *flags(), "--data", str(folder / "data"), "--quiet"]
     assert main(["train", *tiny, "--run", str(folder / "one")]) == 0
-    two = ["--run", str(folder / "two"), "--pretrained", str(folder / "one"), "--reward.kind", "random"]
+    two = ["--run", str(folder / "two"), "--pretrained", str(folder / "one"), "--estimator.control", "random"]
     assert main(["train", *tiny, *two]) == 0
-    leaked = tiny_experiment(folder / "leaked", experiment=LeakGANExperiment)
+    leaked = tiny_experiment(folder / "leaked", catalogue=CATALOGUE)
     leaked.pretrain()
     leaked.loop.tracker.close()
     return folder
@@ -52,11 +53,8 @@ def finished_runs(tmp_path_factory):
 
 @pytest.fixture(scope="module", name="oracle_run")
 def run_on_an_oracle(tmp_path_factory):
-    experiment = tiny_experiment(tmp_path_factory.mktemp("oracle") / "run")
-    config = experiment.framework.load_config(
-        {"corpus": ORACLE, "mle": {"epochs": 1}, "evaluation": {"num_samples": 50}, "num_threads": 1}
-    )
-    experiment = type(experiment)(config, tmp_path_factory.mktemp("oracle") / "run")
+    settings = SEQGAN.load({"corpus": ORACLE, "mle": {"epochs": 1}, "evaluation": {"num_samples": 50}})
+    experiment = Experiment(settings, tmp_path_factory.mktemp("oracle") / "run")
     experiment.loop.run(1)
     experiment.loop.tracker.close()
     return experiment.run.path

@@ -1,4 +1,4 @@
-"""Runs apart from their measurements: their command makes them again, their rows are read, their words are true."""
+"""Runs apart from their measurements: the command that makes them again, their rows, their words."""
 
 import shlex
 

@@ -72,7 +72,7 @@ def run(arguments: Arguments) -> None:
 
 
 def command(arguments: Arguments) -> str:
-    """What to type for the same report; quoted for a POSIX shell."""
+    """Return the command for the same report, quoted for a POSIX shell."""
     defaults = Arguments(run=())
     words = ["seqgan", "report"]
     for run in arguments.run:
@@ -91,7 +91,7 @@ def _write(file: IO[bytes], text: str) -> None:
 
 
 def _outputs(page_path: Path) -> list[Path]:
-    """Where CSV, Markdown and the page go.
+    """Return the paths of CSV, Markdown and the page.
 
     Raises:
         ValueError: The path does not end in .html, or a folder is in the way.

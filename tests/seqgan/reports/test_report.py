@@ -1,5 +1,6 @@
 """The report of real runs: whole, alike whenever it is made, and true to what was measured."""
 
+import base64
 import csv
 import importlib
 import re
@@ -69,6 +70,9 @@ def test_the_page_has_all_parts_in_order(root, folder):
         *("In short", "What the generators reach", "Over seeds", "Differences"),
         *("Quality against diversity", "Learning curves", "Samples", "Alarms", "Settings", "Commands"),
     ]
+    for image in root.all("img"):  # white cards would blind in dark mode
+        svg = base64.b64decode(image.attributes["src"].partition(",")[2]).decode()
+        assert 'fill: #ffffff"' not in svg
     assert {path.name for path in (folder / "out").iterdir()} == {"all.html", "all.md", "all.csv"}
     images = {title: len(section.all("img")) for title, section in sections(root).items()}
     assert [images[t] for t in ("In short", "Quality against diversity", "Learning curves")] == [1, 2, 7]

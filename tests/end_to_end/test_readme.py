@@ -4,9 +4,9 @@ import re
 import shlex
 
 import pytest
+from seqgan.experiment.frameworks import find_experiment
 
 from seqgan.cli import COMMANDS, parse
-from seqgan.experiment.frameworks import find_experiment
 from tests.tiny_run import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

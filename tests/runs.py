@@ -23,6 +23,7 @@ def final_state(run: Path) -> tuple[dict, str]:
     """Everything that a finished run leaves, apart from times."""
     state = checkpoint.load(run / "checkpoints" / "state.pt")
     generators = {p.name: checkpoint.load(p)["generator"] for p in (run / "checkpoints").glob("*-*.pt")}
+    state.pop("tracked")  # lengths of files that hold times
     return flatten(state) | flatten(generators), (run / "metrics.jsonl").read_text()
 
 

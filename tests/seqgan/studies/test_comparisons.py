@@ -20,7 +20,7 @@ from seqgan.config.toml import flatten, read_toml
 from seqgan.evaluation.signature import Score, Signature
 from seqgan.experiment.experiment import open_run
 from seqgan.reports.measurements import measure
-from seqgan.runtime.tracking import read_rows
+from seqgan.runtime.tracking import encode_row, read_rows
 from seqgan.sampling.decoding import Decoding
 from tests.tiny_run import ROOT, SETTINGS, flags
 
@@ -233,7 +233,7 @@ def test_runs_that_differ_by_their_seed_make_one_row(done, monkeypatch, capsys):
 
 def test_the_auc_is_the_last_of_the_adversarial_phase(tmp_path):
     def auc(*rows):
-        text = "".join(json.dumps({"phase": phase, **values}) + "\n" for phase, values in rows)
+        text = "".join(encode_row({"phase": phase, **values}) for phase, values in rows)
         (tmp_path / "metrics.jsonl").write_text(text)
         return controls.last_auc(tmp_path)
 

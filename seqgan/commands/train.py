@@ -35,6 +35,8 @@ def run(arguments: Arguments) -> None:
     titled = {COMPARED[name]: measurement.score for name, measurement in results.items()}
     path, package = arguments.run_folder.path, arguments.catalogue.name
     print(f"\n{table(titled, SUMMARY)}\n\n{signatures(titled)}")
+    for line in experiment.loop.alarms.summary():
+        print(f"alarm: {line}")
     print(f"{path}: all is done{' already' if done else ''}; and now:")
     print(f"  {command_line('generate', '--run', path, '--no-unknown', package=package)}")
     print(f"  {command_line('report', '--run', path, package=package)}")

@@ -19,7 +19,7 @@ from seqgan.experiment.run_folder import RunFolder
 from seqgan.runtime import checkpoint, files
 from seqgan.training.loop import Interrupted
 from tests.seqgan.training.test_loop import PHASES, assert_same, final_state, flatten
-from tests.tiny_run import ROOT, SETTINGS, flags, tiny_config, tiny_experiment
+from tests.tiny_run import ROOT, SETTINGS, flags, tiny_experiment, tiny_settings
 
 LONGER = {
     **SETTINGS,
@@ -29,6 +29,7 @@ LONGER = {
     "evaluation": {"num_samples": 1000, "num_samples_in_training": 20},
     "tracking": {"log_interval": 1, "checkpoint_interval": 0.02},
 }
+TEXT = ROOT / "seqgan" / "text" / "tiny.txt"
 TRAIN = ["train", "--preset", "tiny", *flags(LONGER)]
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL, signal.SIGHUP: 129}
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
@@ -144,7 +145,7 @@ def stop_command(arguments, folder, condition, number):
 
 def test_stopped_while_preparing_nothing_is_left(tmp_path):
     os.mkfifo(tmp_path / "text")  # reading it waits
-    arguments = [*TRAIN, "--run", "runs/new", "--corpus.path", "text"]
+    arguments = [*TRAIN, "--run", "runs/new", "--corpus.kind", "file", "--corpus.path", "text"]
     lock = tmp_path / "runs" / "new" / ".lock"
     stop_command(arguments, tmp_path, lock.exists, signal.SIGTERM)
     assert [path.name for path in tmp_path.iterdir()] == ["text"]
@@ -230,7 +231,7 @@ def test_killed_while_taking_over_a_pre_training_nothing_foreign_is_left(
     if (child := os.fork()) == 0:
         setattr(owner, name, die_at_the_second)
         with run.lock():
-            Experiment(tiny_config(), run.path, pretrained=pretrained)
+            Experiment(tiny_settings(), run.path, pretrained=pretrained)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert not run.exists()
@@ -246,14 +247,14 @@ def test_killed_while_taking_over_a_pre_training_nothing_foreign_is_left(
 
 def test_a_pre_training_on_another_text_is_not_taken_over(pretrained, tmp_path):
     """The settings are the same; only the file that they name has changed."""
-    (tmp_path / "text").write_text((ROOT / "data" / "tiny.txt").read_text().replace(" a ", " the "))
-    text = {"corpus": {"path": str(tmp_path / "text")}}
+    (tmp_path / "text").write_text((TEXT).read_text().replace(" a ", " the "))
+    text = {"corpus": {"kind": "file", "path": str(tmp_path / "text")}}
     first = tiny_experiment(tmp_path / "first", text)
     first.pretrain()
     first.loop.tracker.close()
-    (tmp_path / "text").write_text((ROOT / "data" / "tiny.txt").read_text())
+    (tmp_path / "text").write_text((TEXT).read_text())
     with pytest.raises(ValueError, match=r"pretrained\.pt: made with another corpus"):
-        Experiment(tiny_config(text), tmp_path / "second", pretrained=tmp_path / "first")
+        Experiment(tiny_settings(text), tmp_path / "second", pretrained=tmp_path / "first")
     assert not RunFolder(tmp_path / "second").exists()
 
 

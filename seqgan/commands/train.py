@@ -1,5 +1,7 @@
 """Train a run to its end, and compare its generators before and after."""
 
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,7 +42,8 @@ def run(arguments: Arguments) -> None:
     print(f"{path}: all is done{' already' if done else ''}; and now:")
     print(f"  {command_line('generate', '--run', path, '--no-unknown', package=package)}")
     print(f"  {command_line('report', '--run', path, package=package)}")
-    print(f"  {command_line('tensorboard', '--logdir', path)}")
+    watch = f"{scripts}/tensorboard.sh" if (scripts := os.environ.get("SEQGAN_SCRIPTS")) else "tensorboard"
+    print(f"  {watch} --logdir {shlex.quote(str(path))}")
 
 
 def compare(experiment: Experiment, *, quiet: bool = False) -> dict[str, Measurement]:

@@ -18,7 +18,7 @@ from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.run_folder import RunFolder
 from seqgan.runtime import checkpoint, files
 from seqgan.training.loop import Interrupted
-from tests.seqgan.training.test_loop import PHASES, assert_same, final_state, flatten
+from tests.runs import PHASES, assert_same, final_state, flatten
 from tests.tiny_run import ROOT, SETTINGS, flags, tiny_experiment, tiny_settings
 
 LONGER = {

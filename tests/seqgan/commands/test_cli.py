@@ -102,7 +102,7 @@ def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
     before = {path: path.stat().st_mtime_ns for path in (run / "evaluation").iterdir()}
     output = cli("train", "--run", run)
     assert before == {path: path.stat().st_mtime_ns for path in (run / "evaluation").iterdir()}
-    sentences = re.findall(r"^  .*$", output, re.MULTILINE)
+    sentences = re.findall(r"^  .*$", output.partition("| metric")[0], re.MULTILINE)
     assert len(sentences) == 20
     saved = json.loads((run / "evaluation" / "mle-best.json").read_text())
     assert [line.strip() for line in sentences[:10]] == [line.strip() for line in saved["sentences"][:10]]
@@ -113,7 +113,12 @@ def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
     values = [float(cell) for cell in row.split("|")[2:4]]
     assert values[0] == pytest.approx(saved["nll_test"], abs=1e-4)
     assert output.count("signature: hypotheses:40|references:44|tokenizer:treebank") == 1
-    assert output.endswith(f"{run}: all is done already\nwatch: scripts/tensorboard.sh --logdir {run}\n")
+    assert output.endswith(
+        f"{run}: all is done already; and now:\n"
+        f"  seqgan generate --run {run} --no-unknown\n"
+        f"  seqgan report --run {run}\n"
+        f"  tensorboard --logdir {run}\n"
+    )
 
 
 def test_a_damaged_evaluation_is_made_again(cli, run):

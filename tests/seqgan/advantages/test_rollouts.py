@@ -363,7 +363,7 @@ def test_bfloat16_changes_the_values_little():
 def test_the_discriminator_reward_is_its_logit_or_probability():
     tokens = torch.tensor([[1, 2], [3, 4]])
     mask = torch.ones_like(tokens).bool()
-    scorer = lambda tokens, mask: tokens.sum(1) * mask.sum(1) - 8.0  # noqa: E731
+    scorer = lambda batch: batch.tokens.sum(1) * batch.lengths - 8.0  # noqa: E731
     logit = DiscriminatorReward(DiscriminatorRewardSettings(transform="logit"), scorer)
     assert logit(tokens, mask).tolist() == [-2.0, 6.0]
     probability = DiscriminatorReward(DiscriminatorRewardSettings(), scorer)

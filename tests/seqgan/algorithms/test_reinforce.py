@@ -234,7 +234,7 @@ def test_the_rollout_policy_lags_behind():
 def test_state_is_complete():
     config = ReinforceSettings(batch_size=8, learning_rate=0.05, lag=0.5, baseline="ewma", kl_weight=0.1)
     one, two = (tiny_generator("lstm") for _ in range(2))
-    first, second = make_algorithm(one, settings=config), make_algorithm(two, config=config, seed=5)
+    first, second = make_algorithm(one, config=config), make_algorithm(two, config=config, seed=5)
     first.start()
     for _ in range(3):
         first.policy_step()

@@ -12,6 +12,7 @@ from seqgan.rewards.controls import (
     ShuffledRewardSettings,
 )
 from seqgan.rewards.reward import Reward
+from seqgan.text.token_batch import TokenBatch
 from tests.tiny_models import rng
 from tests.tiny_run import tiny_experiment
 
@@ -19,9 +20,9 @@ TOKENS = torch.arange(40).view(20, 2)
 MASK = torch.ones(20, 2, dtype=torch.bool)
 
 
-def first_token(tokens, mask):
+def first_token(batch):
     """A logit that names the row."""
-    return tokens[:, 0].float() / 10 - 2
+    return batch.tokens[:, 0].float() / 10 - 2
 
 
 def test_a_constant_is_constant():
@@ -41,7 +42,7 @@ def test_random_rewards_are_uniform_and_new_in_every_call():
 @pytest.mark.parametrize("transform", ["logit", "probability"])
 def test_shuffled_rewards_are_the_discriminators_of_other_sequences(transform):
     reward = ShuffledReward(ShuffledRewardSettings(transform=transform), first_token, rng=rng())
-    logits = first_token(TOKENS, MASK)
+    logits = first_token(TokenBatch(TOKENS, MASK))
     expected = logits if transform == "logit" else torch.sigmoid(logits)
     calls = [reward(TOKENS, MASK) for _ in range(200)]
     for found in calls:

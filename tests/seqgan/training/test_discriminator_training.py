@@ -79,7 +79,7 @@ def test_an_epoch_uses_every_real_sequence_and_every_negative_once(monkeypatch):
     trainer = make_trainer(num_negatives=50, batch_size=16)
     batches = []
     monkeypatch.setattr(
-        trainer, "_update", lambda tokens, mask, labels: batches.append((tokens, labels)) or {}
+        trainer, "_update", lambda batch, labels: batches.append((batch.tokens, labels)) or {}
     )
     for _ in range(trainer.steps_per_epoch):
         trainer.train_step()

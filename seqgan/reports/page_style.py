@@ -9,7 +9,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) {
   :root {
     --text: #dfe3e8; --muted: #9aa4b0; --back: #14171b; --card: #1d2126; --line: #353b43;
-    --link: #7fb7ef; --mark: #5a4a10; --better: #6fcf97; --worse: #f0937f; --shadow: #000c;
+    --link: #7fb7ef; --mark: #5a4a10; --better: #6fcf97; --worse: #f0937f; --shadow: #fff2;
   }
   figure img { filter: invert(1) hue-rotate(180deg); } /* black turns white, hues stay */
 }

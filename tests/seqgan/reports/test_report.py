@@ -229,7 +229,8 @@ def test_sentences_of_the_corpus_are_no_markup(tmp_path, capsys):
     words = ["<script>alert(1)</script>", "<b>", "&amp;", "|", "*x*", "`y`"]
     text = "".join(f"{a} {b} {c}\n" for a in words for b in words for c in words)
     (tmp_path / "text.txt").write_text(text)
-    layer = {"corpus": {"path": str(tmp_path / "text.txt"), "tokenizer": "whitespace"}, "mle": {"epochs": 1}}
+    corpus = {"kind": "file", "path": str(tmp_path / "text.txt"), "tokenizer": "whitespace", "min_count": 1}
+    layer = {"corpus": corpus, "mle": {"epochs": 1}}
     experiment = tiny_experiment(tmp_path / "<i>run", layer)
     experiment.loop.run(1)
     experiment.loop.tracker.close()

@@ -30,7 +30,9 @@ SMALL = {
     "--evaluation.num-samples-in-training": "20",
 }
 STARTING = ("prepare", "pretrain", "train")
-BLOCK = re.compile(r"(?:<!-- long: (?P<long>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.M | re.S)
+BLOCK = re.compile(
+    r"(?:<!-- long: (?P<long>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.M | re.S
+)
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,7 @@ class Installation:
             "script": [str(self.root / "scripts" / f"{command.name}.sh"), command.package],
         }
         words = [*start[way], *command.flags]
-        return subprocess.run(
-            words, cwd=cwd, env=self.variables, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(words, cwd=cwd, env=self.variables, capture_output=True, text=True, check=False)
 
 
 def write_program(path: Path, *lines: str) -> None:

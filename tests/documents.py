@@ -1,8 +1,9 @@
 """The README and the pages of docs/ as something that can be run.
 
-A Python block whose first line is ``# NAME.py`` is a file; any other is run. A shell block holds commands of ours, one
-a line. The HTML comment ``<!-- long: TIME -->`` before a block says that it is not run: its commands must parse.
-What is run starts from the preset ``tiny`` and a few steps of everything, unless its flags say otherwise.
+A Python block whose first line is ``# NAME.py`` is a file; any other is run. A shell block holds commands of
+ours, one a line. The HTML comment ``<!-- long: TIME -->`` before a block says that it is not run: its
+commands must parse. What is run starts from the preset ``tiny`` and a few steps of everything, unless its
+flags say otherwise.
 """
 
 import os

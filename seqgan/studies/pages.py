@@ -1,7 +1,7 @@
 """Write the generated pages of the documentation: ``python -m seqgan.studies.pages [FOLDER]``.
 
-``settings.md`` lists every setting with its flag, meaning, values and default, ``metrics.md`` every metric. Both
-come from the code alone.
+``settings.md`` lists every setting with its flag, meaning, values and default, ``metrics.md`` every metric.
+Both come from the code alone.
 """
 
 import dataclasses
@@ -20,13 +20,14 @@ from seqgan.experiment.settings import ExperimentSettings
 PACKAGES = ("seqgan", "leakgan")
 GENERATED = "<!-- Generated: python -m seqgan.studies.pages -->"
 SETTINGS_INTRODUCTION = """\
-Every setting is a flag of `train`, `pretrain` and `prepare`, and a line of TOML: `--mle.epochs 5` is `epochs = 5` in the section
-`[mle]`. Values come from a preset, then from your file (`--config`), then from flags. The defaults below are those of the code; a
-preset may have others, which `python -m seqgan config --preset NAME` prints. A truth value has a flag for each side, such as
+Every setting is a flag of `train`, `pretrain` and `prepare`, and a line of TOML: `--mle.epochs 5` is
+`epochs = 5` in the section `[mle]`. Values come from a preset, then from your file (`--config`), then from
+flags. The defaults below are those of the code; a preset may have others, which
+`python -m seqgan config --preset NAME` prints. A truth value has a flag for each side, such as
 `--algorithm.whiten` and `--algorithm.no-whiten`."""
 METRICS_INTRODUCTION = """\
-Names are those of `metrics.jsonl`, of TensorBoard and, without the part before the stroke, of `evaluate --json`. Where one side is
-better, the last words say which."""
+Names are those of `metrics.jsonl`, of TensorBoard and, without the part before the stroke, of
+`evaluate --json`. Where one side is better, the last words say which."""
 Row = tuple[str, ...]
 
 

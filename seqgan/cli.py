@@ -111,7 +111,7 @@ def _show(value: Any) -> str:
     return str(value).replace("%", "%%") if value is not None and value != "" else "none"
 
 
-def own_fields(cls: type) -> Iterator[tuple[str, Any, str, Any]]:
+def own_fields(cls: Any) -> Iterator[tuple[str, Any, str, Any]]:
     """Yield name, type, meaning and default of a command's flags, its settings aside."""
     hints, meanings = get_type_hints(cls, include_extras=True), field_meanings(cls)
     for field in dataclasses.fields(cls):

@@ -25,8 +25,8 @@ from seqgan.reports.measurements import measure
 from seqgan.reports.tables import signatures, table
 from seqgan.runtime.devices import find_device
 from seqgan.sampling.decoding import Temperature
+from seqgan.text.lines import read_lines
 from seqgan.text.sequences import Sequences
-from seqgan.text.sources import read_lines
 from seqgan.text.tokenizers import build_tokenizer
 
 

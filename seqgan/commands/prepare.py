@@ -17,6 +17,8 @@ def run(arguments: Arguments) -> None:
     if arguments.quiet:
         return
     print(experiment.corpus.summary())
+    for advice in experiment.corpus.advice():
+        print(f"advice: {advice}")
     for part in ("train", "validation", "test"):
         first = experiment.language.decode(experiment.corpus.sequences(part)[0].tolist())
         print(f"{part} begins with: {first}")

@@ -109,7 +109,7 @@ def from_settings(
             try:
                 type_of = find_kind(chosen, tables[name], flag_name(f"{name}.kind")).settings
             except ValueError as error:
-                if not lenient or chosen in tables[name]:
+                if not lenient or ":" not in chosen:  # a short name is a mistake
                     raise
                 values[key] = UnknownSettings(kind=chosen, values=section, reason=str(error))
                 continue

@@ -96,6 +96,7 @@ SEQGAN = Catalogue(
             "file": "seqgan.text.files_corpus:prepare_files",
             "docstrings": "seqgan.text.docstrings_corpus:prepare_docstrings",
             "coco": "seqgan.text.coco_corpus:prepare_coco",
+            "tiny": "seqgan.text.tiny_corpus:prepare_tiny",
             "oracle": "seqgan.oracle.corpus:draw_oracle_corpus",
         },
         "generator": {

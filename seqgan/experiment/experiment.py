@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
+from seqgan.config.kinds import find_kind
 from seqgan.config.schema import to_settings, validate
 from seqgan.config.toml import Settings, flatten, to_toml
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
@@ -40,9 +41,11 @@ from seqgan.text.cache import prepare_corpus
 from seqgan.text.language import Language
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences
+from seqgan.text.token_batch import TokenBatch
 from seqgan.text.vocabulary import Vocabulary
 from seqgan.training.loop import TrainingLoop
 
+NUM_PROJECTED = 30  # samples whose vectors TensorBoard's projector shows
 ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "jensen_shannon")
 
 
@@ -157,7 +160,10 @@ class Experiment:
 
     def _load_corpus(self, cache: Path | None) -> PreparedCorpus:
         if self.run is None or not self.run.exists():
-            return prepare_corpus(self.settings.corpus, self.catalogue.kinds["corpus"], cache)
+            table = self.catalogue.kinds["corpus"]
+            kind = find_kind(self.settings.corpus.kind, table, "--corpus.kind")
+            build = partial(kind.build, material=_no_material)
+            return prepare_corpus(self.settings.corpus, build, cache if kind.name in table else None)
         old = self.run.read_settings(self.catalogue.name)
         loaded = self.catalogue.load(old, source=str(self.run.config), lenient=True)
         new, old = to_settings(self.settings), to_settings(loaded)
@@ -219,7 +225,7 @@ class Experiment:
         loop = TrainingLoop(
             build_phases(
                 self.materials,
-                evaluate=self.evaluator("validation", self.settings.evaluation.num_samples_in_training),
+                evaluate=self._evaluate_in_training,
                 validation_nll=self._validation_nll,
                 save_best=lambda phase: self.save_generator("best", phase),
             ),
@@ -239,6 +245,20 @@ class Experiment:
             text = to_toml(to_settings(self.settings))
             loop.tracker.log_text(0, "settings", text.splitlines())
         return loop
+
+    @cached_property
+    def _validation_evaluator(self) -> Evaluator:
+        return self.evaluator("validation", self.settings.evaluation.num_samples_in_training)
+
+    def _evaluate_in_training(self, generator: Generator) -> EvaluationResult:
+        """Measure on the validation text, with vectors of a few samples to look at where there are any."""
+        result = self._validation_evaluator(generator)
+        rng = make_rng(self.device, self.settings.seed, "projections")
+        samples = sample(
+            generator, NUM_PROJECTED, self.corpus.max_length, eos_id=self.vocabulary.eos_id, rng=rng
+        )
+        projections = generator.projections(samples, self.vocabulary.tokens)
+        return dataclasses.replace(result, projections=projections)
 
     def _validation_nll(self) -> float:
         temperature = self.settings.evaluation.temperature
@@ -331,21 +351,23 @@ class Experiment:
         By default the temperature is that of ``evaluation.temperature``.
         """
         chosen = generator or self.generator
+        start = self.language.encode_prefix(prefix)
+        prompt = torch.tensor([start] * num_sentences, device=chosen.device) if start else None
         trajectories = sample(
             chosen,
             num_sentences,
-            self.corpus.max_length,
+            self.corpus.max_length - len(start),
+            prompt=None if prompt is None else TokenBatch(prompt, torch.ones_like(prompt).bool()),
             eos_id=self.vocabulary.eos_id,
             pad_id=self.vocabulary.pad_id,
             precision=self.settings.sampling.precision,
             rng=make_rng(chosen.device, seed, "generate"),
-            prefix=self.language.encode_prefix(prefix),
             temperature=temperature_value(self.decoding(temperature=temperature).temperature),
             top_k=top_k,
             top_p=top_p,
         )
         rows = zip(trajectories.tokens.cpu(), trajectories.mask.cpu(), strict=True)
-        return [self.vocabulary.decode(tokens[mask].tolist()) for tokens, mask in rows]
+        return [self.vocabulary.decode([*start, *tokens[mask].tolist()]) for tokens, mask in rows]
 
     def score(self, sentences: Sequence[str], *, generator: Generator | None = None) -> list[float]:
         """Return the log-likelihood of each sentence in nats per token, EOS included."""
@@ -386,6 +408,10 @@ class Experiment:
             seed=self.settings.seed,
             training=self.corpus.train,
         )
+
+
+def _no_material(name: str) -> NoReturn:
+    raise KeyError("a corpus is built before all materials")
 
 
 def changeable_settings(run: RunFolder) -> tuple[str, ...]:

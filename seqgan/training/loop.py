@@ -67,7 +67,7 @@ class TrainingLoop:
 
     ``of_last_phase`` names the components that have done nothing before the last phase: a checkpoint from
     before it does not hold them, so that another run may go on from there with other settings of theirs.
-    ``announce`` is called with a line about every phase that has ended.
+    ``announce`` is called with a line about every phase that has ended, ``after_step`` after every step.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class TrainingLoop:
         header: Mapping[str, Any] | None = None,
         on_save: Callable[[str], object] = lambda phase: None,
         announce: Callable[[str], object] = lambda line: None,
+        after_step: Callable[[], object] = lambda: None,
         quiet: bool = False,
     ) -> None:
         self.phases = phases
@@ -97,6 +98,7 @@ class TrainingLoop:
         self.header = dict(header or {})
         self.on_save = on_save
         self.announce = announce
+        self.after_step = after_step
         self.quiet = quiet or not settings.progress
         self.phase_index = 0
         self.started = False
@@ -162,6 +164,7 @@ class TrainingLoop:
                     self._show(assessment)
             while not phase.done:
                 self._take_step(phase, bar)
+                self.after_step()
                 if signals:
                     self.save()
                     raise Interrupted(signals[0])

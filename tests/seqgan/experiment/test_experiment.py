@@ -12,11 +12,10 @@ from seqgan.config.schema import to_settings
 from seqgan.config.toml import flatten
 from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.settings import CORPORA, SEQGAN
-from seqgan.oracle.corpus import OracleCorpusSettings
-from seqgan.text.cache import prepare_corpus
+from seqgan.experiment.settings import SEQGAN
+from seqgan.oracle.corpus import OracleCorpusSettings, draw_oracle_corpus
 from tests.shared_data import shared_data
-from tests.tiny_run import ROOT, tiny_config, tiny_experiment
+from tests.tiny_run import ROOT, tiny_experiment
 
 
 def test_ten_lines_build_train_sample_and_score():
@@ -75,8 +74,6 @@ def test_every_preset_resolves_and_its_models_take_a_step(name):
             corpus = {"path": str(shared_data("coco"))}
         case "oracle":
             corpus = {"num_train": 300, "num_validation": 10, "num_test": 10}
-        case "file":
-            corpus = {"path": str(ROOT / "data" / "tiny.txt")}
         case _:
             corpus = {}
     experiment = Experiment(SEQGAN.load_preset(name, small, {"corpus": corpus}), cache=None)
@@ -118,7 +115,7 @@ def test_presets_differ_from_their_transformers_in_the_generator_alone():
 
 def test_the_run_folder_is_all_that_is_needed(tmp_path):
     text = tmp_path / "text.txt"
-    text.write_bytes((ROOT / "data" / "tiny.txt").read_bytes())
+    text.write_bytes((ROOT / "seqgan" / "text" / "tiny.txt").read_bytes())
     experiment = tiny_experiment(tmp_path / "run", {"corpus": {"path": str(text)}})
     experiment.pretrain()
     experiment.loop.tracker.close()
@@ -166,25 +163,12 @@ def test_a_device_that_is_not_there_is_named(name):
         tiny_experiment(None, {"device": name})
 
 
-def test_a_prepared_corpus_is_read_from_the_cache_until_its_text_changes(tmp_path):
-    text = tmp_path / "text.txt"
-    text.write_bytes((ROOT / "data" / "tiny.txt").read_bytes())
-    config = tiny_config({"corpus": {"path": str(text)}}).corpus
-    cache = tmp_path / "cache"
-    first = prepare_corpus(config, CORPORA, cache)
-    assert prepare_corpus(config, CORPORA, cache).digest == first.digest
-    assert len(list(cache.iterdir())) == 1
-    text.write_bytes(b"A new sentence for the corpus.\n" + text.read_bytes())
-    assert prepare_corpus(config, CORPORA, cache).digest != first.digest
-    assert len(list(cache.iterdir())) == 2
-
-
 def test_the_oracle_corpus_is_drawn_anew_the_same_and_scored_by_its_oracle(tmp_path):
     small = {"kind": "oracle", "num_train": 200, "num_validation": 50, "num_test": 50, "vocabulary_size": 30}
     config = SEQGAN.load_config({"corpus": small, "evaluation": {"num_samples": 50}})
     experiment = Experiment(config, tmp_path / "run")
     assert isinstance(config.corpus, OracleCorpusSettings)
-    assert prepare_corpus(config.corpus, CORPORA).digest == experiment.corpus.digest
+    assert draw_oracle_corpus(config.corpus).digest == experiment.corpus.digest
     floor = experiment.evaluate(experiment.oracle).score.values
     assert floor["kl_q_p"] == pytest.approx(0, abs=1e-5)
     assert floor["jeffreys"] == pytest.approx(0, abs=1e-5)

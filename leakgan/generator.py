@@ -25,7 +25,7 @@ from seqgan.text.token_batch import TokenBatch
 
 @dataclass(frozen=True, kw_only=True)
 class HierarchySettings:
-    """Settings of the manager and of the goals that it sets, whatever the worker is."""
+    """Settings of the manager and of its goals, whatever the worker is."""
 
     manager_size: Annotated[int, Range(minimum=1)] = 32
     """Units of the manager's LSTM."""
@@ -53,17 +53,18 @@ class LeakGANTransformerSettings(HierarchySettings, TransformerSettings):
 
 @dataclass(frozen=True)
 class LeakGANState(State):
-    """All that a branch needs: the worker, the manager, the last C goals embedded, the features."""
+    """The memory of a prefix: that of the worker, the manager and the features, and the last C goals."""
 
     worker: State
     manager: ManagerState
     goals: Float[Tensor, "B C K"]
+    """Embedded, the latest last."""
     features: FeatureState
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the manager sees and wants along whole sequences."""
+    """Features and goals along whole sequences."""
 
     features: Float[Tensor, "B T1 F"]
     """f_0..f_T, without gradient."""
@@ -143,23 +144,23 @@ class LeakGANGenerator(Generator):
         return {"goals": Projection((centred @ directions.T).cpu(), columns)}
 
     def manager_parameters(self) -> list[nn.Parameter]:
-        """What the manager's loss trains."""
+        """Return the parameters that the manager's loss trains."""
         return list(self.manager.parameters())
 
     def worker_parameters(self) -> list[nn.Parameter]:
-        """What the worker's losses train, the initial goal and the goal embedding among them."""
+        """Return the parameters that the worker's losses train: also initial goal and goal embedding."""
         return [*self.worker.parameters(), self.initial_goal, self.goal_embedding]
 
     @contextmanager
     def prepared(self, precision: str) -> Iterator[None]:
-        """Lay out the weights of the feature extractor, the largest there are."""
+        """Lay out the weights of the feature extractor once, the largest there are."""
         with self.features.prepared(precision):
             yield
 
     # Step by step.
 
     def initial_state(self, batch_size: int) -> LeakGANState:
-        """Every goal of the past is the initial one."""
+        """Return a state whose past goals are all the initial one."""
         goals = self._embed(self.initial_goal).expand(batch_size, self.settings.horizon, -1)
         return LeakGANState(
             self.worker.initial_state(batch_size),
@@ -171,6 +172,7 @@ class LeakGANGenerator(Generator):
     def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B J"], LeakGANState]:
         """Read one token per row; the outer product of hidden vector and goals predicts the next."""
         assert isinstance(state, LeakGANState)
+        # blocks of rows, so that a CPU's cache holds the (rows, 2F) behind the features of one block
         size = BLOCK_ROWS if not devices.static_shapes(tokens) else max(1, len(tokens))
         rows = [slice(start, start + size) for start in range(0, max(1, len(tokens)), size)]
         hidden, states = zip(*(self._advance(tokens[r], state.select(r)) for r in rows), strict=True)
@@ -179,10 +181,10 @@ class LeakGANGenerator(Generator):
     def _advance(
         self, tokens: Int[Tensor, "B"], state: LeakGANState
     ) -> tuple[Float[Tensor, "B J"], LeakGANState]:
-        features, feature_state = self.features.advance(tokens, state.features)
-        raw_goals, manager_state = self.manager.advance(features, state.manager)
-        goal = self._embed(_normalise(raw_goals))
-        goals = torch.cat([state.goals[:, 1:], goal[:, None]], 1)
+        features, feature_state = self.features.advance(tokens, state.features)  # f_t (B, F)
+        raw_goals, manager_state = self.manager.advance(features, state.manager)  # g_t before it has length 1
+        goal = self._embed(_normalise(raw_goals))  # (B, K)
+        goals = torch.cat([state.goals[:, 1:], goal[:, None]], 1)  # g_{t-C+1}..g_t, the oldest dropped
         hidden, worker_state = self.worker.advance(tokens, state.worker)
         return _outer(hidden, goals.sum(1)), LeakGANState(worker_state, manager_state, goals, feature_state)
 
@@ -198,18 +200,20 @@ class LeakGANGenerator(Generator):
             raise ValueError(
                 "prompt: LeakGAN plans whole sequences; it cannot be trained to complete prompts"
             )
-        features = self.features.of_prefixes(batch.tokens)
-        raw_goals = self.manager(features[:, :-1])
+        features = self.features.of_prefixes(batch.tokens)  # f_0..f_T (B, T + 1, F)
+        raw_goals = self.manager(features[:, :-1])  # nothing follows f_T, so it sets no goal
         return Plan(features, _normalise(raw_goals), raw_goals.norm(dim=-1))
 
     def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T J"]:
         """Read whole sequences, BOS and then tokens, at once."""
+        # T inputs with BOS are T − 1 tokens, whose T prefixes f_0..f_{T-1} set the T goals
         return self.follow(inputs, _normalise(self.manager(self.features.of_prefixes(inputs[:, 1:]))))
 
     def follow(self, inputs: Int[Tensor, "B T"], goals: Float[Tensor, "B T F"]) -> Float[Tensor, "B T J"]:
-        """The worker's part of :meth:`encode`, under given goals; their gradient ends here."""
-        embedded = self._embed(goals.detach())
+        """Return the worker's part of :meth:`encode`, under given goals; their gradient ends here."""
+        embedded = self._embed(goals.detach())  # (B, T, K)
         before = self._embed(self.initial_goal).expand(len(goals), self.settings.horizon - 1, -1)
+        # C − 1 initial goals before the first make T windows of C goals (B, T, K, C), and each is summed
         last = torch.cat([before, embedded], 1).unfold(1, self.settings.horizon, 1).sum(-1)
         return _outer(self.worker.encode(inputs), last)
 
@@ -222,6 +226,6 @@ def _normalise(goals: Float[Tensor, "*N F"]) -> Float[Tensor, "*N F"]:
 
 
 def _outer(hidden: Float[Tensor, "*N H"], goals: Float[Tensor, "*N K"]) -> Float[Tensor, "*N J"]:
-    """(h, 1) times each goal number, flattened: J = (H + 1)·K."""
+    """Return (h, 1) times each goal number, flattened: J = (H + 1)·K."""
     with_one = nn.functional.pad(hidden, (0, 1), value=1.0)
-    return (with_one[..., :, None] * goals[..., None, :]).flatten(-2)
+    return (with_one[..., :, None] * goals[..., None, :]).flatten(-2)  # (..., H + 1, K) to (..., J)

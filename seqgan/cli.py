@@ -13,11 +13,9 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin, get_type_hints
 
 import seqgan
@@ -25,6 +23,8 @@ from seqgan.config.kinds import find_kind
 from seqgan.config.ranges import Repeated
 from seqgan.config.schema import UnknownSettings, field_meanings, flag_name, parse_text
 from seqgan.config.toml import Settings, nest, read_toml
+from seqgan.runtime.signals import unwind_on_signals
+from seqgan.runtime.terminal import open_closed_streams
 
 if TYPE_CHECKING:
     from seqgan.experiment.catalogue import Catalogue
@@ -260,36 +260,18 @@ def _arguments(cls: Any, given: Mapping[str, Any], prog: str) -> Any:
     return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
 
 
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind what is going on as SIGINT does, so that nothing stays half done."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
-    old = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
 def main(argv: Sequence[str] | None = None, *, package: str = "seqgan") -> int:
     """Run a command with the kinds and presets of a package; return the exit status.
 
     Bad input is one line on standard error and exit status 2.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    open_closed_streams()
     logging.basicConfig(format=f"{package}: %(levelname)s: %(message)s", level=logging.WARNING)
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))  # where users keep their own kinds, also for the console script
     try:
-        with terminable():
+        with unwind_on_signals():
             status = run(arguments, package)
             sys.stdout.flush()
             return status

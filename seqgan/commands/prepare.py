@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from seqgan.commands.arguments import ExperimentArguments, command_line
+from seqgan.runtime.terminal import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +19,10 @@ def run(arguments: Arguments) -> None:
         return
     print(experiment.corpus.summary())
     for advice in experiment.corpus.advice():
-        print(f"advice: {advice}")
+        print(f"advice: {printable(advice)}")
     for part in ("train", "validation", "test"):
         first = experiment.language.decode(experiment.corpus.sequences(part)[0].tolist())
-        print(f"{part} begins with: {first}")
+        print(f"{part} begins with: {printable(first)}")
     package = arguments.catalogue.name
     following = command_line("train", "--run", arguments.run_folder.path, package=package)
     print(f"{arguments.run_folder.path}: is prepared; go on with: {following}")

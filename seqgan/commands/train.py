@@ -9,6 +9,7 @@ from seqgan.commands.arguments import ExperimentArguments, command_line
 from seqgan.experiment.experiment import Experiment
 from seqgan.reports.measurements import Measurement, measure
 from seqgan.reports.tables import SUMMARY, signatures, table
+from seqgan.runtime.terminal import printable
 
 COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial", "oracle": "oracle"}
 NUM_SENTENCES = 10
@@ -52,4 +53,4 @@ def print_sentences(title: str, sentences: Sequence[str]) -> None:
     """Print a title and sentences below it."""
     print(f"\n{title}")
     for sentence in sentences:
-        print(f"  {sentence}")
+        print(f"  {printable(sentence)}")

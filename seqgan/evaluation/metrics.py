@@ -1,6 +1,6 @@
 """Every metric by its name, ``group/name``, with what it means: the names of metrics.jsonl and TensorBoard.
 
-(lower) and (higher) say which is better. ``reward/step_NN`` stands for as many as there are steps.
+(lower) and (higher) say which is better.
 """
 
 ORDERS = (2, 3, 4, 5)  # of the n-grams that are measured
@@ -26,7 +26,7 @@ METRICS = {
     "policy/advantage_std": "standard deviation of the advantages",
     "policy/length": "mean length of the sampled sequences, tokens",
     "reward/mean": "mean reward at the last token",
-    "reward/step_NN": "mean action value at step NN, over the sequences that reach it",
+    "reward/return": "mean discounted return of whole sequences",
     "evaluation/nll_oracle": "NLL-oracle, nats per token (lower)",
     "evaluation/nll_validation": "NLL-validation, nats per token (lower)",
     "evaluation/nll_test": "NLL-test, nats per token (lower)",
@@ -50,10 +50,6 @@ METRICS = {
     "evaluation/mean_length": "mean length, tokens",
     "evaluation/length_deviation": "standard deviation of length, tokens",
     "evaluation/length_distance": "Wasserstein distance of lengths (lower)",
-    "alarm/entropy_collapse": "1 while the policy's entropy is below half of its first value",
-    "alarm/duplicates": "1 while the unique share is below 0.8 of its first value",
-    "alarm/discriminator_perfect": "1 while the accuracy has been at 1 for many rows",
-    "alarm/discriminator_guessing": "1 while the accuracy has been at 0.5 for many rows",
 }
 
 ON_REQUEST = {  # what `evaluate` measures of files where it is asked to

@@ -32,6 +32,7 @@ from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
 from seqgan.runtime.devices import find_device
+from seqgan.runtime.files import transaction
 from seqgan.runtime.seeding import derive_seed, make_rng
 from seqgan.runtime.tracking import Tracker
 from seqgan.sampling.decoding import Decoding, Temperature, temperature_value
@@ -196,7 +197,6 @@ class Experiment:
         """Write corpus, oracle and, when all is there, the settings that make the folder a run."""
         if self.run is None:
             return
-        self.run.clear()
         if pretrained is not None:
             old = self.catalogue.load(
                 pretrained.read_settings(self.catalogue.name), source=str(pretrained.config), lenient=True
@@ -211,11 +211,14 @@ class Experiment:
                 raise ValueError(
                     f"--pretrained: {pretrained.path} was trained on another text than --corpus now gives"
                 )
-            self.run.adopt(pretrained)
-        self.corpus.save(self.run.corpus)
-        if self.oracle is not None:
-            self._files.save("oracle", self.oracle)
-        self.run.write_settings(self.catalogue.name, to_settings(self.settings))
+        with transaction(self.run.path) as folder:
+            run = RunFolder(folder)
+            if pretrained is not None:
+                run.adopt(pretrained, self.corpus.digest)
+            self.corpus.save(run.corpus)
+            if self.oracle is not None:
+                GeneratorFiles(run, self._header()).save("oracle", self.oracle)
+            run.write_settings(self.catalogue.name, to_settings(self.settings))
 
     # Training.
 
@@ -242,8 +245,7 @@ class Experiment:
         )
         if not loop.resume():
             torch.manual_seed(derive_seed(self.settings.seed, "dropout"))
-            text = to_toml(to_settings(self.settings))
-            loop.tracker.log_text(0, "settings", text.splitlines())
+        loop.tracker.log_settings(flatten(to_settings(self.settings)))
         return loop
 
     @cached_property

@@ -6,7 +6,7 @@ from typing import Any
 from seqgan.experiment.run_folder import RunFolder
 from seqgan.models.generator import Generator
 from seqgan.runtime import checkpoint
-from seqgan.runtime.files import first_line
+from seqgan.runtime.files import as_value_error
 
 FURTHEST = ("adversarial-last", "mle-best", "mle-last")
 
@@ -49,13 +49,10 @@ class GeneratorFiles:
             ValueError: They are damaged, or belong to another corpus or to other settings.
         """
         path = self.run.generator(name)
-        payload = checkpoint.load(path)
-        if payload.get("corpus") != self.header["corpus"]:
-            raise ValueError(f"{path}: made with another corpus than {self.run.corpus}")
-        try:
-            GeneratorState(generator).load_state_dict(payload["generator"])
-        except (KeyError, RuntimeError, AttributeError, TypeError) as error:
-            raise ValueError(f"{path}: does not fit the run's settings: {first_line(error)}") from error
+        payload = checkpoint.load(path, corpus=self.header["corpus"])
+        with as_value_error(f"{path}: does not fit the run's settings"):
+            for part, module in GeneratorState(generator).modules.items():
+                checkpoint.load_weights(module, payload["generator"][part])
 
     def choose(self, name: str | None = None) -> str:
         """Return that name, if there is such a generator, or the furthest that there is.

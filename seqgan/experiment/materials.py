@@ -17,7 +17,7 @@ from seqgan.oracle.model import restore_oracle
 from seqgan.rewards.reward import CheckedReward, Reward
 from seqgan.rewards.text import TextReward
 from seqgan.runtime import checkpoint
-from seqgan.runtime.files import first_line
+from seqgan.runtime.files import as_value_error
 from seqgan.runtime.seeding import make_rng
 from seqgan.runtime.trainer import Stateful, Trainer
 from seqgan.sampling.settings import SamplingSettings
@@ -213,10 +213,9 @@ class Materials:
             return None
         if self.oracle_path is None or not self.oracle_path.exists():
             return build_oracle(settings).to(self.device)
-        try:
-            return restore_oracle(checkpoint.load(self.oracle_path)["generator"]).to(self.device)
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(f"{self.oracle_path}: holds no oracle: {first_line(error)}") from error
+        payload = checkpoint.load(self.oracle_path)
+        with as_value_error(f"{self.oracle_path}: holds no oracle"):
+            return restore_oracle(payload["generator"]["generator"]).to(self.device)
 
     def _build(self, section: str, contract: type | None = None) -> Any:
         """Build the component of the kind that the settings of a section name.

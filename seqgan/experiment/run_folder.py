@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqgan.config.toml import Settings, read_toml, to_toml
+from seqgan.runtime import checkpoint
 from seqgan.runtime.checkpoint import FORMAT
-from seqgan.runtime.files import write_atomically
+from seqgan.runtime.files import check_new_folder, recover, remove_partial_files, write_atomically
 
 END = "# end of settings\n"  # half a TOML file is often a whole one, with other meaning
 REAL_TEXT = "training-text"  # what real text reaches in the place of samples
@@ -110,21 +111,18 @@ class RunFolder:
         text = to_toml({"format": FORMAT, "package": package, **settings}) + END
         write_atomically(self.config, lambda file: file.write(text.encode()))
 
-    def clear(self) -> None:
-        """Remove what a start that was killed before the settings were written may have left."""
-        for path in (self.state, *self.state.parent.glob("*.pt"), self.path / "metrics.jsonl"):
-            path.unlink(missing_ok=True)
-
-    def adopt(self, other: "RunFolder") -> None:
-        """Take over what ``other`` has pre-trained: its checkpoint, generators and metrics.
+    def adopt(self, other: "RunFolder", corpus: str) -> None:
+        """Copy what ``other`` has pre-trained on the corpus of that digest: checkpoint, generators, metrics.
 
         Raises:
-            ValueError: It has not finished its pre-training.
+            ValueError: It has not finished its pre-training, its checkpoint is damaged, or its corpus
+                is another.
         """
         checkpoints = other.state.parent
         pretrained = checkpoints / "pretrained.pt"
         if not pretrained.exists():
             raise ValueError(f"--pretrained: {other.path} has not finished its pre-training")
+        checkpoint.load(pretrained, corpus=corpus)
         self.state.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(pretrained, self.state)
         for path in (pretrained, *checkpoints.glob("mle-*.pt")):
@@ -138,8 +136,10 @@ class RunFolder:
         A folder that was made here and in which no run was started is removed again.
 
         Raises:
-            ValueError: Another process holds the run, or the folder cannot be written.
+            ValueError: Another process holds the run, or the folder cannot be made or written.
         """
+        if not self.exists():
+            check_new_folder(self.path, "--run")
         made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         lock = self.path / ".lock"
         try:  # a signal may come at any moment from here on
@@ -155,8 +155,8 @@ class RunFolder:
                     made = []  # the other process was quicker: what is there is its own
                     raise ValueError(f"--run: another process is working on {self.path}") from error
                 try:
-                    for left in (self.path / "checkpoints").glob(".*"):  # by a process killed while writing
-                        left.unlink()
+                    recover(self.path)  # after a process that was killed while writing
+                    remove_partial_files(self.state.parent)
                     yield
                 finally:
                     lock.unlink(missing_ok=True)

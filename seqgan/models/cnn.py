@@ -134,7 +134,7 @@ class CNNDiscriminator(Discriminator):
     def _scoring_maxima(
         self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], dtype: torch.dtype
     ) -> Float[Tensor, "B F"]:
-        """The maxima of sequences sorted by length, width by width, by a token table where it pays."""
+        """Return the maxima of sequences sorted by length, width by width, by a token table where it pays."""
         embedding, lengths = self.embedding.to(dtype), mask.sum(1)
         maxima = torch.empty(len(tokens), len(self.output_weight[0]), dtype=dtype, device=tokens.device)
         columns = torch.split(maxima, list(self.settings.num_filters), 1)
@@ -155,7 +155,7 @@ class CNNDiscriminator(Discriminator):
         return maxima
 
     def _table_pays(self, tokens: Int[Tensor, "B T"], width: int, weight: Float[Tensor, "n kE"]) -> bool:
-        """Whether a width has enough windows to be worth a table, on a CPU and within its memory."""
+        """Return whether a width has enough windows to be worth a table, on a CPU and within its memory."""
         vocabulary_size, embedding_size = self.embedding.shape
         megabytes = vocabulary_size * weight.numel() // embedding_size * weight.itemsize / 1e6
         num_windows = len(tokens) * (tokens.shape[1] - width + 1)
@@ -166,25 +166,25 @@ class CNNDiscriminator(Discriminator):
 def highway(
     inputs: Float[Tensor, "*N F"], weight: Float[Tensor, "twoF F"], bias: Float[Tensor, "twoF"]
 ) -> Float[Tensor, "*N F"]:
-    """The gate's share of a transformed input, and the input itself for the rest."""
+    """Mix an input with a transformed one, by a gate that is learned (Srivastava et al. 2015)."""
     return highway_mix(inputs, fast_linear(inputs, weight, bias))
 
 
 def highway_mix(
     inputs: Float[Tensor, "*N F"], transformed: Float[Tensor, "*N twoF"]
 ) -> Float[Tensor, "*N F"]:
-    """The highway layer behind its product: candidate and gate side by side in ``transformed``."""
+    """Compute the highway layer behind its product, in which candidate and gate lie side by side."""
     candidate, gate = transformed.chunk(2, -1)
-    return torch.lerp(inputs, candidate.relu(), gate.sigmoid())
+    return torch.lerp(inputs, candidate.relu(), gate.sigmoid())  # (1 − gate)·input + gate·candidate
 
 
 def _block_rows(device: torch.device) -> int:
-    """Rows worked on at a time while scoring: what fits a CPU's cache, and what fills a GPU."""
+    """Return how many rows are scored at a time: what fits a CPU's cache, and what fills a GPU."""
     return 256 if device.type == "cpu" else 2048
 
 
 def _blocks(lengths: Int[Tensor, "B"], num_steps: int) -> Iterator[tuple[slice, int]]:
-    """Blocks of rows sorted by length, each with the number of steps to look at.
+    """Yield blocks of rows sorted by length, each with the number of steps to look at.
 
     On a CPU that is the length of the block's last row; elsewhere, where reading it would halt the
     device, all steps.

@@ -99,7 +99,7 @@ class LSTMGenerator(Generator):
         return self._drop(inputs), LSTMState(torch.stack(hiddens, 1), torch.stack(cells, 1))
 
     def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
-        """Read whole sequences by torch's fused LSTM."""
+        """Read whole sequences at once, by torch's fused LSTM."""
         # cuDNN differentiates an LSTM in training mode only, and the policy gradient needs evaluation mode.
         with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
             return self._drop(self.lstm(self._drop(self.embedding(inputs)))[0])
@@ -117,10 +117,11 @@ def lstm_cell(
     input_bias: Float[Tensor, "fourH"],
     hidden_bias: Float[Tensor, "fourH"],
 ) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]:
-    """:func:`torch.lstm_cell`, which takes twice as long on a CPU and one kernel on a GPU."""
+    """Compute :func:`torch.lstm_cell`, which takes twice as long on a CPU and one kernel on a GPU."""
     if inputs.device.type != "cpu":
         return torch.lstm_cell(inputs, (hidden, cell), input_weight, hidden_weight, input_bias, hidden_bias)
     joined, weight = torch.cat([inputs, hidden], 1), torch.cat([input_weight, hidden_weight], 1)
+    # one product (B, E + H) x (E + H, 4H) gives all four gates
     enter, keep, new, leave = fast_linear(joined, weight, input_bias + hidden_bias).chunk(4, 1)
     cell = keep.sigmoid() * cell + enter.sigmoid() * _tanh(new)
     return leave.sigmoid() * _tanh(cell), cell

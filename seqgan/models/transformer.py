@@ -66,7 +66,7 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T M"], past: Sequence[Tensor] | None
     ) -> tuple[Float[Tensor, "B T M"], Tensor, Tensor]:
-        """The block's output, and the keys and values (B, heads, S, D) of all steps so far.
+        """Return the block's output, and the keys and values (B, heads, S, D) of all steps so far.
 
         Without ``past`` the T steps see themselves and those before them; with it there is one step,
         which sees everything.
@@ -74,14 +74,15 @@ class Block(nn.Module):
         queries, keys, values = self._project(self.attention_norm(x))
         if past is not None:
             keys, values = torch.cat([past[0], keys], 2), torch.cat([past[1], values], 2)
+        # (B, heads, T, D); with a past T is 1 and nothing needs to be hidden from it
         attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=past is None)
         x = x + self._drop(_apply(self.attention_out, attended.transpose(1, 2).flatten(2)))
         inner = functional.gelu(_apply(self.feed_forward_in, self.feed_forward_norm(x)))
         return x + self._drop(_apply(self.feed_forward_out, inner)), keys, values
 
     def _project(self, x: Tensor) -> list[Tensor]:
-        """Queries, keys and values, each (B, heads, T, D)."""
-        joined = _apply(self.attention_in, x)
+        """Return queries, keys and values, each (B, heads, T, D)."""
+        joined = _apply(self.attention_in, x)  # (B, T, 3·M), of which every head has D = M / heads
         shape = (
             *x.shape[:2],
             3,
@@ -146,7 +147,9 @@ class TransformerGenerator(Generator):
     ) -> tuple[Float[Tensor, "B H"], TransformerState]:
         """Read one token per row, attending to the cache."""
         assert isinstance(state, TransformerState)
-        x = self._embed(tokens[:, None], start=state.keys[0].shape[2])
+        x = self._embed(
+            tokens[:, None], start=state.keys[0].shape[2]
+        )  # (B, 1, M), at the place behind the cache
         all_keys, all_values = [], []
         for block, *past in zip(self.blocks, state.keys, state.values, strict=True):
             x, keys, values = block(x, past)

@@ -153,7 +153,7 @@ def _alarms(runs: Mapping[str, Experiment]) -> Block:
             Cell(label),
             Cell(alarm.name),
             Cell(f"step {alarm.first_step}, {alarm.phase}"),
-            Cell(f"{alarm.num_ringing} of {alarm.num_rows}"),
+            Cell(f"{alarm.times}, and still rings" if alarm.still_rings else str(alarm.times)),
             Cell(alarm.meaning),
         ]
         for label, experiment in runs.items()
@@ -161,7 +161,7 @@ def _alarms(runs: Mapping[str, Experiment]) -> Block:
     ]
     if not rows:
         return Paragraph("None rang in training.")
-    header = [Cell(title) for title in ("run", "alarm", "first rang", "rows", "it rings while")]
+    header = [Cell(title) for title in ("run", "alarm", "first rang", "times", "meaning and remedy")]
     return Table("Alarms that rang in training", header, rows, numeric=False)
 
 

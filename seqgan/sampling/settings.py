@@ -1,4 +1,4 @@
-"""How the policy is sampled in training, and in which number format anywhere."""
+"""Settings of sampling while a policy learns."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,10 +9,9 @@ from seqgan.models.kernels.fast_linear import Precision
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingSettings:
-    """Sampling of the policy."""
+    """How sequences are drawn in training: trajectories, rollouts, candidates and negatives."""
 
     temperature: Annotated[float, Range(minimum=0, open=True)] = 1.0
-    """Softmax temperature of the policy in training: of its samples, rollouts, candidates and negatives."""
+    """Softmax temperature of the policy that acts and learns; more than 0."""
     precision: Precision = "float32"
-    """Number format of the product with the vocabulary wherever tokens are drawn: float32, or bfloat16 where
-    the CPU is fast at it."""
+    """Number format of the product with the vocabulary: float32, or bfloat16 where the CPU is fast at it."""

@@ -30,7 +30,7 @@ DEVICE_ELEMENTS = 2**26  # the same elsewhere: 256 MB
 def search_cumulative(
     masses: Float[Tensor, "*N G"], targets: Float[Tensor, "*N D"]
 ) -> tuple[Int[Tensor, "*N D"], Float[Tensor, "*N G"]]:
-    """The first entry up to which more mass than the target (at least 0) lies, and the cumulative sum.
+    """Find the first entry up to which more mass than the target (at least 0) lies; also the cumulative sum.
 
     An entry without mass is never found: targets are kept below the total, and the cumulative sum
     does not rise where there is no mass.
@@ -44,16 +44,17 @@ def search_cumulative(
 
 
 def find_block(masses: Float[Tensor, "R G S"], uniforms: Float[Tensor, "R N"]) -> tuple[Tensor, ...]:
-    """The first half of N draws from each row's G·S unnormalised masses: a block, by the blocks' sums.
+    """Draw N times from each row's G·S unnormalised masses, the first half: a block, by the blocks' sums.
 
-    Gives the block (R, N), its masses (R, N, S), how far into it the draw lies (R, N), and each
-    row's total mass (R, 1).
+    One cumulative sum over the G sums and one over the S masses of a block stand for one over all V.
+    Returns the block (R, N), its masses (R, N, S), how far into it the draw lies (R, N), and each row's
+    total mass (R, 1).
     """
-    sums = masses.sum(-1)
+    sums = masses.sum(-1)  # (R, G)
     total = sums.sum(-1, keepdim=True)
-    targets = uniforms * total
+    targets = uniforms * total  # masses need no normalisation: the uniform number is scaled instead
     block, cumulative = search_cumulative(sums, targets)
-    before = cumulative.gather(-1, block) - sums.gather(-1, block)
+    before = cumulative.gather(-1, block) - sums.gather(-1, block)  # (R, N), the mass of earlier blocks
     rows = torch.arange(len(masses), device=masses.device)[:, None]
     return block, masses[rows, block], (targets - before).clamp(min=0), total
 
@@ -64,8 +65,8 @@ def find_token(
     targets: Float[Tensor, "R N"],
     total: Float[Tensor, "R 1"],
 ) -> tuple[Int[Tensor, "R N"], Float[Tensor, "R N"]]:
-    """The second half of :func:`find_block`: tokens inside the blocks, and log-probabilities in nats."""
-    place, _ = search_cumulative(inside, targets[..., None])
+    """Draw the second half of :func:`find_block`: tokens inside the blocks, and log-probabilities in nats."""
+    place, _ = search_cumulative(inside, targets[..., None])  # (R, N, 1)
     mass = inside.gather(-1, place).squeeze(-1)
     return block * inside.shape[-1] + place.squeeze(-1), (mass / total).log2() / BITS_PER_NAT
 
@@ -117,7 +118,11 @@ class TokenSampler:
     def draw(
         self, hidden: Float[Tensor, "R H"], uniforms: Float[Tensor, "R N"]
     ) -> tuple[Int[Tensor, "R N"], Float[Tensor, "R N"]]:
-        """For each hidden vector N tokens, one per uniform number in [0, 1), and their log-probabilities."""
+        """Draw N tokens for each hidden vector, one per number in [0, 1), with their log-probabilities.
+
+        Rows are worked on a few at a time, since their masses are (rows, V); of each only the blocks that
+        were hit (rows, N, S) are kept for the second half, which all rows share.
+        """
         shift = self._may_overflow(hidden)
         chunks = zip(*(torch.split(tensor, self.max_rows) for tensor in (hidden, uniforms)), strict=True)
         found = [find_block(self._masses(h, shift), u) for h, u in chunks]
@@ -134,6 +139,6 @@ class TokenSampler:
         logits = self._bits.compute(hidden)
         if self.truncated:
             logits = truncate_logits(logits / BITS_PER_NAT, self.top_k, self.top_p).mul_(BITS_PER_NAT)
-        if shift:
+        if shift:  # a pass over (R, V), spared where no mass can overflow
             logits.sub_(logits.amax(-1, keepdim=True))
         return logits.exp2_().view(len(hidden), self.num_blocks, self.block_size)

@@ -2,12 +2,9 @@
 
 import logging
 import signal
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -15,10 +12,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from seqgan.runtime import checkpoint
+from seqgan.runtime.files import as_value_error
 from seqgan.runtime.seeding import random_states, restore_random_states
+from seqgan.runtime.signals import StopRequests, collect_stop_requests
 from seqgan.runtime.tracking import Tracker, TrackingSettings, to_numbers
 from seqgan.runtime.trainer import Stateful
-from seqgan.training.alarms import Alarms, TrainingDiverged
+from seqgan.training.alarms import AlarmChange, Alarms, TrainingDiverged, check_finite
 from seqgan.training.schedule import Assessment, PhaseRun
 
 logger = logging.getLogger("seqgan")
@@ -27,7 +26,6 @@ HEADLINES = (  # of a row, in the progress bar and in the line about a phase
     *("mle/loss", "evaluation/nll_validation", "discriminator/auc_held_out"),
     *("reward/mean", "policy/entropy"),
 )
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -36,30 +34,6 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; all is saved, run again to go on")
         self.number = number
-
-
-@contextmanager
-def catch_signals() -> Iterator[list[int]]:
-    """Collect SIGINT, SIGTERM and SIGHUP instead of dying; the second of them is not caught."""
-    received: list[int] = []
-    old: dict[int, Any] = {}
-
-    def restore() -> None:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        restore()
-
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                old[number] = signal.signal(number, receive)
-    try:
-        yield received
-    finally:
-        restore()
 
 
 class TrainingLoop:
@@ -104,7 +78,6 @@ class TrainingLoop:
         self.started = False
         self._saved_at = time.monotonic()
         self._unchecked: Mapping[str, Tensor | float] = {}
-        self._ringing: set[str] = set()
         self._headline: dict[str, str] = {}
 
     @property
@@ -118,27 +91,20 @@ class TrainingLoop:
 
     def resume(self) -> bool:
         """Go back to the last checkpoint; return False where there is none yet."""
-        offset = 0
+        lengths: Mapping[str, int] = {}
         found = self.checkpoint_path is not None and self.checkpoint_path.exists()
         if found:
             assert self.checkpoint_path is not None
-            payload = checkpoint.load(self.checkpoint_path, "cpu")
-            if payload.get("corpus") != self.header.get("corpus"):
-                raise ValueError(f"{self.checkpoint_path}: belongs to another corpus than the run's")
-            try:
+            payload = checkpoint.load(self.checkpoint_path, corpus=self.header.get("corpus"))
+            with as_value_error(f"{self.checkpoint_path}: does not fit the run's settings"):
                 last_begun = payload["phase_index"] + payload["started"] >= len(self.phases)
                 for name, component in self.components.items():
                     if last_begun or name not in self.of_last_phase:
-                        component.load_state_dict(_to_device(payload["components"][name], self.rng.device))
+                        _load_state(component, payload["components"][name], self.rng.device)
                 restore_random_states(payload["random_states"], self.rng)
                 self.phase_index, self.started = payload["phase_index"], payload["started"]
-                offset = payload["metrics_offset"]
-            except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-                line = str(error).splitlines()[0]
-                raise ValueError(
-                    f"{self.checkpoint_path}: does not fit the run's settings: {line}"
-                ) from error
-        self.tracker.start(self.step, offset)
+                lengths = payload["tracked"]
+        self.tracker.load_state_dict(lengths)
         return found
 
     def run(self, num_phases: int | None = None) -> None:
@@ -148,12 +114,12 @@ class TrainingLoop:
             Interrupted: SIGINT, SIGTERM or SIGHUP came; saved first.
             TrainingDiverged: A loss or gradient is not finite; the last checkpoint is kept.
         """
-        with catch_signals() as signals:
+        with collect_stop_requests() as requests:
             while not self.done(num_phases):
-                self._run_phase(self.phases[self.phase_index], signals)
+                self._run_phase(self.phases[self.phase_index], requests)
         self.tracker.flush()
 
-    def _run_phase(self, phase: PhaseRun, signals: list[int]) -> None:
+    def _run_phase(self, phase: PhaseRun, requests: StopRequests) -> None:
         begun_at = time.monotonic()
         with self._progress_bar(phase) as bar:
             if not self.started:
@@ -161,15 +127,24 @@ class TrainingLoop:
                 self.started = True
                 if assessment is not None:
                     self._log(phase, dict(assessment.metrics), bar)
-                    self._show(assessment)
+                    self._show(phase, assessment)
             while not phase.done:
                 self._take_step(phase, bar)
                 self.after_step()
-                if signals:
-                    self.save()
-                    raise Interrupted(signals[0])
-                if time.monotonic() - self._saved_at >= self.settings.checkpoint_interval:
-                    self.save()
+                stop = requests.first
+                due = time.monotonic() - self._saved_at >= self.settings.checkpoint_interval
+                if due or stop is not None:
+                    with requests.protect():
+                        self.save()
+                if stop is not None:
+                    raise Interrupted(stop)
+        with requests.protect():
+            self._finish_phase(phase)
+        if phase.num_steps:
+            figures = "".join(f", {name} {value}" for name, value in self._headline.items())
+            self.announce(f"{phase.summary()} in {time.monotonic() - begun_at:.0f} s{figures}")
+
+    def _finish_phase(self, phase: PhaseRun) -> None:
         self._check_finite()
         self._save_generator(phase)
         phase.finish()
@@ -177,9 +152,6 @@ class TrainingLoop:
         self.started = False
         self._save_pretrained()
         self.save()
-        if phase.num_steps:
-            figures = "".join(f", {name} {value}" for name, value in self._headline.items())
-            self.announce(f"{phase.summary()} in {time.monotonic() - begun_at:.0f} s{figures}")
 
     def _progress_bar(self, phase: PhaseRun) -> "tqdm[Any]":
         return tqdm(
@@ -201,41 +173,39 @@ class TrainingLoop:
         if advance.report.always or is_assessed or self.step % self.settings.log_interval == 0:
             self._log(phase, metrics, bar)
             for name, values in advance.report.histograms.items():
-                self.tracker.log_values(self.step, name, values)
+                self.tracker.log_values(phase.step, phase.name, name, values)
             for assessment in (advance.assessment, advance.conclusion):
                 if assessment is not None:
-                    self._show(assessment)
+                    self._show(phase, assessment)
         bar.set_description_str(_position(phase), refresh=False)
         bar.update()
 
     def _log(self, phase: PhaseRun, metrics: Mapping[str, Tensor | float], bar: "tqdm[Any]") -> None:
-        row = self.tracker.log(self.step, phase.name, metrics)
+        row = self.tracker.log(phase.step, phase.name, metrics)
         self._unchecked = {}
-        self._warn(self.alarms.check(row), phase.name, bar)
+        self._warn(self.alarms.check(row, step=phase.step, phase=phase.name), bar)
         self._headline = {
             name.split("/")[1]: f"{row[name]:.3f}" for name in HEADLINES if name in row
         } or self._headline
         bar.set_postfix(self._headline, refresh=False)
 
-    def _show(self, assessment: Assessment) -> None:
+    def _show(self, phase: PhaseRun, assessment: Assessment) -> None:
         sentences = assessment.sentences[: self.settings.num_sentences]
         if sentences:
-            self.tracker.log_text(self.step, "samples", sentences)
+            self.tracker.log_text(phase.step, phase.name, "samples", sentences)
         self.tracker.project(assessment.projections)
 
-    def _warn(self, alarms: dict[str, bool], phase: str, bar: "tqdm[Any]") -> None:
-        rings = {name for name, ringing in alarms.items() if ringing}
-        for name in sorted(rings - self._ringing):
-            with bar.external_write_mode():
-                logger.warning("alarm %s at step %d", name, self.step)
-        self._ringing = (self._ringing - set(alarms)) | rings
-        if alarms:
-            self.tracker.log(self.step, phase, {f"alarm/{name}": float(on) for name, on in alarms.items()})
+    def _warn(self, changes: Sequence[AlarmChange], bar: "tqdm[Any]") -> None:
+        for change in changes:
+            text = change.text
+            self.tracker.log_alarm(change.step, change.phase, change.name, ringing=change.ringing, text=text)
+            if change.ringing:
+                with bar.external_write_mode():
+                    logger.warning("alarm at step %d of %s: %s", change.step, change.phase, text)
 
     def _check_finite(self) -> None:
         """Look at what has not been logged since the last row: no checkpoint of a broken model."""
-        row = to_numbers(self._unchecked)
-        self.alarms.check({name: value for name, value in row.items() if name.endswith(("loss", "_norm"))})
+        check_finite(to_numbers(self._unchecked))
         self._unchecked = {}
 
     def save(self) -> None:
@@ -269,7 +239,7 @@ class TrainingLoop:
             "random_states": random_states(self.rng),
             "phase_index": self.phase_index,
             "started": self.started,
-            "metrics_offset": self.tracker.offset,
+            "tracked": self.tracker.state_dict(),
         }
 
     def _save_generator(self, phase: PhaseRun) -> None:
@@ -280,6 +250,13 @@ class TrainingLoop:
 def _position(phase: PhaseRun) -> str:
     rounds = phase.phase.rounds
     return f"{phase.name}: round {min(phase.round + 1, rounds)}/{rounds}"
+
+
+def _load_state(component: Stateful, state: Any, device: torch.device) -> None:
+    if isinstance(component, nn.Module):
+        checkpoint.load_weights(component, state)
+    else:
+        component.load_state_dict(_to_device(state, device))
 
 
 def _to_device(state: Any, device: torch.device) -> Any:

@@ -12,10 +12,12 @@ from seqgan.config.schema import to_settings
 from seqgan.config.toml import flatten
 from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.settings import SEQGAN
-from seqgan.oracle.corpus import OracleCorpusSettings, draw_oracle_corpus
+from seqgan.experiment.settings import CORPORA, SEQGAN
+from seqgan.oracle.corpus import OracleCorpusSettings
+from seqgan.text.cache import prepare_corpus
 from tests.shared_data import shared_data
-from tests.tiny_run import ROOT, tiny_experiment
+from tests.tiny_models import whole
+from tests.tiny_run import ROOT, tiny_config, tiny_experiment
 
 
 def test_ten_lines_build_train_sample_and_score():
@@ -34,7 +36,7 @@ def test_scores_are_log_likelihoods_per_token_with_eos_whatever_the_batch():
     sentence, other = "The girl makes soup.", "We were happy about the long letter."
     ids = experiment.language.encode(sentence)
     assert ids[-1] == experiment.vocabulary.eos_id
-    expected = experiment.policy.log_probs(torch.tensor([ids])).mean().detach()
+    expected = experiment.policy.log_probs(whole(torch.tensor([ids]))).mean().detach()
     together = experiment.score([sentence, other])
     assert together[0] == pytest.approx(float(expected), abs=1e-5)
     assert together[0] == pytest.approx(experiment.score([sentence])[0], abs=1e-6)
@@ -74,6 +76,8 @@ def test_every_preset_resolves_and_its_models_take_a_step(name):
             corpus = {"path": str(shared_data("coco"))}
         case "oracle":
             corpus = {"num_train": 300, "num_validation": 10, "num_test": 10}
+        case "file":
+            corpus = {"path": str(ROOT / "data" / "tiny.txt")}
         case _:
             corpus = {}
     experiment = Experiment(SEQGAN.load_preset(name, small, {"corpus": corpus}), cache=None)
@@ -115,7 +119,7 @@ def test_presets_differ_from_their_transformers_in_the_generator_alone():
 
 def test_the_run_folder_is_all_that_is_needed(tmp_path):
     text = tmp_path / "text.txt"
-    text.write_bytes((ROOT / "seqgan" / "text" / "tiny.txt").read_bytes())
+    text.write_bytes((ROOT / "data" / "tiny.txt").read_bytes())
     experiment = tiny_experiment(tmp_path / "run", {"corpus": {"path": str(text)}})
     experiment.pretrain()
     experiment.loop.tracker.close()
@@ -163,17 +167,30 @@ def test_a_device_that_is_not_there_is_named(name):
         tiny_experiment(None, {"device": name})
 
 
+def test_a_prepared_corpus_is_read_from_the_cache_until_its_text_changes(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_bytes((ROOT / "data" / "tiny.txt").read_bytes())
+    config = tiny_config({"corpus": {"path": str(text)}}).corpus
+    cache = tmp_path / "cache"
+    first = prepare_corpus(config, CORPORA, cache)
+    assert prepare_corpus(config, CORPORA, cache).digest == first.digest
+    assert len(list(cache.iterdir())) == 1
+    text.write_bytes(b"A new sentence for the corpus.\n" + text.read_bytes())
+    assert prepare_corpus(config, CORPORA, cache).digest != first.digest
+    assert len(list(cache.iterdir())) == 2
+
+
 def test_the_oracle_corpus_is_drawn_anew_the_same_and_scored_by_its_oracle(tmp_path):
     small = {"kind": "oracle", "num_train": 200, "num_validation": 50, "num_test": 50, "vocabulary_size": 30}
     config = SEQGAN.load_config({"corpus": small, "evaluation": {"num_samples": 50}})
     experiment = Experiment(config, tmp_path / "run")
     assert isinstance(config.corpus, OracleCorpusSettings)
-    assert draw_oracle_corpus(config.corpus).digest == experiment.corpus.digest
+    assert prepare_corpus(config.corpus, CORPORA).digest == experiment.corpus.digest
     floor = experiment.evaluate(experiment.oracle).score.values
     assert floor["kl_q_p"] == pytest.approx(0, abs=1e-5)
     assert floor["jeffreys"] == pytest.approx(0, abs=1e-5)
     reopened = Experiment.open(tmp_path / "run")
-    assert torch.equal(reopened.oracle.output_bias, experiment.oracle.output_bias)
+    assert torch.equal(reopened.oracle.head.bias, experiment.oracle.head.bias)
     train = {row.tobytes() for row in experiment.corpus.train.ids.reshape(-1, 20)}
     assert not train & {row.tobytes() for row in experiment.corpus.test.ids.reshape(-1, 20)}
 

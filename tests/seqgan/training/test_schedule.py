@@ -108,7 +108,7 @@ def test_rates_follow_each_turns_own_schedule():
 
 
 def test_assessments_come_at_the_interval_and_at_the_end():
-    run, calls = make(Phase("p", 5, [Turn("mle", 1)], interval=2), [3.0, 2.0, 1.0])
+    run, _ = make(Phase("p", 5, [Turn("mle", 1)], interval=2), [3.0, 2.0, 1.0])
     advances = go(run)
     assert [a.assessment is not None for a in advances] == [False, True, False, True, True]
     assert run.best_loss == 1.0

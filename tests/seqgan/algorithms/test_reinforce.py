@@ -183,7 +183,7 @@ def test_a_step_is_that_of_plain_autograd_and_adam(kind, whiten):
     twin = copy.deepcopy(policy)
     algorithm = make_algorithm(
         policy, Fixed(lambda t: values_of(t, given, actions)), eos_id=2, temperature=0.7, batch_size=40,
-        learning_rate=0.03, gradient_clip=0.5, whiten=whiten, advantage_clip=1.0, entropy_weight=0.3, kl_weight=0.6,
+        learning_rate=0.03, gradient_clip=0.1, whiten=whiten, advantage_clip=1.0, entropy_weight=0.3, kl_weight=0.6,
     )  # fmt: skip
     algorithm.start()
     with torch.no_grad():  # so that the divergence from the reference is not 0
@@ -208,7 +208,7 @@ def test_a_step_is_that_of_plain_autograd_and_adam(kind, whiten):
     )
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.5 * 0.03)
     (loss - 0.3 * entropy + 0.6 * divergence).backward()
-    norm = nn.utils.clip_grad_norm_(twin.parameters(), 0.5)
+    norm = nn.utils.clip_grad_norm_(twin.parameters(), 0.1)
     optimizer.step()
     for (name, ours), theirs in zip(policy.named_parameters(), twin.parameters(), strict=True):
         if theirs.grad is not None and theirs.grad.abs().max() > 1e-6:  # Adam magnifies rounding of zeros
@@ -218,7 +218,7 @@ def test_a_step_is_that_of_plain_autograd_and_adam(kind, whiten):
         [loss.detach(), entropy.detach(), divergence.detach(), norm],
         atol=1e-5, rtol=1e-4,
     )  # fmt: skip
-    assert norm > 0.5
+    assert norm > 0.15
     assert divergence > 1e-3
 
 

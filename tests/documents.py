@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,15 +126,18 @@ class Installation:
         path = f"{programs}:{os.environ['PATH']}"
         self.variables = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 
-    def call(self, command: Command, way: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Call a command as a module, by its console script or by a script of ours, in a folder."""
-        start = {
-            "module": ["python", "-m", command.package, command.name],
-            "console": [command.package, command.name],
-            "script": [str(self.root / "scripts" / f"{command.name}.sh"), command.package],
+    def call(self, way: str, name: str, flags: Sequence[str], cwd: Path) -> str:
+        """Call a command of seqgan as a module, by its console script or by a script; return its output."""
+        words = {
+            "module": ["python", "-m", "seqgan", name],
+            "console": ["seqgan", name],
+            "script": [str(self.root / "scripts" / f"{name}.sh")],
         }
-        words = [*start[way], *command.flags]
-        return subprocess.run(words, cwd=cwd, env=self.variables, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            [*words[way], *flags], cwd=cwd, env=self.variables, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
 
 def write_program(path: Path, *lines: str) -> None:

@@ -9,12 +9,11 @@ from seqgan import cli
 from seqgan.experiment.catalogue import find_catalogue
 from seqgan.experiment.materials import MATERIALS
 from seqgan.studies import pages
-from tests.documents import PAGES, ROOT, Command, Installation, blocks
+from tests.documents import PAGES, ROOT, Installation, blocks
 
 README = ROOT / "README.md"
 EXTENDING = ROOT / "docs" / "extending.md"
 LONG = [command for page in PAGES for block in blocks(page) if block.long for command in block.commands]
-WAYS = ("module", "console", "script")
 
 
 def ids(page):
@@ -34,7 +33,11 @@ def execute(command, block):
     )
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != EXTENDING], ids=ids)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] * (page != README)) for page in PAGES if page != EXTENDING],
+    ids=ids,
+)
 def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "seqgan" / "text" / "tiny.txt", tmp_path / "mine.txt")
@@ -80,49 +83,40 @@ def pretrained_base(tmp_path_factory):
     return folder
 
 
-def folder_for(example, base, tmp_path):
-    """A working directory with the shared run and the example's file."""
-    shutil.copytree(base, tmp_path, dirs_exist_ok=True)
-    write_file(example[0], tmp_path)
-    (command,) = example[1].commands
+def folder_for(example, base, folder):
+    """A working directory with the shared run and the example's file; returns its command."""
+    file, block = example
+    shutil.copytree(base, folder, dirs_exist_ok=True)
+    write_file(file, folder)
+    (command,) = block.commands
     return command.small()
 
 
 def test_there_is_an_example_of_every_kind():
-    headings = re.findall(r"^## (A .*)$", EXTENDING.read_text(encoding="utf-8"), re.M)
+    headings = re.findall(r"^## (An? .*)$", EXTENDING.read_text(encoding="utf-8"), re.M)
     assert len(list(examples())) == len(headings) == 10
 
 
-@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example[0].file)
-def test_a_file_from_outside_is_worth_as_much_as_ours(example, base, tmp_path, monkeypatch):
+def test_a_file_from_outside_is_a_kind(base, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = folder_for(example, base, tmp_path)
+    command = folder_for(next(examples()), base, tmp_path)
     assert cli.main([command.name, *command.flags], package=command.package) == 0
-    run = tmp_path / command.value("--run")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)  # a run remembers where the file is
-    assert cli.main(["generate", "--run", str(run), "--num-sentences", "2"]) == 0
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_it_is_found_however_the_command_is_called(way, base, tmp_path):
-    call_in_another_process(next(examples()), way, base, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("example", list(examples())[1:], ids=lambda example: example[0].file)
-def test_every_file_is_found_however_the_command_is_called(example, way, base, tmp_path):
-    call_in_another_process(example, way, base, tmp_path)
-
-
-def call_in_another_process(example, way, base, tmp_path):
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example[0].file)
+def test_every_file_is_found_in_every_way_to_call_a_command(example, base, tmp_path):
     folder = tmp_path / "a folder"
-    command: Command = folder_for(example, base, folder)
-    result = Installation(tmp_path / "installation").call(command, way, folder)
-    assert result.returncode == 0, result.stderr
-    assert "all is done" in result.stdout
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = folder_for(example, base, folder)
+    run = str(folder / command.value("--run"))
+    installation = Installation(tmp_path / "installation")
+    installation.call("script", "prepare", command.flags, folder)
+    trained = installation.call("console", "train", ("--run", run), elsewhere)
+    assert "all is done" in trained
+    sentences = installation.call("module", "generate", ("--run", run, "--num-sentences", "2"), elsewhere)
+    assert len(sentences.splitlines()) == 2
 
 
 def test_every_material_is_listed():

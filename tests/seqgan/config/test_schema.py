@@ -7,7 +7,15 @@ import pytest
 
 from seqgan.config.kinds import KindSettings
 from seqgan.config.ranges import Range
-from seqgan.config.schema import UnknownSettings, describe_type, field_meanings, from_settings, parse_text, to_settings, validate
+from seqgan.config.schema import (
+    UnknownSettings,
+    describe_type,
+    field_meanings,
+    from_settings,
+    parse_text,
+    to_settings,
+    validate,
+)
 from seqgan.config.toml import flatten, merge, nest, read_toml, to_toml
 
 

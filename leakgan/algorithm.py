@@ -18,7 +18,7 @@ from leakgan.losses import (
 )
 from seqgan.advantages.action_values import ActionValues, AdvantageEstimator
 from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.runtime.optimization import Optimizer
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories

@@ -14,7 +14,7 @@ from seqgan.advantages.baselines import leave_one_out_mean
 from seqgan.advantages.candidates import Candidates, CandidatesSettings, candidate_values
 from seqgan.advantages.controls import Control, apply_control, draw_control
 from seqgan.advantages.rollouts import Rollouts, RolloutsSettings
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.rewards.reward import Reward
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
@@ -72,7 +72,7 @@ class LeakGANRollouts(Rollouts):
     def __call__(self, policy: LeakGANGenerator, trajectories: Trajectories) -> LeakGANValues:  # type: ignore[override]
         """Return the sampled tokens with the mixture of both rewards."""
         settings, mask = self.settings, trajectories.mask
-        plan = policy.plan(trajectories.tokens)
+        plan = policy.plan(trajectories)
         judged = self.estimate(policy, trajectories)  # (B, T)
         rescaled = rescaled_values(judged, mask, settings.rescaling)
         intrinsic = intrinsic_rewards(plan.features, plan.goals.detach(), mask, policy.settings.horizon)
@@ -128,7 +128,7 @@ class LeakGANCandidates(Candidates):
     def __call__(self, policy: LeakGANGenerator, trajectories: Trajectories) -> LeakGANValues:  # type: ignore[override]
         """Return K candidates at each step with the mixture of both rewards."""
         settings, mask = self.settings, trajectories.mask
-        plan = policy.plan(trajectories.tokens)
+        plan = policy.plan(trajectories)
         judged = candidate_values(trajectories, trajectories.tokens[..., None], self.reward)[..., 0]  # (B, T)
         rescaled = rescaled_values(judged, mask, settings.manager_rescaling)
         actions = self.draw(policy, trajectories)  # (B, T, K)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seqgan.advantages.controls import EstimatorSettings
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.text.masking import masked_mean
 
 BaselineKind = Literal["none", "ewma", "step_mean"]

@@ -10,7 +10,7 @@ from torch import Tensor
 from seqgan.advantages.action_values import ActionValues, replace_tokens
 from seqgan.advantages.baselines import leave_one_out_mean
 from seqgan.advantages.controls import EstimatorSettings, apply_control
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
 from seqgan.rewards.reward import Reward, sequence_rewards
@@ -71,7 +71,7 @@ class Candidates:
                 policy, temperature=self.sampling.temperature, precision=self.sampling.precision
             )
             # One hidden vector for each of B·T prefixes, from each of which K tokens are drawn.
-            drawn, _ = sampler.draw(policy.hidden(batch.tokens).flatten(0, 1), uniforms.flatten(0, 1))
+            drawn, _ = sampler.draw(policy.hidden(batch).flatten(0, 1), uniforms.flatten(0, 1))
         return drawn.view(shape)
 
     def start(self) -> None:

@@ -29,7 +29,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seqgan.advantages.action_values import ActionValues
-from seqgan.config.schema import KindSettings
+from seqgan.config.kinds import KindSettings
 from seqgan.text.masking import masked_mean
 
 Control = Literal["none", "constant", "random", "shuffled"]

@@ -10,7 +10,7 @@ from torch import Tensor
 from seqgan.advantages.action_values import ActionValues
 from seqgan.advantages.baselines import Baseline, BaselineSettings
 from seqgan.advantages.controls import apply_control
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
 from seqgan.rewards.reward import Reward
 from seqgan.sampling.trajectories import Trajectories

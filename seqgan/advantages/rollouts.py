@@ -21,7 +21,7 @@ from torch import Tensor
 from seqgan.advantages.action_values import ActionValues, replace_tokens
 from seqgan.advantages.baselines import Baseline, BaselineSettings
 from seqgan.advantages.controls import apply_control
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
 from seqgan.models.kernels.fast_linear import Precision

@@ -34,11 +34,11 @@ def differentiate(
     places = torch.arange(batch.mask.numel(), device=batch.device)
     if not devices.static_shapes(batch.mask):  # elsewhere the weights of padding are 0
         places = places[batch.mask.flatten()]
-    hidden = policy.hidden(batch.tokens).flatten(0, 1)[places]  # (N, H), with the graph below
+    hidden = policy.hidden(batch).flatten(0, 1)[places]  # (N, H), with the graph below
     leaf = hidden.detach().requires_grad_()  # (N, H), where the graph above ends
     totals: dict[str, Tensor] = {}
     for chunk in _slices(len(places), ROWS_PER_CHUNK.get(batch.device.type, 8192)):
-        log_probs = torch.log_softmax(policy.logits(leaf[chunk]) / temperature, -1)  # (R, V)
+        log_probs = torch.log_softmax(policy.head.logits(leaf[chunk]) / temperature, -1)  # (R, V)
         value, metrics = objective(log_probs, places[chunk])
         value.backward()  # type: ignore[no-untyped-call]
         for name, part in metrics.items():
@@ -55,11 +55,11 @@ def frozen_log_probs(
     For a reference policy beside :func:`differentiate`, in as little memory and without gradient.
     """
     with inference(generator):
-        hidden = generator.hidden(batch.tokens).flatten(0, 1)  # (B·T, H)
+        hidden = generator.hidden(batch).flatten(0, 1)  # (B·T, H)
 
     def log_probs(places: Int[Tensor, "R"]) -> Float[Tensor, "R V"]:
         with torch.no_grad():
-            return torch.log_softmax(generator.logits(hidden[places]) / temperature, -1)
+            return torch.log_softmax(generator.head.logits(hidden[places]) / temperature, -1)
 
     return log_probs
 

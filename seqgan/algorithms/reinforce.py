@@ -18,7 +18,8 @@ from seqgan.algorithms.objectives import (
     policy_gradient,
     token_weights,
 )
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
 from seqgan.runtime.optimization import Optimizer
 from seqgan.runtime.trainer import StepReport

@@ -50,10 +50,6 @@ METRICS = {
     "evaluation/mean_length": "mean length, tokens",
     "evaluation/length_deviation": "standard deviation of length, tokens",
     "evaluation/length_distance": "Wasserstein distance of lengths (lower)",
-    "alarm/entropy_collapse": "1 while the policy's entropy is below half of its first value",
-    "alarm/duplicates": "1 while the unique share is below 0.8 of its first value",
-    "alarm/discriminator_perfect": "1 while the accuracy has been at 1 for many rows",
-    "alarm/discriminator_guessing": "1 while the accuracy has been at 0.5 for many rows",
 }
 
 ON_REQUEST = {  # what `evaluate` measures of files where it is asked to

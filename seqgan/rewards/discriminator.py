@@ -6,7 +6,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from seqgan.config.schema import KindSettings
+from seqgan.config.kinds import KindSettings
 from seqgan.models.discriminator import Discriminator
 from seqgan.text.token_batch import TokenBatch
 
@@ -34,5 +34,5 @@ class DiscriminatorReward:
 
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"]:
         """Return the probability or the logit of each sequence."""
-        logits = self.discriminator.score(batch.tokens, batch.mask)
+        logits = self.discriminator.score(batch)
         return logits.sigmoid() if self.settings.transform == "probability" else logits

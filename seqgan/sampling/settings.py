@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.models.kernels.fast_linear import Precision
 
 

@@ -187,7 +187,7 @@ class Reinforce:
         return {"policy/advantages": values.advantages[real], "reward/action_values": values.values[real]}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what later steps depend on; the policy, the estimator and random numbers are saved beside it."""
+        """Return what later steps depend on; policy, estimator and random numbers are saved beside it."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "reference": self.reference.state_dict(),

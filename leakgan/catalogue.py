@@ -12,8 +12,8 @@ CATALOGUE = Catalogue(
     kinds={
         **SEQGAN.kinds,
         "generator": {
-            "leakgan": "leakgan.generator:LeakGANGenerator",
-            "leakgan-transformer": "leakgan.generator:build_transformer",
+            "leakgan": "leakgan.generator:build_leakgan",
+            "leakgan-transformer": "leakgan.generator:build_leakgan_transformer",
         },
         "mle": {"leakgan": "leakgan.mle:HierarchicalMLETrainer"},
         "discriminator": {kind: SEQGAN.kinds["discriminator"][kind] for kind in ("cnn", "cnn+pairs")},

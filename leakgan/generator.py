@@ -229,3 +229,43 @@ def _outer(hidden: Float[Tensor, "*N H"], goals: Float[Tensor, "*N K"]) -> Float
     """Return (h, 1) times each goal number, flattened: J = (H + 1)·K."""
     with_one = nn.functional.pad(hidden, (0, 1), value=1.0)
     return (with_one[..., :, None] * goals[..., None, :]).flatten(-2)  # (..., H + 1, K) to (..., J)
+
+
+def build_leakgan(
+    settings: LeakGANSettings,
+    *,
+    vocabulary_size: int,
+    bos_id: int,
+    discriminator: Discriminator,
+    forbidden: Sequence[int] = (),
+    rng: torch.Generator | None = None,
+) -> LeakGANGenerator:
+    """Build a manager over an LSTM worker."""
+    return LeakGANGenerator(
+        settings,
+        vocabulary_size=vocabulary_size,
+        bos_id=bos_id,
+        discriminator=discriminator,
+        forbidden=forbidden,
+        rng=rng,
+    )
+
+
+def build_leakgan_transformer(
+    settings: LeakGANTransformerSettings,
+    *,
+    vocabulary_size: int,
+    bos_id: int,
+    discriminator: Discriminator,
+    forbidden: Sequence[int] = (),
+    rng: torch.Generator | None = None,
+) -> LeakGANGenerator:
+    """Build a manager over a transformer worker."""
+    return LeakGANGenerator(
+        settings,
+        vocabulary_size=vocabulary_size,
+        bos_id=bos_id,
+        discriminator=discriminator,
+        forbidden=forbidden,
+        rng=rng,
+    )

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqgan.advantages.action_values import ActionValues, replace_tokens
-from seqgan.advantages.baselines import Baseline, BaselineSettings
+from seqgan.advantages.baselines import Baseline, BaselineSettings, RolloutBaselineKind
 from seqgan.advantages.controls import apply_control
 from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
@@ -50,6 +50,9 @@ class RolloutsSettings(BaselineSettings):
     """Temperature of the completions; none takes that of sampling, 0 the likeliest token."""
     max_rows: Annotated[int, Range(minimum=1)] = 4096
     """Completions sampled together, which bounds the memory and changes no result; at least 1."""
+    baseline: RolloutBaselineKind = "step_mean"  # type: ignore[assignment]  # one kind more
+    """Subtracted from the action values: nothing, a running mean (ewma), the others' mean at that step, or
+    the value of the prefix that the action continues, which costs nothing more."""
     lag: Annotated[float, Range(minimum=0, maximum=1)] = 0.0
     """Share of the old weights that the rollout policy keeps at each step; 0 rolls out the current policy."""
 
@@ -76,7 +79,9 @@ class Rollouts:
         self.eos_id = eos_id
         self.pad_id = pad_id
         self.rng = rng
-        self.baseline = Baseline(settings.baseline, settings.baseline_decay, policy.device)
+        self.baseline = Baseline(
+            settings.baseline, settings.baseline_decay, policy.device, interval=settings.interval
+        )
 
     def __call__(self, policy: Generator, trajectories: Trajectories) -> ActionValues:
         """Return the sampled tokens with their values and baselines."""

@@ -1,5 +1,7 @@
 """Train a run to its end, and compare its generators before and after."""
 
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +9,7 @@ from tqdm import tqdm
 
 from seqgan.commands.arguments import ExperimentArguments, command_line
 from seqgan.experiment.experiment import Experiment
-from seqgan.reports.measurements import Measurement, measure
+from seqgan.experiment.measurements import Measurement, measure
 from seqgan.reports.tables import SUMMARY, signatures, table
 from seqgan.runtime.terminal import printable
 
@@ -35,10 +37,13 @@ def run(arguments: Arguments) -> None:
     titled = {COMPARED[name]: measurement.score for name, measurement in results.items()}
     path, package = arguments.run_folder.path, arguments.catalogue.name
     print(f"\n{table(titled, SUMMARY)}\n\n{signatures(titled)}")
+    for line in experiment.loop.alarms.summary():
+        print(f"alarm: {line}")
     print(f"{path}: all is done{' already' if done else ''}; and now:")
     print(f"  {command_line('generate', '--run', path, '--no-unknown', package=package)}")
     print(f"  {command_line('report', '--run', path, package=package)}")
-    print(f"  {command_line('tensorboard', '--logdir', path)}")
+    watch = f"{scripts}/tensorboard.sh" if (scripts := os.environ.get("SEQGAN_SCRIPTS")) else "tensorboard"
+    print(f"  {watch} --logdir {shlex.quote(str(path))}")
 
 
 def compare(experiment: Experiment, *, quiet: bool = False) -> dict[str, Measurement]:

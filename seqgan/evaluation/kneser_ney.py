@@ -29,7 +29,8 @@ from seqgan.evaluation.signature import Estimate
 from seqgan.text.sequences import Sequences
 
 START = -1  # the id of the start token, which no other token has
-FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # where there is too little text to estimate them
+TYPICAL_DISCOUNTS = (0.5, 1.0, 1.5)  # where no n-gram has the count that a discount is estimated from
+MIN_DISCOUNT = 0.01  # more than 0, so that every history leaves something to what was never seen after it
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,16 +122,19 @@ def fit_kneser_ney(
 
 
 def estimate_discounts(counts: Int[np.ndarray, "G"]) -> tuple[float, ...]:
-    """D_1, D_2 and D_3 from how many n-grams have the counts 1 to 4 (Chen and Goodman 1998, section 3.3).
+    """Return D_1, D_2 and D_3, estimated from how many n-grams have the counts 1 to 4.
 
-    Where one of those numbers is 0, or a discount is not above 0: 1/2, 1 and 3/2.
+    With n_r n-grams of count r and Y = n_1 / (n_1 + 2 n_2) it is D_r = r - (r + 1) Y n_{r+1} / n_r (Chen and
+    Goodman 1998, section 3.3), at least ``MIN_DISCOUNT``. Each discount is bounded by itself: one that cannot
+    be estimated leaves the others alone, so that a sentence more or less never changes all three at once.
+    Where n_r is 0, so that nothing is known of D_r, it is 1/2, 1 or 3/2.
     """
     n = [0, *(int((counts == r).sum()) for r in range(1, 5))]
-    if not all(n[1:]):
-        return FALLBACK_DISCOUNTS
-    share = n[1] / (n[1] + 2 * n[2])
-    discounts = tuple(r - (r + 1) * share * n[r + 1] / n[r] for r in (1, 2, 3))
-    return discounts if min(discounts) > 0 else FALLBACK_DISCOUNTS
+    share = n[1] / max(n[1] + 2 * n[2], 1)  # Y; 0 where no n-gram occurs once
+    return tuple(
+        max(r - (r + 1) * share * n[r + 1] / n[r], MIN_DISCOUNT) if n[r] else typical
+        for r, typical in enumerate(TYPICAL_DISCOUNTS, 1)
+    )
 
 
 def with_end(sequences: Sequences, eos_id: int) -> Sequences:

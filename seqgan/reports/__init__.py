@@ -1,1 +1,1 @@
-"""What people see of runs: tables, pictures and pages."""
+"""Reports: findings as tables, figures and pages. Nothing is measured here."""

@@ -1,4 +1,4 @@
-"""Alarms that rang while a run was trained."""
+"""The alarms of a run, read from its rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from seqgan.training.alarms import BY_NAME
 
 @dataclass(frozen=True)
 class RungAlarm:
-    """An alarm in the rows of a run."""
+    """An alarm that rang, and in which rows of a run."""
 
     name: str
     phase: str
-    """In which it rang first."""
+    """The phase in which it rang first."""
     first_step: int
     times: int
     """How often it began to ring."""
@@ -26,7 +26,7 @@ class RungAlarm:
 
 
 def find_alarms(rows: Sequence[Mapping[str, Any]]) -> list[RungAlarm]:
-    """Return those that rang, in the order in which they first did."""
+    """Return the alarms that rang, in the order in which they first did."""
     changes: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         if "alarm" in row:

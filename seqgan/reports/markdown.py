@@ -17,7 +17,7 @@ from seqgan.reports.blocks import (
 
 
 def markdown(document: Document) -> str:
-    """The whole report; all text is escaped, so that none of it is taken for markup."""
+    """Return the whole report; all text is escaped, so that none of it is taken for markup."""
     parts = [f"# {_text(document.title)}", _text(document.subtitle)]
     for section in document.sections:
         parts += [f"## {_text(section.title)}", *map(_block, section.blocks)]
@@ -68,5 +68,5 @@ def _pieces(sentence: Pieces) -> str:
 
 
 def _text(text: str) -> str:
-    """One line in which nothing is markup."""
+    """Return one line in which nothing is markup."""
     return re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", " ".join(text.split()))

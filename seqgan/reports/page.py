@@ -26,7 +26,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def page(document: Document) -> str:
-    """The whole page; all text is escaped."""
+    """Return the whole page; all text is escaped."""
     sections = [(f"section-{i}", section) for i, section in enumerate(document.sections, 1)]
     links = "".join(f'<li><a href="#{i}">{escape(section.title)}</a></li>' for i, section in sections)
     body = "\n".join(_section(i, section) for i, section in sections)
@@ -106,7 +106,7 @@ def _cell(cell: Cell, element: str) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    """The drawing as data of an image: several in one page would clash by the ids inside them."""
+    """Return the drawing as data of an image: several in one page would clash by the ids inside them."""
     data = base64.b64encode(figure.svg.encode()).decode()
     words = escape(". ".join(filter(None, (figure.title, figure.description))), quote=True)
     return (
@@ -116,7 +116,7 @@ def _figure(figure: Figure) -> str:
 
 
 def _region(label: str) -> str:
-    """The beginning of a box that scrolls by itself, by keyboard too."""
+    """Return the beginning of a box that scrolls by itself, by keyboard too."""
     return f'<div class="scroll" role="region" aria-label="{escape(label, quote=True)}" tabindex="0">'
 
 

@@ -114,10 +114,12 @@ class TrainingLoop:
             Interrupted: SIGINT, SIGTERM or SIGHUP came; saved first.
             TrainingDiverged: A loss or gradient is not finite; the last checkpoint is kept.
         """
-        with collect_stop_requests() as requests:
-            while not self.done(num_phases):
-                self._run_phase(self.phases[self.phase_index], requests)
-        self.tracker.flush()
+        try:
+            with collect_stop_requests() as requests:
+                while not self.done(num_phases):
+                    self._run_phase(self.phases[self.phase_index], requests)
+        finally:
+            self.tracker.close()
 
     def _run_phase(self, phase: PhaseRun, requests: StopRequests) -> None:
         begun_at = time.monotonic()

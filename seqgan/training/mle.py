@@ -116,8 +116,8 @@ class MLETrainer:
         if self.settings.prior_precision:
             precision = self.settings.prior_precision
             objective = objective + gaussian_penalty(self.parameters, precision, self.num_tokens)
-        metrics |= {"mle/learning_rate": torch.tensor(self.settings.learning_rate * rate)}
-        return StepReport(metrics | self.update(objective, rate))
+        learning_rate = {"mle/learning_rate": self.settings.learning_rate * rate}
+        return StepReport(metrics | learning_rate | self.update(objective, rate))
 
     def objective(
         self, batch: TokenBatch, rows: Int[Tensor, "R"]

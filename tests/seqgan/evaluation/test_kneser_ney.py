@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqgan.evaluation.kneser_ney import (
-    FALLBACK_DISCOUNTS,
+    TYPICAL_DISCOUNTS,
     estimate_discounts,
     fit_kneser_ney,
     with_end,
@@ -67,11 +67,12 @@ class Plain:
     def discount(n, given):
         if given is not None:
             return (given, given, given)
-        if 0 in (n[1], n[2], n[3], n[4]):
-            return (0.5, 1.0, 1.5)
-        y = n[1] / (n[1] + 2 * n[2])
-        found = (1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3])
-        return found if all(d > 0 for d in found) else (0.5, 1.0, 1.5)
+        y = n[1] / (n[1] + 2 * n[2]) if n[1] else 0
+        return [
+            max(0.01, 1 - 2 * y * n[2] / n[1]) if n[1] else 0.5,
+            max(0.01, 2 - 3 * y * n[3] / n[2]) if n[2] else 1.0,
+            max(0.01, 3 - 4 * y * n[4] / n[3]) if n[3] else 1.5,
+        ]
 
     def probability(self, word, history):
         followers = self.counts.get(history, {})
@@ -105,7 +106,7 @@ def test_estimated_discounts_on_a_corpus_that_has_them():
     training = [random.zipf(1.6, 6).clip(max=30).tolist() for _ in range(300)]
     model = fit_kneser_ney(pack(training), order=3, vocabulary_size=40)
     plain = Plain(training, 3, 40, None)
-    assert plain.discounts[2] != FALLBACK_DISCOUNTS != plain.discounts[3]
+    assert plain.discounts[2] != TYPICAL_DISCOUNTS != plain.discounts[3]
     sentences = [random.integers(0, 40, 5).tolist() for _ in range(50)] + training[:50]
     expected = [plain.log_prob(s) for s in sentences]
     np.testing.assert_allclose(model.sequence_log_probs(pack(sentences)), expected, atol=1e-9)
@@ -159,14 +160,43 @@ def test_the_error_of_perplexity_is_that_of_its_logarithm():
     assert perplexity.standard_error / perplexity.value == pytest.approx(by_definition)
 
 
-def test_known_discounts_and_too_little_text():
+def discounts_of(*numbers):
+    """From how many n-grams have the counts 1, 2, 3 and 4."""
+    return estimate_discounts(np.repeat([1, 2, 3, 4], numbers))
+
+
+def test_known_discounts():
     counts = np.repeat([1, 2, 3, 4, 9], [10, 4, 2, 1, 3])
     share = 10 / 18
     expected = (1 - 2 * share * 4 / 10, 2 - 3 * share * 2 / 4, 3 - 4 * share * 1 / 2)
     assert estimate_discounts(counts) == pytest.approx(expected)
-    assert estimate_discounts(np.array([1, 1, 2, 3])) == FALLBACK_DISCOUNTS  # none has count 4
-    assert estimate_discounts(np.repeat([1, 2, 3, 4], [9, 1, 9, 9])) == FALLBACK_DISCOUNTS  # one below 0
-    assert estimate_discounts(np.zeros(0, np.int64)) == FALLBACK_DISCOUNTS
+
+
+def test_each_discount_is_bounded_by_itself():
+    """One that cannot be estimated, or would be negative, leaves the others as they are."""
+    share = 161 / (161 + 2 * 93)
+    expected = (1 - 2 * share * 93 / 161, 0.01, 3 - 4 * share * 216 / 138)
+    assert discounts_of(161, 93, 138, 216) == pytest.approx(expected)
+    assert discounts_of(100, 50, 20, 0) == pytest.approx(
+        (0.5, 1.4, 3)
+    )  # what removing all of count 4 tends to
+    assert discounts_of(100, 50, 0, 9) == pytest.approx((0.5, 2, 1.5))
+    assert discounts_of(0, 0, 0, 0) == TYPICAL_DISCOUNTS
+
+
+@given(st.tuples(*[st.integers(40, 3000)] * 4), st.integers(0, 3))
+@example((161, 93, 138, 216), 0)
+def test_one_ngram_more_moves_no_discount_far(numbers, place):
+    """By at most r (r + 2) over the number of n-grams that changed: there is no cliff."""
+    more = tuple(number + (i == place) for i, number in enumerate(numbers))
+    for r, (before, after) in enumerate(zip(discounts_of(*numbers), discounts_of(*more), strict=True), 1):
+        assert abs(after - before) <= r * (r + 2) / min(numbers)
+
+
+def test_two_texts_that_hardly_differ_have_discounts_that_hardly_differ():
+    """Counts of two texts of 2,000 sentences, 51 of which differ."""
+    found = np.array([discounts_of(161, 93, 138, 216), discounts_of(162, 96, 138, 207)])
+    assert np.abs(np.subtract(*found)).max() < 0.2
 
 
 def test_starts_and_ends():

@@ -37,6 +37,7 @@ def prepared_run(tmp_path_factory):
 def command_line(capfd, tmp_path, monkeypatch):
     """Runs a command of a package in an empty folder; gives its status, output and errors."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["seqgan"])
 
     def run(package, *arguments):
         capfd.readouterr()

@@ -11,22 +11,23 @@ from seqgan.cli import main
 from seqgan.config.schema import to_settings
 from seqgan.config.toml import flatten
 from seqgan.evaluation.metrics import METRICS
+from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.settings import CORPORA, SEQGAN
-from seqgan.oracle.corpus import OracleCorpusSettings
-from seqgan.text.cache import prepare_corpus
+from tests.runs import finish
 from tests.shared_data import shared_data
 from tests.tiny_models import whole
-from tests.tiny_run import ROOT, tiny_config, tiny_experiment
+from tests.tiny_run import tiny_experiment, tiny_settings
 
 
 def test_ten_lines_build_train_sample_and_score():
     experiment = tiny_experiment()
     before = experiment.score(["The girl makes soup before dinner."])[0]
     experiment.train()
-    sentences = experiment.sample(3, temperature=0.8)
+    sentences = experiment.sample_tokens(3, temperature=0.8)
     assert len(sentences) == 3
     assert all(isinstance(token, str) for sentence in sentences for token in sentence)
+    detokenize = experiment.language.tokenizer.detokenize
+    assert experiment.sample(3, temperature=0.8) == [detokenize(tokens) for tokens in sentences]
     assert experiment.score(["The girl makes soup before dinner."])[0] > before
     assert 0 <= experiment.evaluate().score.values["bleu_2"] <= 1
 
@@ -44,7 +45,7 @@ def test_scores_are_log_likelihoods_per_token_with_eos_whatever_the_batch():
 
 def test_a_prefix_begins_every_sentence():
     experiment = tiny_experiment()
-    for tokens in experiment.sample(20, prefix="The girl"):
+    for tokens in experiment.sample_tokens(20, prefix="The girl"):
         assert tokens[:2] == ["The", "girl"]
 
 
@@ -67,7 +68,6 @@ def test_every_preset_resolves_and_its_models_take_a_step(name):
         "discriminator_training": {"refreshes": 1, "epochs": 1, "num_negatives": 4, "batch_size": 4},
         "adversarial": {"rounds": 1, "policy_steps": 1, "mle_steps": 0, "discriminator_refreshes": 0},
         "algorithm": {"batch_size": 2},
-        "rollout": {"num_rollouts": 1},
         "evaluation": {"num_samples": 4, "num_samples_in_training": 4},
     }
     config = SEQGAN.load_preset(name)
@@ -76,17 +76,14 @@ def test_every_preset_resolves_and_its_models_take_a_step(name):
             corpus = {"path": str(shared_data("coco"))}
         case "oracle":
             corpus = {"num_train": 300, "num_validation": 10, "num_test": 10}
-        case "file":
-            corpus = {"path": str(ROOT / "data" / "tiny.txt")}
         case _:
             corpus = {}
     experiment = Experiment(SEQGAN.load_preset(name, small, {"corpus": corpus}), cache=None)
     loop = experiment.loop
-    loop.phases[0].advance()
-    loop.phases[1].advance()
-    loop.phases[2].start()
-    result = loop.phases[2].advance()
-    assert math.isfinite(float(result.metrics["policy/loss"].detach()))
+    for phase in loop.phases:
+        phase.start()
+        report = phase.advance().report
+    assert math.isfinite(float(report.metrics["policy/loss"].detach()))
     kind = "transformer" if name.endswith("-transformer") else "lstm"
     assert config.generator.kind == kind
 
@@ -119,8 +116,8 @@ def test_presets_differ_from_their_transformers_in_the_generator_alone():
 
 def test_the_run_folder_is_all_that_is_needed(tmp_path):
     text = tmp_path / "text.txt"
-    text.write_bytes((ROOT / "data" / "tiny.txt").read_bytes())
-    experiment = tiny_experiment(tmp_path / "run", {"corpus": {"path": str(text)}})
+    text.write_text("".join(f"the {a} sees the {b} .\n" for a in "abcdefgh" for b in "abcdefgh"))
+    experiment = tiny_experiment(tmp_path / "run", {"corpus": {"kind": "file", "path": str(text)}})
     experiment.pretrain()
     experiment.loop.tracker.close()
     text.unlink()
@@ -134,18 +131,25 @@ def test_the_run_folder_is_all_that_is_needed(tmp_path):
         again.load_generator("adversarial-best")
 
 
-def test_samples_do_not_depend_on_what_they_are_sampled_with(tmp_path):
-    """The same sentences from a saved generator, whatever the batch size it was trained with."""
+def test_an_opened_run_samples_and_scores_with_its_furthest_generator(tmp_path):
+    """And not with one that was never trained (FOUND 15)."""
     experiment = tiny_experiment(tmp_path / "run")
     experiment.pretrain()
     experiment.loop.tracker.close()
     again = Experiment.open(tmp_path / "run")
     ours = experiment.sample(30, seed=4)
-    assert again.sample(30, seed=4, generator=again.load_generator(), batch_size=7) == ours
+    assert again.sample(30, seed=4) == ours
+    sentence = ["The girl makes soup before dinner."]
+    assert again.score(sentence) == experiment.score(sentence)
+    finish(experiment)
+    trained = Experiment.open(tmp_path / "run")
+    assert trained.sample(30, seed=4) == experiment.sample(30, seed=4) != ours
 
 
 def test_other_settings_than_the_runs_are_refused(tmp_path):
-    tiny_experiment(tmp_path / "run")
+    experiment = tiny_experiment(tmp_path / "run")
+    experiment.loop.save()
+    experiment.loop.tracker.close()
     with pytest.raises(ValueError, match=r"--mle.epochs: 3 differs from 2, with which .*run was made"):
         tiny_experiment(tmp_path / "run", {"mle": {"epochs": 3}})
     tiny_experiment(tmp_path / "run", {"tracking": {"log_interval": 1}})
@@ -154,8 +158,8 @@ def test_other_settings_than_the_runs_are_refused(tmp_path):
 def test_a_run_of_another_version_is_refused(tmp_path):
     tiny_experiment(tmp_path / "run")
     path = tmp_path / "run" / "config.toml"
-    path.write_text(path.read_text().replace("format = 2", "format = 99"))
-    with pytest.raises(ValueError, match=r"config.toml: run of format 99; this version reads format 2"):
+    path.write_text(path.read_text().replace("format = 3", "format = 99"))
+    with pytest.raises(ValueError, match=r"config.toml: run of format 99; this version reads format 3"):
         Experiment.open(tmp_path / "run")
     with pytest.raises(ValueError, match="is no run folder"):
         Experiment.open(tmp_path)
@@ -168,24 +172,27 @@ def test_a_device_that_is_not_there_is_named(name):
 
 
 def test_a_prepared_corpus_is_read_from_the_cache_until_its_text_changes(tmp_path):
-    text = tmp_path / "text.txt"
-    text.write_bytes((ROOT / "data" / "tiny.txt").read_bytes())
-    config = tiny_config({"corpus": {"path": str(text)}}).corpus
-    cache = tmp_path / "cache"
-    first = prepare_corpus(config, CORPORA, cache)
-    assert prepare_corpus(config, CORPORA, cache).digest == first.digest
+    text, cache = tmp_path / "text.txt", tmp_path / "cache"
+    lines = [f"the {a} sees the {b} .\n" for a in "abcdefgh" for b in "abcdefgh"]
+
+    def digest():
+        corpus = {"kind": "file", "path": str(text)}
+        return Experiment(tiny_settings({"corpus": corpus}), cache=cache).corpus.digest
+
+    text.write_text("".join(lines))
+    first = digest()
+    assert digest() == first
     assert len(list(cache.iterdir())) == 1
-    text.write_bytes(b"A new sentence for the corpus.\n" + text.read_bytes())
-    assert prepare_corpus(config, CORPORA, cache).digest != first.digest
+    text.write_text("".join(reversed(lines)))
+    assert digest() != first
     assert len(list(cache.iterdir())) == 2
 
 
 def test_the_oracle_corpus_is_drawn_anew_the_same_and_scored_by_its_oracle(tmp_path):
     small = {"kind": "oracle", "num_train": 200, "num_validation": 50, "num_test": 50, "vocabulary_size": 30}
-    config = SEQGAN.load_config({"corpus": small, "evaluation": {"num_samples": 50}})
-    experiment = Experiment(config, tmp_path / "run")
-    assert isinstance(config.corpus, OracleCorpusSettings)
-    assert prepare_corpus(config.corpus, CORPORA).digest == experiment.corpus.digest
+    settings = SEQGAN.load({"corpus": small, "evaluation": {"num_samples": 50}})
+    experiment = Experiment(settings, tmp_path / "run")
+    assert Experiment(settings).corpus.digest == experiment.corpus.digest
     floor = experiment.evaluate(experiment.oracle).score.values
     assert floor["kl_q_p"] == pytest.approx(0, abs=1e-5)
     assert floor["jeffreys"] == pytest.approx(0, abs=1e-5)

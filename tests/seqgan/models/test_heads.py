@@ -11,7 +11,6 @@ from seqgan.models.heads import Head, LinearHead
 from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 from seqgan.sampling.sample import sample
-from seqgan.training.mle import mle_loss, real_token_rows
 from tests.tiny_models import all_sequences, rng, sequence_probabilities, whole
 
 SIZE, FORBIDDEN = 9, (0, 4)
@@ -135,7 +134,8 @@ def test_maximum_likelihood_trains_a_head_that_is_not_linear():
     batch = whole(torch.tensor([[1, 1, 0, 2], [1, 0, 1, 2]]))
     optimizer = torch.optim.Adam(generator.parameters(), lr=0.05)
     for _ in range(80):
-        loss = mle_loss(generator, batch, real_token_rows(batch.mask))
+        hidden = generator.hidden(batch)[batch.mask]
+        loss = generator.head.nll(hidden, batch.tokens[batch.mask])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

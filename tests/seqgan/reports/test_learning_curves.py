@@ -1,10 +1,8 @@
 """Learning curves: which rows of a run are drawn where, and alarms among the rows."""
 
-import pytest
-
 from seqgan.reports.alarms import RungAlarm, find_alarms
-from seqgan.reports.learning_curves import NLL, History, draw_learning_curves, points, read_history
-from tests.tiny_run import tiny_experiment
+from seqgan.reports.findings import History
+from seqgan.reports.learning_curves import NLL, draw_learning_curves, points
 
 ROWS = [
     {"step": 10, "phase": "mle", NLL: 5.0, "mle/loss": 5.5},
@@ -52,14 +50,6 @@ def test_only_what_was_logged_is_drawn_and_always_alike():
     assert likelihood.description == "one, NLL-validation: 4.0000 to 4.2000"
     assert likelihood.svg.startswith("<svg") and likelihood.svg.rstrip().endswith("</svg>")
     assert draw_learning_curves({"two": History([])}) == {phase: [] for phase in drawn}
-
-
-def test_a_run_that_logged_nothing_has_no_history_and_a_damaged_one_is_named(tmp_path):
-    experiment = tiny_experiment(tmp_path / "run")
-    assert read_history(experiment) == History([], keeps_best=True)
-    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1, "pha')
-    with pytest.raises(ValueError, match=r"metrics.jsonl: line 1 is damaged"):
-        read_history(experiment)
 
 
 def test_alarms_are_found_in_the_order_in_which_they_first_rang():

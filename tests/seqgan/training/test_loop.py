@@ -1,6 +1,5 @@
 """Resuming: an interrupted run ends bit for bit like one that was not."""
 
-import json
 import signal
 import warnings
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 
 from seqgan.runtime import checkpoint
+from seqgan.runtime.tracking import read_rows
 from seqgan.training.alarms import TrainingDiverged
 from seqgan.training.loop import Interrupted
 from tests.runs import PHASES, assert_same, final_state, interrupt_at
@@ -118,8 +118,9 @@ def test_what_a_run_keeps(uninterrupted):
         "adversarial-best.pt",
         "adversarial-last.pt",
     }
-    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert steps == sorted(steps)
+    rows = read_rows(run / "metrics.jsonl")
+    places = [(PHASES.index(row["phase"]), row["step"]) for row in rows]
+    assert places == sorted(places)
 
 
 def test_the_adversarial_generator_is_the_one_that_was_trained(uninterrupted):

@@ -185,7 +185,7 @@ class Reinforce:
         return {"policy/advantages": values.advantages[real], "reward/action_values": values.values[real]}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return optimizer, reference and position; policy, estimator and random states are saved beside it."""
+        """Return what later steps depend on; policy and estimator are saved beside it."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "reference": self.reference.state_dict(),

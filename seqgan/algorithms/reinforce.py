@@ -28,9 +28,7 @@ from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import masked_mean
 
-KL_INTERVAL = (
-    10  # steps between two measurements of a KL divergence that has no weight: it costs a forward pass
-)
+KL_INTERVAL = 10  # steps between two measurements of a KL divergence without weight: each is a forward pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +185,7 @@ class Reinforce:
         return {"policy/advantages": values.advantages[real], "reward/action_values": values.values[real]}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what later steps depend on; policy, estimator and random numbers are saved beside it."""
+        """Return what later steps depend on; policy and estimator are saved beside it."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "reference": self.reference.state_dict(),

@@ -371,9 +371,9 @@ def test_the_reference_is_the_policy_at_the_start_and_not_at_the_building():
         policy.head.bias.add_(torch.tensor([3.0, 0.0, -3.0]))  # as pre-training does
     algorithm.start()
     torch.testing.assert_close(algorithm.step().metrics["policy/kl"], torch.tensor(0.0))
-    at_start = policy.head.bias.detach().clone()
+    after_one_step = policy.head.bias.detach().clone()
     assert algorithm.step().metrics["policy/kl"] > 1e-4
-    assert not torch.equal(algorithm.reference.head.bias, at_start)
+    assert not torch.equal(algorithm.reference.head.bias, after_one_step)
     assert all(not p.requires_grad for p in algorithm.reference.parameters())
 
 

@@ -33,11 +33,8 @@ def execute(command, block):
     )
 
 
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=[pytest.mark.slow] * (page != README)) for page in PAGES if page != EXTENDING],
-    ids=ids,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if page != EXTENDING], ids=ids)
 def test_what_a_page_shows_runs_in_its_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "seqgan" / "text" / "tiny.txt", tmp_path / "mine.txt")

@@ -187,11 +187,10 @@ class Reinforce:
         return {"policy/advantages": values.advantages[real], "reward/action_values": values.values[real]}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that later steps depend on, apart from the policy and the random states."""
+        """Return what later steps depend on; policy, estimator and random numbers are saved beside it."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "reference": self.reference.state_dict(),
-            "estimator": self.estimator.state_dict(),
             "num_steps": self.num_steps,
         }
 
@@ -199,7 +198,6 @@ class Reinforce:
         """Restore what :meth:`state_dict` returned."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.reference.load_state_dict(state["reference"])
-        self.estimator.load_state_dict(state["estimator"])
         self.num_steps = state["num_steps"]
 
 

@@ -166,7 +166,7 @@ def parse_text(text: str, hint: Any) -> Any:
     if origin in (Annotated, tuple):
         return parse_text(text, arguments[0])
     if origin in (Union, types.UnionType):
-        if text == NONE and type(None) in arguments:
+        if text.lower() == NONE and type(None) in arguments:
             return None
         for argument in arguments:
             try:

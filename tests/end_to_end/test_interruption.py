@@ -33,6 +33,7 @@ TEXT = ROOT / "seqgan" / "text" / "tiny.txt"
 TRAIN = ["train", "--preset", "tiny", *flags(LONGER)]
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL, signal.SIGHUP: 129}
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+PATIENCE = 300  # seconds for what takes three where nobody else is at work
 SERVER = get_context("forkserver")  # processes that need not import torch again
 SERVER.set_forkserver_preload(["tests.end_to_end.test_interruption", "torch._dynamo"])
 
@@ -52,7 +53,7 @@ def start(folder):
 
 
 def wait_for(condition, is_alive):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert is_alive()
         assert time.monotonic() < deadline
@@ -64,7 +65,7 @@ def stop_when(folder, condition, number):
     process = start(folder)
     wait_for(condition, process.is_alive)
     os.kill(process.pid, number)
-    process.join(30)
+    process.join(PATIENCE)
     errors = (folder / "errors").read_text()
     assert process.exitcode == STATUS[number], errors
     assert all(line.startswith("seqgan: ") for line in errors.splitlines()), errors
@@ -103,7 +104,7 @@ def stop_in_every_phase(folder, number):
 
 def finish(folder):
     process = start(folder)
-    process.join(60)
+    process.join(PATIENCE)
     assert process.exitcode == 0, (folder / "errors").read_text()
     output = (folder / "output").read_text()
     assert "run: all is done" in output
@@ -138,7 +139,7 @@ def stop_command(arguments, folder, condition, number):
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     wait_for(condition, lambda: process.poll() is None)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == STATUS[number]
     assert errors == f"seqgan: stopped by {signal.Signals(number).name}; what was finished is kept\n"
 
@@ -253,7 +254,7 @@ def test_a_pre_training_on_another_text_is_not_taken_over(pretrained, tmp_path):
     first.pretrain()
     first.loop.tracker.close()
     (tmp_path / "text").write_text((TEXT).read_text())
-    with pytest.raises(ValueError, match=r"pretrained\.pt: made with another corpus"):
+    with pytest.raises(ValueError, match=r"--pretrained: .*first was trained on another text"):
         Experiment(tiny_settings(text), tmp_path / "second", pretrained=tmp_path / "first")
     assert not RunFolder(tmp_path / "second").exists()
 
@@ -276,7 +277,7 @@ def test_a_hidden_folder_among_the_checkpoints_is_left_alone(pretrained, tmp_pat
 def test_a_run_without_a_name_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["prepare", "--preset", "tiny", *flags(), "--run", ""]) == 2
-    assert capsys.readouterr().err.startswith("seqgan: error: --run: needs the name of a folder")
+    assert capsys.readouterr().err.startswith("seqgan: error: --run: names no folder")
     assert main(["prepare", "--preset", "tiny", *flags(), "--run", "a\x7fb"]) == 2
     assert "a\\x7fb holds control characters" in capsys.readouterr().err
     assert not any(path.name != "data" for path in tmp_path.iterdir())

@@ -14,6 +14,8 @@ from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
 from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
 
+MAX_EXPONENT = 709.0  # of exp in float64
+
 
 def nll(
     generator: Generator,
@@ -82,7 +84,7 @@ def perplexity(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimat
         ValueError: There is no token.
     """
     mean = per_token(sums, lengths)
-    value = math.exp(mean.value)
+    value = math.exp(mean.value) if mean.value < MAX_EXPONENT else math.inf
     return Estimate(value, value * mean.standard_error)
 
 

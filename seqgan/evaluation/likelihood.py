@@ -78,14 +78,16 @@ def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate
 
 
 def perplexity(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate:
-    """Exp of the mean of negative log-likelihoods over all tokens, its standard error by the delta method.
+    """Return exp of the mean of negative log-likelihoods over all tokens, with errors by the delta method.
 
     Raises:
         ValueError: There is no token.
     """
     mean = per_token(sums, lengths)
     value = math.exp(mean.value) if mean.value < MAX_EXPONENT else math.inf
-    return Estimate(value, value * mean.standard_error)
+    if mean.sentence_values is None or value == math.inf:
+        return Estimate(value)
+    return Estimate.linear(value, value * (mean.sentence_values - mean.value))
 
 
 def _batch_nll(

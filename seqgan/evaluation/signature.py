@@ -92,13 +92,22 @@ class Estimate:
     standard_error: float = math.nan
     """Of the value, over sequences; NaN where nothing is known of it."""
     sentence_values: Float[np.ndarray, "S"] | None = field(default=None, compare=False, repr=False)
-    """One for each sequence, where the value is their mean."""
+    """One for each sequence, where the value is their mean, or is so to first order (:meth:`linear`)."""
 
     @classmethod
     def mean(cls, values: Float[np.ndarray, "S"]) -> "Estimate":
-        """The mean of one value for each sequence."""
+        """Return the mean of one value for each sequence."""
         error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else math.nan
         return cls(float(values.mean()), error, values)
+
+    @classmethod
+    def linear(cls, value: float, influence: Float[np.ndarray, "S"]) -> "Estimate":
+        """Return a figure that is no mean, linearised: its sentence values are ``value + influence``.
+
+        ``influence`` says what each sequence adds, to first order, and has the mean 0. The standard error and any
+        bootstrap interval are then those of the delta method.
+        """
+        return cls(value, cls.mean(influence).standard_error, value + influence)
 
 
 @dataclass(frozen=True)

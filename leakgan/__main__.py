@@ -1,15 +1,14 @@
-"""``python -m leakgan``: the command line of seqgan, for LeakGAN."""
+"""The command line of seqgan with the kinds and presets of LeakGAN: ``python -m leakgan``."""
 
 import sys
 from collections.abc import Sequence
 
-from leakgan.experiment import LeakGANExperiment
 from seqgan import cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand; gives the exit status."""
-    return cli.main(argv, experiment=LeakGANExperiment)
+    """Run a command; return the exit status."""
+    return cli.main(argv, package="leakgan")
 
 
 if __name__ == "__main__":

@@ -15,27 +15,27 @@ from torch.nn import functional
 def transition_cosines(
     features: Float[Tensor, "B T1 F"], goals: Float[Tensor, "B T F"], horizon: int
 ) -> Float[Tensor, "B T"]:
-    """cos(f_{t+C} − f_t, g_t) for t = 0..T-1; 0 where t + C is beyond T.
+    """Return cos(f_{t+C} − f_t, g_t) for t = 0..T-1; 0 where t + C is beyond T.
 
-    Whether it stands for anything is said by :func:`transition_mask`. A feature that has not moved
+    :func:`transition_mask` says where there is a transition. A feature that has not moved
     gives 0.
     """
     num_steps = goals.shape[1]
     reached = max(0, num_steps + 1 - horizon)
-    moved = features[:, horizon:] - features[:, :reached]
+    moved = features[:, horizon:] - features[:, :reached]  # (B, reached, F): f_C − f_0, f_{C+1} − f_1, ...
     cosines = functional.cosine_similarity(moved.detach(), goals[:, :reached], dim=-1)
     return functional.pad(cosines, (0, num_steps - reached))
 
 
 def transition_mask(mask: Bool[Tensor, "B T"], horizon: int) -> Bool[Tensor, "B T"]:
-    """True at t = 0..T-1 where the sequence has at least t + C tokens."""
+    """Return a mask that is True at t = 0..T-1 where the sequence has at least t + C tokens."""
     return functional.pad(mask[:, horizon - 1 :], (0, min(horizon - 1, mask.shape[1])))
 
 
 def manager_loss(
     cosines: Float[Tensor, "B T"], values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]
 ) -> Float[Tensor, ""]:
-    """−Q · cos(f_{t+C} − f_t, g_t), its mean over ``mask``; 0 where that is empty.
+    """Return the mean of −Q · cos(f_{t+C} − f_t, g_t) over ``mask``; 0 where that is empty.
 
     ``values`` holds in column t the value Q of the transition, that is of the prefix y_1..y_{t+C} that
     the goal g_t has led to (:func:`values_of_transitions`): the value of y_1..y_t, which the goal
@@ -46,7 +46,7 @@ def manager_loss(
 
 
 def values_of_transitions(action_values: Float[Tensor, "B T"], horizon: int) -> Float[Tensor, "B T"]:
-    """For each goal g_t the action value of y_{t+C}, which is the value of the prefix y_1..y_{t+C}."""
+    """Return for each goal g_t the action value of y_{t+C}, which is the value of the prefix y_1..y_{t+C}."""
     return functional.pad(action_values[:, horizon - 1 :], (0, min(horizon - 1, action_values.shape[1])))
 
 
@@ -57,12 +57,13 @@ def progress(
     step: int,
     horizon: int,
 ) -> Float[Tensor, "B K"]:
-    """The worker's reward for K ways to take step t = 1..T, each of which has reached an f_t.
+    """Return the worker's reward for K ways to take step t = 1..T, each of which has reached an f_t.
 
     The mean over i = 1..C of cos(f_t − f_{t−i}, g_{t−i}), in [−1, 1]. The first tokens have fewer goals
     behind them, and take the mean over those.
     """
     first = max(0, step - horizon)
+    # (B, K, C, F): from each of the last C prefixes to each of the K ends.
     moved = reached[:, :, None] - features[:, None, first:step]
     return functional.cosine_similarity(moved, goals[:, None, first:step], dim=-1).mean(-1)
 
@@ -73,18 +74,20 @@ def intrinsic_rewards(
     mask: Bool[Tensor, "B T"],
     horizon: int,
 ) -> Float[Tensor, "B T"]:
-    """How far each token moved the features along its goals (:func:`progress`); 0 behind the mask."""
+    """Return how far each token moved the features along its goals (:func:`progress`); 0 behind the mask."""
     steps = range(1, mask.shape[1] + 1)
     rewards = [progress(features[:, t, None], features, goals, t, horizon) for t in steps]
     return torch.where(mask, torch.cat(rewards, 1), 0.0)
 
 
 def rescale(rewards: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"], delta: float) -> Float[Tensor, "B T"]:
-    """Bootstrapped rescaled activation: sigmoid(delta · (0.5 − rank / B)), per step; 0 behind the mask.
+    """Return the bootstrapped rescaled activation, sigmoid(delta · (0.5 − rank / B)) per step.
 
     Rank 1 is the highest reward among the B sequences that reach the step, and equal rewards share the mean
-    of their ranks. The result depends on the order of the rewards alone, whatever their scale.
+    of their ranks. The result depends on the order of the rewards alone, whatever their scale;
+    it is 0 behind the mask.
     """
+    # (B, B, T): whether the sequence of the second axis beats, or equals, that of the first.
     greater = (rewards[None] > rewards[:, None]) & mask[None]
     equal = (rewards[None] == rewards[:, None]) & mask[None]
     rank = greater.sum(1) + (equal.sum(1) + 1) / 2
@@ -93,7 +96,7 @@ def rescale(rewards: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"], delta: flo
 
 
 def goal_spread(goals: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """1 − the mean cosine of unit goals of different sequences at the same step; 0 is a collapsed manager.
+    """Return 1 − the mean cosine of unit goals of different sequences at a step; 0 is a collapsed manager.
 
     From |Σ g|² = B + the sum of cosines of all ordered pairs; a step that one sequence reaches takes no part.
     """

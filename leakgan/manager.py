@@ -1,4 +1,4 @@
-"""The manager: an LSTM over leaked features that gives goals in feature space."""
+"""The manager: an LSTM over leaked features, whose outputs are goals in feature space."""
 
 from dataclasses import dataclass
 
@@ -37,19 +37,19 @@ class Manager(nn.Module):
                     parameter.normal_(0.0, parameter.shape[1] ** -0.5, generator=rng)
 
     def initial_state(self, batch_size: int) -> ManagerState:
-        """Zeros."""
+        """Return zeros."""
         zeros = self.goal.bias.new_zeros(batch_size, self.lstm.hidden_size)
         return ManagerState(zeros, zeros)
 
     def advance(
         self, features: Float[Tensor, "B F"], state: ManagerState
     ) -> tuple[Float[Tensor, "B F"], ManagerState]:
-        """The goal of one more step."""
+        """Read the features of one more prefix; return its goal."""
         hidden, cell = lstm_cell(features, state.hidden, state.cell, *self.lstm.all_weights[0])
         return fast_linear(hidden, self.goal.weight, self.goal.bias), ManagerState(hidden, cell)
 
     def forward(self, features: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
-        """The goals of all steps."""
+        """Return the goals of all steps."""
         # cuDNN differentiates an LSTM in training mode only.
         with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
             return fast_linear(self.lstm(features)[0], self.goal.weight, self.goal.bias)

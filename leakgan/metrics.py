@@ -1,7 +1,6 @@
 """What LeakGAN logs besides the metrics of :mod:`seqgan.evaluation.metrics`.
 
-``reward/intrinsic_NN`` stands for as many as there are steps. While LeakGAN trains, ``reward/mean`` and
-``reward/step_NN`` are what the worker is rewarded with, the mixture of both rewards.
+While LeakGAN trains, ``reward/mean`` is of the worker's reward, the mixture of both rewards.
 """
 
 from seqgan.evaluation import metrics
@@ -15,5 +14,4 @@ METRICS = {
     "manager/goal_spread": "1 − mean cosine between goals of different sequences; 0: the manager collapsed",
     "reward/discriminator": "mean reward of whole sequences by the discriminator",
     "reward/intrinsic": "mean intrinsic reward of a token",
-    "reward/intrinsic_NN": "mean intrinsic reward at step NN, over the sequences that reach it",
 }

@@ -5,6 +5,6 @@ set -euo pipefail
 . "$(dirname "$0")/setup.sh"
 if [ "${1-}" = metrics ]; then
     shift
-    exec python scripts/benchmark_metrics.py "$@"
+    exec python "$root"/scripts/benchmark_metrics.py "$@"
 fi
-exec python scripts/benchmark.py "$package" "$@"
+exec python "$root"/scripts/benchmark.py "$package" "$@"

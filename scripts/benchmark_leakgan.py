@@ -13,12 +13,12 @@ from harness import (
     make_discriminator,
     make_plain_discriminator,
 )
+from leakgan.training import HierarchicalMLESettings, HierarchicalMLETrainer
 from plain_leakgan import PlainLeakGAN, PlainTrainer, complete, search_rewards
 
 from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
-from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANGenerator, LeakGANSettings
-from leakgan.training import HierarchicalMLESettings, HierarchicalMLETrainer
+from seqgan.models.discriminator import Discriminator
 from seqgan.models.kernels.fast_linear import Precision
 from seqgan.sampling.sample import sample
 from seqgan.text.batching import Batches
@@ -28,12 +28,13 @@ CONFIG = LeakGANSettings()
 SIZES = f"E = H = 32, K {CONFIG.goal_size}, C {CONFIG.horizon}, F 1720"
 
 
-def make_generator(features: LeakedFeatures, device: torch.device) -> LeakGANGenerator:
+def make_generator(discriminator: Discriminator, device: torch.device) -> LeakGANGenerator:
     """A generator of the paper's size on the device."""
     rng = torch.Generator().manual_seed(0)
-    return LeakGANGenerator(CONFIG, vocabulary_size=VOCABULARY, bos_id=0, features=features, rng=rng).to(
-        device
+    generator = LeakGANGenerator(
+        CONFIG, vocabulary_size=VOCABULARY, bos_id=0, discriminator=discriminator, rng=rng
     )
+    return generator.to(device)
 
 
 def make_plain(device: torch.device) -> PlainTrainer:
@@ -51,7 +52,7 @@ def our_policy_update(
     discriminator, rng = make_discriminator(device, precision), torch.Generator(device).manual_seed(2)
     algorithm = LeakGANAlgorithm(
         LeakGANAlgorithmSettings(batch_size=BATCH),
-        policy=make_generator(LeakedFeatures(discriminator), device),
+        policy=make_generator(discriminator, device),
         action_values=make_action_values(discriminator, rng, interval=CONFIG.horizon, precision=precision),
         max_length=num_steps,
         eos_id=None,
@@ -63,7 +64,7 @@ def our_policy_update(
 def bench_sampling(bench: Bench) -> None:
     """Sampling."""
     device, rng = bench.device, torch.Generator(bench.device).manual_seed(0)
-    theirs, ours = make_plain(device), make_generator(LeakedFeatures(make_discriminator(device)), device)
+    theirs, ours = make_plain(device), make_generator(make_discriminator(device), device)
     nothing = torch.empty(BATCH, 0, dtype=torch.long, device=device)
     bench.row(
         f"sampling, B {BATCH}",
@@ -77,7 +78,7 @@ def bench_mle(bench: Bench) -> None:
     corpus, theirs = make_corpus(), make_plain(bench.device)
     batch = corpus[:BATCH].to(bench.device)
     trainer = HierarchicalMLETrainer(
-        make_generator(LeakedFeatures(make_discriminator(bench.device)), bench.device),
+        make_generator(make_discriminator(bench.device), bench.device),
         Batches(Sequences.from_array(corpus.numpy()), batch_size=BATCH, pad_id=0, seed=0),
         HierarchicalMLESettings(batch_size=BATCH),
         corpus.numel(),

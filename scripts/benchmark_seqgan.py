@@ -72,7 +72,7 @@ def plain_policy_update(kind: str, device: torch.device) -> Operation:
         reader = plain.Uncached(generator)
 
         def logits_of(inputs: torch.Tensor) -> torch.Tensor:
-            return generator.logits(generator.encode(inputs))
+            return generator.head.logits(generator.encode(inputs))
 
     optimizer = torch.optim.Adam(model.parameters())
     discriminator = make_plain_discriminator(device)

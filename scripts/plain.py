@@ -54,7 +54,7 @@ class Uncached:
     def read(self, tokens: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Read all tokens so far; they are the state."""
         tokens = tokens if state is None else torch.cat([state, tokens], 1)
-        return self.generator.logits(self.generator.encode(tokens)[:, -1]), tokens
+        return self.generator.head.logits(self.generator.encode(tokens)[:, -1]), tokens
 
 
 class PlainDiscriminator(nn.Module):

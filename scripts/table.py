@@ -14,11 +14,12 @@ from pathlib import Path
 
 import processes
 
-from seqgan.config.schema import to_settings, to_toml
+from seqgan.config.schema import to_settings
+from seqgan.config.toml import to_toml
 from seqgan.evaluation.bootstrap import Spread
 from seqgan.evaluation.metrics import METRICS
 from seqgan.evaluation.signature import Score
-from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.experiment import open_run
 from seqgan.reports.measurements import measure
 from seqgan.sampling.decoding import Decoding
 

@@ -3,6 +3,7 @@
 set -euo pipefail
 extra=test
 . "$(dirname "$0")/setup.sh"
+cd "$root"
 ruff format --check .
 ruff check .
 mypy

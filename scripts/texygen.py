@@ -15,7 +15,7 @@ from pathlib import Path
 from seqgan.evaluation.metrics import ORDERS
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.protocols import score_by_protocol
-from seqgan.text.sources import read_lines
+from seqgan.text.lines import read_lines
 from seqgan.text.tokenizers import build_tokenizer
 
 TOKENIZER = "treebank"

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANGenerator, LeakGANSettings, LeakGANTransformerSettings
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
 from seqgan.models.generator import Generator
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from seqgan.text.masking import mask_from_tokens
+from seqgan.text.token_batch import TokenBatch
 
 KINDS = ("lstm", "transformer")
 HIERARCHICAL_KINDS = ("leakgan", "leakgan-transformer")
@@ -21,6 +21,11 @@ EVERY_KIND = (*KINDS, *HIERARCHICAL_KINDS)
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def whole(tokens: Tensor) -> TokenBatch:
+    """A batch without padding."""
+    return TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 
 def tiny_cnn(
@@ -56,7 +61,7 @@ def tiny_generator(
     scale = scale or {"lstm": 1.0, "transformer": 0.5, "leakgan": 0.6, "leakgan-transformer": 0.3}[kind]
     shared = {"num_layers": num_layers, "dropout": dropout, "initial_scale": scale}
     if kind in HIERARCHICAL_KINDS:
-        arguments["features"] = LeakedFeatures(tiny_cnn(vocabulary_size))
+        arguments["discriminator"] = tiny_cnn(vocabulary_size)
         shared |= {"manager_size": 6, "goal_size": 3, "horizon": horizon}
     if kind == "lstm":
         return LSTMGenerator(LSTMSettings(embedding_size=size, hidden_size=size, **shared), **arguments)
@@ -81,7 +86,12 @@ def sequence_probabilities(
 ) -> Tensor:
     """The probability of each sequence, teacher-forced."""
     with torch.no_grad():
-        return torch.where(mask, generator.log_probs(tokens, temperature), 0.0).sum(1).double().exp()
+        return (
+            torch.where(mask, generator.log_probs(TokenBatch(tokens, mask), temperature), 0.0)
+            .sum(1)
+            .double()
+            .exp()
+        )
 
 
 def exact_action_values(
@@ -91,7 +101,7 @@ def exact_action_values(
     every, every_mask = all_sequences(generator.vocabulary_size, tokens.shape[1], eos_id)
     weights = sequence_probabilities(generator, every, every_mask)
     assert weights.sum().item() == pytest.approx(1, abs=1e-5)
-    rewards = reward(every, every_mask).double()
+    rewards = reward(TokenBatch(every, every_mask)).double()
     values = torch.zeros(tokens.shape, dtype=torch.float64)
     for b, (sequence, length) in enumerate(zip(tokens, mask.sum(1).tolist(), strict=True)):
         for t in range(length):

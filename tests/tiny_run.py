@@ -2,30 +2,28 @@
 
 from pathlib import Path
 
+from seqgan.experiment.catalogue import SEQGAN, Catalogue
 from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.settings import SEQGAN, ExperimentSettings, Framework
+from seqgan.experiment.settings import ExperimentSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {
-    "corpus": {"path": str(ROOT / "data" / "tiny.txt")},
     "mle": {"epochs": 2},
     "discriminator_training": {"refreshes": 2, "epochs": 1},
-    "rollout": {"num_rollouts": 2},
+    "estimator": {"num_rollouts": 2, "lag": 0.5, "baseline": "ewma"},
     "adversarial": {"rounds": 3, "policy_steps": 2, "mle_steps": 1, "evaluation_interval": 2},
-    "algorithm": {"lag": 0.5, "baseline": "ewma", "kl_weight": 0.1},
+    "algorithm": {"kl_weight": 0.1},
     "evaluation": {"num_samples": 40, "num_samples_in_training": 20},
     "tracking": {"log_interval": 3},
 }
 
 
-def tiny_config(*layers: dict, framework: Framework = SEQGAN) -> ExperimentSettings:
-    return framework.load_preset("tiny", SETTINGS, *layers)
+def tiny_settings(*layers: dict, catalogue: Catalogue = SEQGAN) -> ExperimentSettings:
+    return catalogue.load_preset("tiny", SETTINGS, *layers)
 
 
-def tiny_experiment(
-    run: Path | None = None, *layers: dict, experiment: type[Experiment] = Experiment
-) -> Experiment:
-    return experiment(tiny_config(*layers, framework=experiment.framework), run)
+def tiny_experiment(run: Path | None = None, *layers: dict, catalogue: Catalogue = SEQGAN) -> Experiment:
+    return Experiment(tiny_settings(*layers, catalogue=catalogue), run, catalogue=catalogue)
 
 
 def flags(settings: dict = SETTINGS, path: str = "") -> list[str]:

@@ -1,41 +1,54 @@
-"""Baselines: what is taken from the action values so that only differences push the policy."""
+"""Baselines: subtracted from action values, so that only differences push the policy."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from seqgan.text.masking import masked_mean, masked_whiten
+from seqgan.advantages.controls import EstimatorSettings
+from seqgan.config.ranges import Range
+from seqgan.text.masking import masked_mean
 
 BaselineKind = Literal["none", "ewma", "step_mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineSettings(EstimatorSettings):
+    """Settings of estimators that value one action per step."""
+
+    baseline: BaselineKind = "step_mean"
+    """Subtracted from the action values: nothing, a running mean (ewma), or the others' mean at that step."""
+    baseline_decay: Annotated[float, Range(minimum=0, maximum=1)] = 0.9
+    """Decay of the running mean per policy step."""
 
 
 def leave_one_out_step_mean(
     action_values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]
 ) -> Float[Tensor, "B T"]:
-    """Per step, the mean over the *other* sequences of the batch that reach it.
+    """Return for each step the mean over the *other* sequences of the batch that reach it.
 
-    Leaving the own value out keeps the gradient unbiased. A step that only one sequence
+    Leaving out the own value keeps the gradient unbiased. A step that only one sequence
     reaches has no others: its baseline is the mean over all steps of all other sequences' values.
     """
     values = torch.where(mask, action_values, 0.0)
-    others_sum = values.sum(0) - values
+    others_sum = values.sum(0) - values  # (B, T): the step's sum without the own value
     others_count = mask.sum(0) - mask.int()
-    sequence_sum, sequence_count = values.sum(1, keepdim=True), mask.sum(1, keepdim=True)
+    sequence_sum, sequence_count = values.sum(1, keepdim=True), mask.sum(1, keepdim=True)  # (B, 1)
     fallback = (values.sum() - sequence_sum) / (mask.sum() - sequence_count).clamp(min=1)
     return torch.where(others_count > 0, others_sum / others_count.clamp(min=1), fallback)
 
 
 def leave_one_out_mean(values: Float[Tensor, "B T K"]) -> Float[Tensor, "B T K"]:
-    """The mean of the other K − 1 values of the same step of the same sequence."""
+    """Return the mean of the other K − 1 values of the same step of the same sequence."""
     return (values.sum(-1, keepdim=True) - values) / (values.shape[-1] - 1)
 
 
 class Baseline:
     """A baseline with the little memory that it needs.
 
-    ``none`` is 0; ``ewma`` an exponentially weighted mean of past batches' mean action value
+    ``none`` is 0; ``ewma`` is an exponentially weighted mean of past batches' mean action value
     (0 before the first); ``step_mean`` is :func:`leave_one_out_step_mean`.
     """
 
@@ -48,7 +61,7 @@ class Baseline:
     def __call__(
         self, action_values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T"]:
-        """The baseline of each action; ``ewma`` then takes the batch into its mean."""
+        """Return the baseline of each action; ``ewma`` then takes the batch into its mean."""
         if self.kind == "step_mean":
             return leave_one_out_step_mean(action_values, mask)
         if self.kind == "none":
@@ -59,25 +72,10 @@ class Baseline:
         return baseline
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The running mean and its weight."""
+        """Return the running mean and its weight."""
         return {"mean": self._mean.clone(), "weight": self._weight.clone()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Put back what :meth:`state_dict` gave."""
+        """Restore what :meth:`state_dict` returned."""
         self._mean.copy_(state["mean"])
         self._weight.copy_(state["weight"])
-
-
-def advantages(
-    action_values: Float[Tensor, "B T"],
-    baseline: Float[Tensor, "B T"],
-    mask: Bool[Tensor, "B T"],
-    *,
-    whiten: bool,
-    clip: float | None,
-) -> Float[Tensor, "B T"]:
-    """Action values less the baseline, then whitened over the mask, then clipped to ±``clip``; 0 outside."""
-    centred = torch.where(mask, action_values - baseline, 0.0)
-    if whiten:
-        centred = masked_whiten(centred, mask)
-    return centred if clip is None else centred.clamp(-clip, clip)

@@ -1,38 +1,119 @@
-"""Rewards of alternatives to each token of a sequence, judged as they stand."""
+"""Action values of several candidates for each token, which need no rollouts."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.rewards.reward import Reward
+from seqgan.advantages.action_values import ActionValues, replace_tokens
+from seqgan.advantages.baselines import leave_one_out_mean
+from seqgan.advantages.controls import EstimatorSettings, apply_control
+from seqgan.config.ranges import Range
+from seqgan.models.generator import Generator
+from seqgan.models.inference import inference
+from seqgan.rewards.reward import Reward, sequence_rewards
 from seqgan.runtime import devices
+from seqgan.sampling.settings import SamplingSettings
+from seqgan.sampling.token_sampler import TokenSampler
+from seqgan.sampling.trajectories import Trajectories
+from seqgan.text.token_batch import TokenBatch
 
 
-def alternative_values(
-    tokens: Int[Tensor, "B T"],
-    mask: Bool[Tensor, "B T"],
-    alternatives: Int[Tensor, "B T K"],
-    reward: Reward,
-) -> Float[Tensor, "B T K"]:
-    """The reward of y_1..y_{t-1} followed by each of K alternatives for y_t; 0 behind the mask.
+@dataclass(frozen=True, kw_only=True)
+class CandidatesSettings(EstimatorSettings):
+    """Settings of the candidates estimator."""
 
-    Nothing is completed: the prefix is judged as if it were the whole, which says what its last token
-    is worth and leaves out what it is good for later. So K tokens are judged for the price of K rewards,
-    without the variance of rollouts.
+    kind: str = "candidates"
+    """Which estimator: rollouts, candidates, returns, or an import path package.module:name."""
+    num_candidates: Annotated[int, Range(minimum=2)] = 32
+    """Tokens drawn at each step, each compared with the mean of the others; at least 2."""
+
+
+class Candidates:
+    """K tokens drawn at every step of the sampled sequences, each with the reward of the prefix that it ends.
+
+    The value of a candidate is the reward of y_1..y_{t-1} and the candidate, as if that were the
+    whole sequence. So it says what a token is worth now and not what it is good for later, and is not
+    SeqGAN's action value; against that stands the comparison with K − 1 other tokens of the same step,
+    which is nearer to the expectation over all actions than one sampled token.
     """
-    num_steps, num_alternatives = alternatives.shape[1:]
-    values = torch.zeros(alternatives.shape, device=tokens.device)
+
+    def __init__(
+        self,
+        settings: CandidatesSettings,
+        *,
+        reward: Reward,
+        sampling: SamplingSettings,
+        rng: torch.Generator,
+    ) -> None:
+        self.settings = settings
+        self.reward = reward
+        self.sampling = sampling
+        self.rng = rng
+
+    def __call__(self, policy: Generator, trajectories: Trajectories) -> ActionValues:
+        """Return K candidates at each step, their values, and the mean of the others' values as baseline."""
+        actions = self.draw(policy, trajectories)
+        values = candidate_values(trajectories, actions, self.reward)
+        found = ActionValues(
+            actions=actions, values=values, baseline=leave_one_out_mean(values), mask=trajectories.mask
+        )
+        return apply_control(found, self.settings.control, self.rng)
+
+    def draw(self, policy: Generator, batch: TokenBatch) -> Int[Tensor, "B T K"]:
+        """Return K tokens drawn from the policy at each step of the sequences, behind the mask as well."""
+        shape = (*batch.tokens.shape, self.settings.num_candidates)
+        with inference(policy):
+            uniforms = torch.rand(shape, generator=self.rng, device=batch.device)
+            sampler = TokenSampler(
+                policy, temperature=self.sampling.temperature, precision=self.sampling.precision
+            )
+            # One hidden vector for each of B·T prefixes, from each of which K tokens are drawn.
+            drawn, _ = sampler.draw(policy.hidden(batch).flatten(0, 1), uniforms.flatten(0, 1))
+        return drawn.view(shape)
+
+    def start(self) -> None:
+        """Do nothing: there is nothing to prepare."""
+
+    def learn(self, trajectories: Trajectories, values: ActionValues) -> dict[str, Tensor]:
+        """Return no metrics: nothing is learned."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return an empty state."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned."""
+
+
+@torch.no_grad()
+def candidate_values(
+    batch: TokenBatch, candidates: Int[Tensor, "B T K"], reward: Reward
+) -> Float[Tensor, "B T K"]:
+    """Return the reward of y_1..y_{t-1} followed by each of K candidates for y_t; 0 behind the mask.
+
+    K rewards of prefixes per step, and none of the variance of rollouts.
+    """
+    tokens, mask = batch.tokens, batch.mask
+    num_steps, num_candidates = candidates.shape[1:]
+    values = torch.zeros(candidates.shape, device=tokens.device)
     for step in range(num_steps):
-        rows = rows_that_reach(mask, step)
-        prefixes = tokens[rows, None, : step + 1].repeat(1, num_alternatives, 1)
-        prefixes[:, :, step] = alternatives[rows, step]
-        kept = mask[rows, None, : step + 1].expand_as(prefixes)
-        rewards = reward(prefixes.flatten(0, 1), kept.flatten(0, 1))
-        values[rows, step] = rewards.view(len(prefixes), num_alternatives)
+        rows = rows_that_reach(mask, step)  # (R,)
+        prefixes = tokens[rows, None, : step + 1].repeat(1, num_candidates, 1)  # (R, K, step + 1)
+        prefixes[:, :, step] = candidates[rows, step]
+        real = mask[rows, None, : step + 1].expand_as(prefixes)
+        sources = rows.repeat_interleave(num_candidates)
+        rewards = sequence_rewards(
+            reward, replace_tokens(batch, sources, prefixes.flatten(0, 1), real.flatten(0, 1))
+        )
+        values[rows, step] = rewards.view(len(prefixes), num_candidates)
     return torch.where(mask[..., None], values, 0.0)
 
 
 def rows_that_reach(mask: Bool[Tensor, "B T"], step: int) -> Int[Tensor, "R"]:
-    """The sequences with a token at that step; all of them where asking would halt the device."""
+    """Return the sequences with a token at that step; all of them where asking would halt the device."""
     rows = torch.arange(len(mask), device=mask.device)
     return rows[mask[:, step]] if not devices.static_shapes(mask) else rows

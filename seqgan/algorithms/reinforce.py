@@ -1,7 +1,7 @@
-"""REINFORCE with Monte-Carlo action values (SeqGAN, arXiv 1609.05473)."""
+"""REINFORCE with the advantages of any estimator (Williams 1992; Yu et al. 2017)."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -9,42 +9,42 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqgan.advantages.baselines import Baseline, BaselineKind, advantages, leave_one_out_mean
-from seqgan.advantages.candidates import alternative_values
-from seqgan.algorithms.objectives import Reduction, differentiate
-from seqgan.config.schema import KindSettings, Range
+from seqgan.advantages.action_values import ActionValues, AdvantageEstimator, normalise_advantages
+from seqgan.algorithms.differentiation import Objective, Terms, differentiate, frozen_log_probs
+from seqgan.algorithms.objectives import (
+    Reduction,
+    entropy_bonus,
+    kl_penalty,
+    policy_gradient,
+    token_weights,
+)
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
-from seqgan.models.inference import inference
-from seqgan.rewards.reward import Reward
-from seqgan.runtime.optimization import clipped_step
+from seqgan.runtime.optimization import Optimizer
+from seqgan.runtime.trainer import StepReport
 from seqgan.sampling.sample import sample
-from seqgan.sampling.token_sampler import TokenSampler
+from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import masked_mean
 
-ActionValues = Callable[[Generator, Trajectories], Float[Tensor, "B T"]]
+KL_INTERVAL = (
+    10  # steps between two measurements of a KL divergence that has no weight: it costs a forward pass
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReinforceSettings(KindSettings):
-    """REINFORCE with Monte-Carlo rollouts."""
+    """Settings of REINFORCE."""
 
     kind: str = "reinforce"
     """Which algorithm: reinforce, or an import path package.module:name."""
     batch_size: Annotated[int, Range(minimum=1)] = 64
     """Sequences per policy step."""
-    alternatives: Annotated[int, Range(minimum=0)] = 0
-    """Next tokens drawn at each step and judged as they stand, without rollouts; 0 takes rollouts."""
     learning_rate: Annotated[float, Range(minimum=0)] = 1e-3
     """Adam step size."""
     gradient_clip: Annotated[float, Range(minimum=0, open=True)] = 5.0
     """Largest norm of the gradient."""
-    temperature: Annotated[float, Range(minimum=0, open=True)] = 1.0
-    """Softmax temperature of the policy that acts and learns."""
-    baseline: BaselineKind = "step_mean"
-    """What is taken from the action values: nothing, a running mean, or the others' mean at that step."""
-    baseline_decay: Annotated[float, Range(minimum=0, maximum=1)] = 0.9
-    """Decay of the running mean (ewma) per policy step."""
     whiten: bool = True
     """Scale advantages to variance 1 over the batch."""
     advantage_clip: Annotated[float | None, Range(minimum=0, open=True)] = None
@@ -53,176 +53,161 @@ class ReinforceSettings(KindSettings):
     """Weight of the policy's entropy (nats per token), which is raised."""
     kl_weight: Annotated[float, Range(minimum=0)] = 0.0
     """Weight of KL(policy || MLE policy) (nats per token), which is lowered."""
-    lag: Annotated[float, Range(minimum=0, maximum=1)] = 0.0
-    """Share of the old weights that the rollout policy keeps at each step; 0 rolls out the current policy."""
     reduction: Reduction = "mean"
     """Loss per token, or its sum over the batch as in the official code."""
 
 
 class Reinforce:
-    """Samples from the policy, judges its actions and takes one step along the policy gradient.
+    """Samples from the policy, has its actions valued and takes one step along the policy gradient.
 
-    The actions are the sampled tokens, judged by rollouts; or, with ``alternatives``, several tokens drawn
-    at each step of the sampled sequences, judged against each other by ``reward`` as they stand. The latter
-    is nearer to the expectation over all actions, which one draw from a large vocabulary says little about.
+    The reference policy is the policy as it was at the start. A policy that listens to the discriminator
+    (LeakGAN's) has a reference that listens to the same one, and so moves as that is trained.
 
     ``parameters`` are those that the optimizer moves and the clipping measures, by default the policy's.
     """
+
+    steps_per_turn = 1
 
     def __init__(
         self,
         settings: ReinforceSettings,
         *,
         policy: Generator,
-        action_values: ActionValues,
-        max_length: int,
+        estimator: AdvantageEstimator,
+        sampling: SamplingSettings,
         eos_id: int | None,
+        max_length: int,
         rng: torch.Generator,
-        reward: Reward | None = None,
         parameters: Iterable[nn.Parameter] | None = None,
     ) -> None:
-        if settings.alternatives == 1:
-            raise ValueError(
-                "--algorithm.alternatives: 1 has nothing to compare with; choose 0 or at least 2"
-            )
         self.settings = settings
         self.policy = policy
         self.reference = copy.deepcopy(policy).requires_grad_(False)
-        self.rollout_policy = copy.deepcopy(policy).requires_grad_(False) if settings.lag else policy
-        self.action_values = action_values
-        self.reward = reward
-        self.max_length = max_length
+        self.estimator = estimator
+        self.sampling = sampling
         self.eos_id = eos_id
+        self.max_length = max_length
         self.rng = rng
-        parameters = policy.parameters() if parameters is None else parameters
-        self.optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
-        self.baseline = Baseline(settings.baseline, settings.baseline_decay, policy.device)
+        self.optimizer = Optimizer(
+            policy.parameters() if parameters is None else parameters,
+            learning_rate=settings.learning_rate,
+            gradient_clip=settings.gradient_clip,
+        )
+        self.num_steps = 0
 
     def start(self) -> None:
-        """Take the policy as it is now for the reference (the MLE policy) and for the rollouts."""
+        """Take the policy as it is now for the reference, and prepare the estimator."""
         self.reference.load_state_dict(self.policy.state_dict())
-        if self.settings.lag:
-            self.rollout_policy.load_state_dict(self.policy.state_dict())
+        self.estimator.start()
 
-    def policy_step(self, factor: float = 1.0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """One step at ``factor`` of the step size; gives scalars, and values per action for histograms."""
+    def step(self, rate: float = 1.0) -> StepReport:
+        """Take one policy step at ``rate`` times the learning rate."""
+        self.policy.eval()  # log-probabilities belong to the distribution that is sampled: no dropout
+
         # 1. Act.
-        trajectories = self._act()
+        trajectories = self.act()
 
-        # 2. Judge.
-        actions, action_values, baseline = self._judge(trajectories)
+        # 2. Evaluate: rewards, action values, baselines.
+        values = self.estimator(self.policy, trajectories)
 
         # 3. Learn.
-        results = self._learn(trajectories, actions, action_values, baseline, factor)
+        metrics = self.learn(trajectories, values, rate)
+        metrics |= self.estimator.learn(trajectories, values)
 
-        # 4. Let the rollout policy follow.
-        self._follow()
-        return results
+        self.num_steps += 1
+        return StepReport(summarise(values) | metrics, self.histograms(values), always=True)
 
-    def _act(self) -> Trajectories:
-        """Sequences drawn from the policy."""
+    def act(self) -> Trajectories:
+        """Sample sequences from the policy."""
         return sample(
             self.policy,
             self.settings.batch_size,
             self.max_length,
             eos_id=self.eos_id,
             rng=self.rng,
-            temperature=self.settings.temperature,
+            temperature=self.sampling.temperature,
+            precision=self.sampling.precision,
         )
 
-    def _judge(self, trajectories: Trajectories) -> tuple[Tensor, Tensor, Tensor]:
-        """Actions, their values and the baselines, all (B, T, K); without alternatives K is 1."""
-        tokens, mask = trajectories.tokens, trajectories.mask
-        if not self.settings.alternatives:
-            values = self.action_values(self.rollout_policy, trajectories)
-            return tokens[..., None], values[..., None], self.baseline(values, mask)[..., None]
-        assert self.reward is not None
-        actions = self._draw_alternatives(tokens)
-        values = alternative_values(tokens, mask, actions, self.reward)
-        return actions, values, leave_one_out_mean(values)
-
-    def _draw_alternatives(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T K"]:
-        """K draws from the policy at each step of the sequences."""
-        shape = (*tokens.shape, self.settings.alternatives)
-        with inference(self.policy):
-            uniforms = torch.rand(shape, generator=self.rng, device=tokens.device)
-            sampler = TokenSampler(self.policy, temperature=self.settings.temperature)
-            drawn, _ = sampler.draw(self.policy.hidden(tokens).flatten(0, 1), uniforms.flatten(0, 1))
-        return drawn.view(shape)
-
-    def _learn(
-        self,
-        trajectories: Trajectories,
-        actions: Int[Tensor, "B T K"],
-        action_values: Float[Tensor, "B T K"],
-        baseline: Float[Tensor, "B T K"],
-        factor: float,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """One step of the optimizer along the policy gradient of the advantages; gives what is logged."""
-        settings, tokens, mask = self.settings, trajectories.tokens, trajectories.mask
-        self.policy.eval()  # log-probabilities belong to the distribution that was sampled: no dropout
-        judged = mask[..., None].expand_as(actions)
-        advantage = advantages(
-            action_values.flatten(1),
-            baseline.flatten(1),
-            judged.flatten(1),
-            whiten=settings.whiten,
-            clip=settings.advantage_clip,
-        ).view_as(action_values)
+    def learn(self, trajectories: Trajectories, values: ActionValues, rate: float) -> dict[str, Tensor]:
+        """Take one step of the optimizer along the policy gradient; return metrics."""
+        settings = self.settings
+        advantages = normalise_advantages(
+            values.advantages, values.mask, whiten=settings.whiten, clip=settings.advantage_clip
+        )
+        objective = self.objective(trajectories, values.actions, advantages)
         self.optimizer.zero_grad()
-        metrics = differentiate(
-            self.policy,
-            self.reference,
-            tokens,
-            mask,
-            actions,
-            advantage,
-            temperature=settings.temperature,
-            entropy_weight=settings.entropy_weight,
-            kl_weight=settings.kl_weight,
-            reduction=settings.reduction,
-        )
-        gradient_norm = clipped_step(
-            self.optimizer,
-            learning_rate=settings.learning_rate * factor,
-            gradient_clip=settings.gradient_clip,
+        metrics = differentiate(self.policy, trajectories, objective, temperature=self.sampling.temperature)
+        metrics["policy/gradient_norm"] = self.optimizer.step(rate)
+        real = values.mask[..., None].expand_as(advantages)
+        deviations = advantages - masked_mean(advantages, real)
+        return metrics | {"policy/advantage_std": masked_mean(deviations.square(), real).sqrt()}
+
+    def objective(
+        self, trajectories: Trajectories, actions: Int[Tensor, "B T K"], advantages: Float[Tensor, "B T K"]
+    ) -> Objective:
+        """Return policy gradient − entropy_weight · entropy + kl_weight · KL(policy || reference).
+
+        The first is a mean over the K actions of each token, and a mean or a sum over the tokens; entropy and
+        KL are means over the tokens. A KL divergence without weight is measured every ``KL_INTERVAL`` steps.
+        """
+        settings = self.settings
+        # (B·T, ...): what belongs to a place of the batch, to be picked by the places of a chunk.
+        shares = token_weights(trajectories.mask, "mean").flatten()
+        weights = token_weights(trajectories.mask, settings.reduction).flatten() / actions.shape[-1]
+        actions, advantages = actions.flatten(0, 1), advantages.flatten(0, 1)
+        measured = settings.kl_weight > 0 or self.num_steps % KL_INTERVAL == 0
+        reference = (
+            frozen_log_probs(self.reference, trajectories, temperature=self.sampling.temperature)
+            if measured
+            else None
         )
 
-        values = torch.where(mask, action_values.mean(-1), 0.0)
-        per_step = values.sum(0) / mask.sum(0).clamp(min=1)
-        metrics |= {
-            "policy/gradient_norm": gradient_norm,
-            "policy/advantage_std": masked_mean(
-                (advantage - masked_mean(advantage, judged)).square(), judged
-            ).sqrt(),
-            "policy/length": mask.sum(1).float().mean(),
-            "reward/mean": values.gather(1, mask.sum(1, keepdim=True) - 1).mean(),
-            **{f"reward/step_{t + 1:02d}": value for t, value in enumerate(per_step.unbind())},
-        }
-        return metrics, {"policy/advantages": advantage, "reward/action_values": action_values}
+        def objective(log_probs: Float[Tensor, "R V"], places: Int[Tensor, "R"]) -> Terms:
+            taken = log_probs.gather(-1, actions[places])  # (R, K)
+            weight = weights[places, None].expand_as(taken)
+            loss = policy_gradient(taken, advantages[places], weight)
+            metrics = {"policy/loss": loss.detach()}
+            with torch.set_grad_enabled(settings.entropy_weight > 0):
+                bonus = entropy_bonus(log_probs, shares[places])
+            metrics["policy/entropy"] = -bonus.detach()
+            total = loss + settings.entropy_weight * bonus
+            if reference is not None:
+                with torch.set_grad_enabled(settings.kl_weight > 0):
+                    penalty = kl_penalty(log_probs, reference(places), shares[places])
+                metrics["policy/kl"] = penalty.detach()
+                total = total + settings.kl_weight * penalty
+            return total, metrics
 
-    def _follow(self) -> None:
-        """Move the rollout policy towards the policy, where it lags behind."""
-        if not self.settings.lag:
-            return
-        with torch.no_grad():
-            pairs = zip(self.rollout_policy.parameters(), self.policy.parameters(), strict=True)
-            for lagging, current in pairs:
-                lagging.lerp_(current, 1 - self.settings.lag)
+        return objective
+
+    def histograms(self, values: ActionValues) -> dict[str, Tensor]:
+        """Return values whose distribution is worth seeing."""
+        real = values.mask[..., None].expand_as(values.values)
+        return {"policy/advantages": values.advantages[real], "reward/action_values": values.values[real]}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that later steps depend on, apart from the policy and the random states."""
-        state: dict[str, Any] = {
+        """Return everything that later steps depend on, apart from the policy and the random states."""
+        return {
             "optimizer": self.optimizer.state_dict(),
-            "baseline": self.baseline.state_dict(),
             "reference": self.reference.state_dict(),
+            "estimator": self.estimator.state_dict(),
+            "num_steps": self.num_steps,
         }
-        return state | ({"rollout_policy": self.rollout_policy.state_dict()} if self.settings.lag else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what :meth:`state_dict` gave."""
+        """Restore what :meth:`state_dict` returned."""
         self.optimizer.load_state_dict(state["optimizer"])
-        self.baseline.load_state_dict(state["baseline"])
         self.reference.load_state_dict(state["reference"])
-        if self.settings.lag:
-            self.rollout_policy.load_state_dict(state["rollout_policy"])
+        self.estimator.load_state_dict(state["estimator"])
+        self.num_steps = state["num_steps"]
+
+
+def summarise(values: ActionValues) -> dict[str, Tensor]:
+    """Return the mean length and the mean value of the last tokens, which is that of whole sequences."""
+    mask = values.mask
+    means = torch.where(mask, values.values.mean(-1), 0.0)  # (B, T), over the K actions
+    return {
+        "policy/length": mask.sum(1).float().mean(),
+        "reward/mean": means.gather(1, mask.sum(1, keepdim=True) - 1).mean(),
+    }

@@ -10,7 +10,8 @@ from typing import Annotated
 import numpy as np
 from tqdm import tqdm
 
-from seqgan.config.schema import REPEATED, Range, flag_name, validate
+from seqgan.config.ranges import Range, Repeated
+from seqgan.config.schema import flag_name, validate
 from seqgan.evaluation.bootstrap import with_intervals
 from seqgan.evaluation.frechet import load_features, score_features
 from seqgan.evaluation.language_model import LanguageModel, load_language_model, score_by_language_model
@@ -19,18 +20,18 @@ from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.protocols import find_protocol, score_by_protocol
 from seqgan.evaluation.signature import Score, Signature
 from seqgan.evaluation.text_metrics import text_metrics
-from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.experiment import open_run
 from seqgan.reports.measurements import measure
 from seqgan.reports.tables import signatures, table
 from seqgan.runtime.devices import find_device
 from seqgan.sampling.decoding import Temperature
+from seqgan.text.lines import read_lines
 from seqgan.text.sequences import Sequences
-from seqgan.text.sources import read_lines
 from seqgan.text.tokenizers import build_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateArguments:
+class Arguments:
     """Either a run; or two text files with one sentence per line, two files of features, or both pairs."""
 
     run: Path | None = None
@@ -56,7 +57,7 @@ class EvaluateArguments:
     package.module:Class."""
     lower_case: bool = False
     """With text files: compare them in lower case."""
-    protocol: Annotated[tuple[str, ...], REPEATED] = ()
+    protocol: Annotated[tuple[str, ...], Repeated] = ()
     """With text files: besides, BLEU and self-BLEU as others computed their tables, for comparison with these
     tables only: all (Texygen's table: all sentences), first-500 (Texygen's code: 500 references, self-BLEU
     among 500 sentences), first-200-lower (RelGAN, TextGAN-PyTorch: 200 sentences, in lower case whatever
@@ -88,7 +89,7 @@ WHAT_TO_GIVE = (
 Columns = dict[str, Callable[[], Score]]
 
 
-def evaluate(arguments: EvaluateArguments) -> None:
+def run(arguments: Arguments) -> None:
     """Print a table or a JSON object."""
     validate(arguments)
     texts = _both(arguments.hypotheses, arguments.references)
@@ -133,19 +134,19 @@ def _both(first: Path | None, second: Path | None) -> tuple[Path, Path] | None:
     return None if first is None or second is None else (first, second)
 
 
-def refuse_flags(arguments: EvaluateArguments, names: Sequence[str], needed: str) -> None:
+def refuse_flags(arguments: Arguments, names: Sequence[str], needed: str) -> None:
     """Say that a flag would do nothing.
 
     Raises:
         ValueError: One of ``names`` differs from its default.
     """
-    defaults = EvaluateArguments()
+    defaults = Arguments()
     for name in names:
         if getattr(arguments, name) != getattr(defaults, name):
             raise ValueError(f"{flag_name(name)}: goes with {needed} only")
 
 
-def evaluate_run(arguments: EvaluateArguments, run: Path) -> dict[str, Score]:
+def evaluate_run(arguments: Arguments, run: Path) -> dict[str, Score]:
     """Measure generators of a run; the results are kept in it."""
     experiment = open_run(run, device=arguments.device)
     assert experiment.run is not None
@@ -200,7 +201,7 @@ class Texts:
         return score_by_language_model(model, hypotheses, references, case=case)
 
 
-def text_columns(arguments: EvaluateArguments, hypotheses: Path, references: Path) -> Columns:
+def text_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Columns:
     """Our metrics of two text files, and a column each for what was asked for besides."""
     texts = Texts(
         read_lines(hypotheses).lines,
@@ -221,7 +222,7 @@ def text_columns(arguments: EvaluateArguments, hypotheses: Path, references: Pat
     return columns
 
 
-def feature_columns(arguments: EvaluateArguments, hypotheses: Path, references: Path) -> Columns:
+def feature_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Columns:
     """The distance of two files of feature vectors."""
     names = (hypotheses.name, references.name)
     sides = (load_features(hypotheses), load_features(references))

@@ -1,4 +1,4 @@
-"""Sentences from a run."""
+"""Sample sentences from a run."""
 
 import sys
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Annotated
 
 from tqdm import tqdm
 
-from seqgan.config.schema import Range, validate
-from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.frameworks import open_run
+from seqgan.config.ranges import Range
+from seqgan.config.schema import validate
+from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.models.generator import Generator
 from seqgan.runtime.files import write_atomically
 from seqgan.runtime.seeding import derive_seed
@@ -20,19 +20,19 @@ CHUNK = 5_000  # sentences in memory at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateArguments:
-    """What to sample, and how."""
+class Arguments:
+    """Which generator to sample, and how."""
 
     run: Path
     """Run folder, as made by `train`, whose generator is sampled."""
     checkpoint: str | None = None
     """mle-best, mle-last, adversarial-best or adversarial-last; by default the furthest there is. ngram is
     the baseline: n-grams of the training text."""
-    num_sentences: Annotated[int, Range(minimum=0)] = 10
+    num_sentences: Annotated[int, Range(minimum=1)] = 10
     """How many sentences to sample."""
-    temperature: Annotated[Temperature, Range(minimum=0)] = 1.0
-    """Softmax temperature; below 1 safer, above 1 more varied, 0 always takes the likeliest token.
-    leakgan-official is that of the official LeakGAN code, 1/1.5."""
+    temperature: Annotated[Temperature | None, Range(minimum=0)] = None
+    """Softmax temperature; below 1 safer, above 1 more varied, 0 always takes the likeliest token; by default
+    that of the run's evaluation. leakgan-official is that of the official LeakGAN code, 1/1.5."""
     top_k: Annotated[int | None, Range(minimum=1)] = None
     """Sample among this many likeliest tokens only; at least 1."""
     top_p: Annotated[float | None, Range(minimum=0, open=True), Range(maximum=1)] = None
@@ -53,7 +53,7 @@ class GenerateArguments:
     """Show no progress bar."""
 
 
-def generate(arguments: GenerateArguments) -> None:
+def run(arguments: Arguments) -> None:
     """Write sentences to a file or to standard output."""
     validate(arguments)
     experiment = open_run(arguments.run, device=arguments.device)
@@ -93,11 +93,11 @@ def check_prefix(experiment: Experiment, prefix: str) -> None:
         )
 
 
-def _lines(experiment: Experiment, generator: Generator, arguments: GenerateArguments) -> Iterator[str]:
+def _lines(experiment: Experiment, generator: Generator, arguments: Arguments) -> Iterator[str]:
     if not arguments.unknown and experiment.vocabulary.unk_id is not None:
-        generator.forbid(experiment.vocabulary.unk_id)
+        generator.head.forbid(experiment.vocabulary.unk_id)
     for start in range(0, arguments.num_sentences, CHUNK):
-        sentences = experiment.sample(
+        sentences = experiment.sample_tokens(
             min(CHUNK, arguments.num_sentences - start),
             generator=generator,
             seed=derive_seed(arguments.seed, start),

@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Annotated
 
-from seqgan.config.schema import REPEATED, Range, flag_name, validate
-from seqgan.experiment.frameworks import open_run
+from seqgan.config.ranges import Range, Repeated
+from seqgan.config.schema import flag_name, validate
+from seqgan.experiment.experiment import open_run
 from seqgan.reports.figures import require_matplotlib
 from seqgan.reports.markdown import markdown
 from seqgan.reports.page import page
@@ -18,10 +19,10 @@ from seqgan.runtime.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportArguments:
+class Arguments:
     """Which runs, what is shown of them, and where it goes."""
 
-    run: Annotated[tuple[Path, ...], REPEATED]
+    run: Annotated[tuple[Path, ...], Repeated]
     """Run folder; give the flag once for each run. All must be of one corpus."""
     output: Path = Path("report.html")
     """The page, which must end in .html; beside it, with the same name, go .md and .csv."""
@@ -44,7 +45,7 @@ class ReportArguments:
     """Show no progress bars, and do not name the files."""
 
 
-def report(arguments: ReportArguments) -> None:
+def run(arguments: Arguments) -> None:
     """Measure what has not been measured, write three files, and name them.
 
     Every measurement is kept in its run: call again after an interruption to go on.
@@ -71,9 +72,9 @@ def report(arguments: ReportArguments) -> None:
         print("\n".join(map(str, reversed(outputs))))
 
 
-def command(arguments: ReportArguments) -> str:
+def command(arguments: Arguments) -> str:
     """What to type for the same report; quoted for a POSIX shell."""
-    defaults = ReportArguments(run=())
+    defaults = Arguments(run=())
     words = ["seqgan", "report"]
     for run in arguments.run:
         words += ["--run", str(run)]

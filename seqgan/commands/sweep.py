@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from seqgan.config.schema import REPEATED, Range, validate
-from seqgan.experiment.frameworks import open_run
+from seqgan.config.ranges import Range, Repeated
+from seqgan.config.schema import validate
+from seqgan.experiment.experiment import open_run
 from seqgan.reports.figures import require_matplotlib, save_figure
 from seqgan.reports.pictures import OVER_TEMPERATURE, check_metrics, draw_pictures, known_envelopes
 from seqgan.reports.sweep import TEMPERATURES, decodings, sweep
@@ -14,10 +15,10 @@ from seqgan.runtime.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepArguments:
+class Arguments:
     """Which generators, over what, and where the pictures go."""
 
-    run: Annotated[tuple[Path, ...], REPEATED]
+    run: Annotated[tuple[Path, ...], Repeated]
     """Run folder; give the flag once for each run. All must be of one corpus."""
     checkpoint: tuple[str, ...] = ()
     """Generators of each run: any of mle-best, mle-last, adversarial-best, adversarial-last; by default the
@@ -41,7 +42,7 @@ class SweepArguments:
     """Show no progress bar, and do not name the files."""
 
 
-def run_sweep(arguments: SweepArguments) -> None:
+def run(arguments: Arguments) -> None:
     """Measure what has not been measured, draw, and name the files written.
 
     Every measurement is kept in its run: call again after an interruption to go on.

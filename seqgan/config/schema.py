@@ -1,110 +1,56 @@
 """Settings: frozen dataclasses beside their components, ranges in their annotations, one validator.
 
 A component's settings are a frozen keyword-only dataclass whose fields carry their range as
-``Annotated[int, Range(minimum=1)]`` and their meaning as the string below them. A section that
-comes in several kinds derives from :class:`KindSettings`; a table of :class:`Component` says
-which kinds there are. Values come from a preset, then the user's TOML file, then flags.
+``Annotated[int, Range(minimum=1)]`` and their meaning as the string below them. Values come from a preset,
+then the user's TOML file, then flags.
 """
 
+import ast
 import dataclasses
 import difflib
-import importlib
-import json
+import inspect
 import math
-import tomllib
+import textwrap
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-import tyro
+from seqgan.config.kinds import KindSettings, absolute, find_kind
+from seqgan.config.ranges import Range
+from seqgan.config.toml import NONE, Settings
 
-Settings = dict[str, Any]
-NONE = "none"  # how TOML, which has no null, says that a setting is None
-WITHOUT_PREFIX = tyro.conf.arg(name="")  # for a nested section whose flags stand at the top
-REPEATED: Any = tyro.conf.UseAppendAction  # for a tuple whose flag is given once for each entry
-Config = TypeVar("Config")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Range:
-    """The values a number may take: ``minimum <= value <= maximum``, or strictly inside with ``open``."""
-
-    minimum: float = -math.inf
-    maximum: float = math.inf
-    open: bool = False
-
-    def contains(self, value: float) -> bool:
-        """Whether ``value`` lies in the range (NaN never does)."""
-        if self.open:
-            return self.minimum < value < self.maximum
-        return self.minimum <= value <= self.maximum
-
-    def __str__(self) -> str:
-        """The range in words, for error messages."""
-        low, high = ("more than", "less than") if self.open else ("at least", "at most")
-        bounds = []
-        if self.minimum != -math.inf:
-            bounds.append(f"{low} {self.minimum:g}")
-        if self.maximum != math.inf:
-            bounds.append(f"{high} {self.maximum:g}")
-        return " and ".join(bounds) or "finite"
+SettingsT = TypeVar("SettingsT")
+Tables = Mapping[str, Mapping[str, str]]  # dotted path of a section to its kinds: name to import path
 
 
 @dataclass(frozen=True, kw_only=True)
-class KindSettings:
-    """Settings of a component that comes in several kinds."""
+class UnknownSettings(KindSettings):
+    """Settings of a kind that cannot be imported here, as they were read."""
 
-    kind: str
-    """Which one: a built-in name, or an import path package.module:name of a Component."""
-
-
-@dataclass(frozen=True)
-class Component:
-    """One kind of a component: the class of its settings and the function that builds it from them."""
-
-    config: type[KindSettings]
-    build: Callable[..., Any]
-
-
-def find_component(kind: str, table: Mapping[str, Component], path: str) -> Component:
-    """The built-in component of that name, or the one at an import path ``package.module:name``.
-
-    Raises:
-        ValueError: There is none; names the flag and the built-in names.
-    """
-    if kind in table:
-        return table[kind]
-    module, _, name = kind.partition(":")
-    if not name:
-        raise ValueError(
-            f"{flag_name(path)}: no {kind!r}; choose {', '.join(sorted(table))} or package.module:name"
-        )
-    try:
-        component = getattr(importlib.import_module(module), name)
-    except Exception as error:  # somebody else's module may fail in any way
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{flag_name(path)}: cannot import {kind!r}: {reason}") from error
-    if not isinstance(component, Component):
-        raise ValueError(f"{flag_name(path)}: {kind!r} is no seqgan.config.schema.Component")
-    return component
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    reason: str = ""
+    """Why it cannot be imported."""
 
 
 def flag_name(path: str) -> str:
-    """The command-line flag of the setting at the dotted ``path``."""
+    """Return the command-line flag of the setting at the dotted ``path``."""
     return "--" + path.replace("_", "-")
 
 
-def validate(config: Any, path: str = "") -> None:
+def validate(settings: Any, path: str = "") -> None:
     """Check every annotated range in a tree of settings.
 
     Raises:
         ValueError: A value is outside its range; names the flag, the value and the range.
     """
-    hints = get_type_hints(type(config), include_extras=True)
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+    if isinstance(settings, UnknownSettings):
+        return
+    hints = get_type_hints(type(settings), include_extras=True)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
         name = f"{path}{field.name}"
         if dataclasses.is_dataclass(value):
             validate(value, f"{name}.")
@@ -129,42 +75,19 @@ def _constraints(hint: Any) -> list[Range]:
     return found
 
 
-def read_toml(path: Path) -> Settings:
-    """The settings in a TOML file.
-
-    Raises:
-        ValueError: The file is missing or no TOML; names it.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as TOML settings: {error}") from error
-
-
-def merge(*layers: Settings) -> Settings:
-    """Nested settings, later layers over earlier ones; a change of ``kind`` drops the older section."""
-    merged: Settings = {}
-    for layer in layers:
-        for key, value in layer.items():
-            old = merged.get(key)
-            if isinstance(value, dict) and isinstance(old, dict):
-                changed = "kind" in value and value["kind"] != old.get("kind")
-                merged[key] = merge({}, value) if changed else merge(old, value)
-            else:
-                merged[key] = value
-    return merged
-
-
 def from_settings(
-    cls: type[Config],
+    cls: type[SettingsT],
     settings: Settings,
-    tables: Mapping[str, Mapping[str, Component]],
+    tables: Tables,
     source: str,
     path: str = "",
-) -> Config:
-    """A tree of settings of class ``cls`` from nested dictionaries.
+    *,
+    lenient: bool = False,
+) -> SettingsT:
+    """Build a tree of settings of class ``cls`` from nested dictionaries.
 
-    ``tables`` maps a dotted path to the kinds that the section may be; its ``kind`` picks the class.
+    ``tables`` maps a dotted path to the kinds that the section may be; its ``kind`` picks the class. With
+    ``lenient`` a section whose kind cannot be imported becomes :class:`UnknownSettings`.
 
     Raises:
         ValueError: A name that does not exist or a value of another type; names ``source`` and path.
@@ -178,18 +101,26 @@ def from_settings(
             hint = f"did you mean {path}{close[0]}?" if close else f"there are {', '.join(sorted(fields))}"
             raise ValueError(f"{source}: unknown setting {path}{key}; {hint}")
     for key, field in fields.items():
-        name, kind_of = f"{path}{key}", hints[key]
+        name, type_of = f"{path}{key}", hints[key]
         section = settings.get(key, {})
         if name in tables:
             chosen = _chosen_kind(section, field, source, name)
-            kind_of = find_component(chosen, tables[name], f"{name}.kind").config
             section = {**section, "kind": chosen}
-        if dataclasses.is_dataclass(kind_of):
+            try:
+                type_of = find_kind(chosen, tables[name], flag_name(f"{name}.kind")).settings
+            except ValueError as error:
+                if not lenient or ":" not in chosen:  # a short name is a mistake
+                    raise
+                values[key] = UnknownSettings(kind=chosen, values=section, reason=str(error))
+                continue
+        if dataclasses.is_dataclass(type_of):
             if not isinstance(section, dict):
                 raise ValueError(f"{source}: {name} is a section, not {section!r}")
-            values[key] = from_settings(cast(type, kind_of), section, tables, source, f"{name}.")
+            values[key] = from_settings(
+                cast(type, type_of), section, tables, source, f"{name}.", lenient=lenient
+            )
         elif key in settings:
-            values[key] = _convert(settings[key], kind_of, source, name)
+            values[key] = _convert(settings[key], type_of, source, name)
     return cls(**values)
 
 
@@ -200,11 +131,11 @@ def _chosen_kind(section: Any, field: "dataclasses.Field[Any]", source: str, nam
     kind = section.get("kind", getattr(default, "kind", None))
     if not isinstance(kind, str):
         raise ValueError(f"{source}: {name}.kind must be a name, not {kind!r}")
-    return kind
+    return absolute(kind)
 
 
 def _convert(value: Any, hint: Any, source: str, name: str) -> Any:
-    """``value`` as read from TOML as the type that ``hint`` asks for."""
+    """Return ``value`` as read from TOML as the type that ``hint`` asks for."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _convert(value, arguments[0], source, name)
@@ -222,45 +153,78 @@ def _convert(value: Any, hint: Any, source: str, name: str) -> Any:
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
-    wanted = (
-        f"one of {', '.join(map(repr, arguments))}" if origin is Literal else getattr(hint, "__name__", hint)
-    )
-    raise ValueError(f"{source}: {name} must be {wanted}, not {value!r}")
+    raise ValueError(f"{source}: {name} must be {describe_type(hint)}, not {value!r}")
 
 
-def to_settings(config: Any) -> Settings:
-    """The tree as nested dictionaries."""
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+def parse_text(text: str, hint: Any) -> Any:
+    """Return the value that the text of a flag stands for.
+
+    Raises:
+        ValueError: It is none of that type; says what would be.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Annotated, tuple):
+        return parse_text(text, arguments[0])
+    if origin in (Union, types.UnionType):
+        if text == NONE and type(None) in arguments:
+            return None
+        for argument in arguments:
+            try:
+                return parse_text(text, argument)
+            except ValueError:
+                continue
+    elif origin is Literal:
+        if text in arguments:
+            return text
+    elif hint in (str, Path):
+        return hint(text)
+    elif hint in (int, float):
+        try:
+            return hint(text)
+        except ValueError:
+            pass
+    raise ValueError(f"{text!r} is not {describe_type(hint)}")
+
+
+def describe_type(hint: Any) -> str:
+    """Return what a value of this type is, in words."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return describe_type(arguments[0])
+    if origin is Literal:
+        names = ", ".join(map(str, arguments))
+        return f"one of {names}" if len(arguments) > 1 else names
+    if origin in (Union, types.UnionType):
+        return " or ".join(NONE if a is type(None) else describe_type(a) for a in arguments)
+    if origin is tuple:
+        return f"a list, each {describe_type(arguments[0])}"
+    words = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "true or false"}
+    return words.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def to_settings(settings: Any) -> Settings:
+    """Return the tree as nested dictionaries."""
+    if isinstance(settings, UnknownSettings):
+        return dict(settings.values)
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     return {
         name: to_settings(value) if dataclasses.is_dataclass(value) else value
         for name, value in values.items()
     }
 
 
-def to_toml(settings: Settings, path: str = "") -> str:
-    """Nested settings as TOML text that :func:`read_toml` reads back."""
-    lines = [
-        f"{key} = {_toml_value(value)}" for key, value in settings.items() if not isinstance(value, dict)
-    ]
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            lines += ["", f"[{path}{key}]", to_toml(value, f"{path}{key}.").rstrip()]
-    return "\n".join(lines).lstrip() + "\n"
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
-    if value is None:
-        return json.dumps(NONE)
-    if isinstance(value, bool | str | Path):
-        return json.dumps(value if isinstance(value, bool) else str(value), ensure_ascii=False)
-    return repr(value)
-
-
-def flatten(settings: Settings, path: str = "") -> Settings:
-    """Nested settings as one dictionary with dotted names."""
-    flat: Settings = {}
-    for key, value in settings.items():
-        flat |= flatten(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value}
-    return flat
+@cache
+def field_meanings(cls: type) -> Mapping[str, str]:
+    """Return the meaning of each field of a dataclass: the string below it, in the class or in a base."""
+    meanings: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if not dataclasses.is_dataclass(base):
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, below in zip(definition.body, definition.body[1:], strict=False):
+            if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+                continue
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                meanings[field.target.id] = " ".join(str(below.value.value).split())
+    return meanings

@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Bool, Int
 from torch import Tensor
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.metrics import ORDERS, lower_is_better
 from seqgan.evaluation.oracle import OracleTask
@@ -24,6 +23,7 @@ from seqgan.sampling.decoding import Decoding, describe_temperature, temperature
 from seqgan.sampling.sample import sample
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.sequences import Sequences
+from seqgan.text.token_batch import TokenBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +64,7 @@ class Evaluator:
 
     def __init__(
         self,
-        tokens: Int[Tensor, "N T"],
-        mask: Bool[Tensor, "N T"],
+        real: TokenBatch,
         *,
         split: str,
         settings: EvaluationSettings,
@@ -79,8 +78,7 @@ class Evaluator:
         seed: int,
         training: Sequences | None = None,
     ) -> None:
-        self.tokens = tokens
-        self.mask = mask
+        self.real = real
         self.split = split
         self.settings = settings
         self.num_samples = num_samples
@@ -97,14 +95,14 @@ class Evaluator:
     def real_text(self) -> RealText:
         """The split's words, and those of the training text, prepared once."""
         training = self.training and self.training.without(self.eos_id)
-        return RealText(self._words(self.tokens, self.mask), training, max(ORDERS))
+        return RealText(self._words(self.real), training, max(ORDERS))
 
     @cached_property
     def oracle_task(self) -> OracleTask | None:
         """The split scored once by the oracle, where there is one."""
         if self.oracle is None:
             return None
-        return OracleTask(self.oracle, self.tokens, self.mask, batch_size=self.settings.batch_size)
+        return OracleTask(self.oracle, self.real, batch_size=self.settings.batch_size)
 
     def __call__(self, generator: Generator, decoding: Decoding | None = None) -> EvaluationResult:
         """Sample, and measure quality, diversity and likelihood; by default at the settings' temperature.
@@ -116,14 +114,14 @@ class Evaluator:
         samples = sample(
             generator,
             self.num_samples,
-            self.tokens.shape[1],
+            self.real.tokens.shape[1],
             eos_id=self.eos_id,
             rng=make_rng(generator.device, self.seed, "evaluation", self.split),
             temperature=temperature_value(decoding.temperature),
             top_k=decoding.top_k,
             top_p=decoding.top_p,
         )
-        hypotheses = self._mark_unknown(self._words(samples.tokens, samples.mask))
+        hypotheses = self._mark_unknown(self._words(samples))
         score = Score.from_estimates(
             {
                 **text_metrics(hypotheses, self.real_text, ORDERS),
@@ -136,7 +134,7 @@ class Evaluator:
                 top_p=decoding.top_p,
             ),
         )
-        sentences = [self.decode(ids.tolist()) for ids in _rows(samples.tokens[:100], samples.mask[:100])]
+        sentences = [self.decode(ids.tolist()) for ids in _rows(samples.select(slice(100)))]
         return EvaluationResult(score, score.scalars("evaluation"), sentences, self._loss(score))
 
     def score_text(self, sequences: Sequences) -> EvaluationResult:
@@ -152,7 +150,7 @@ class Evaluator:
 
     def _signature(self, hypotheses: int) -> Signature:
         return dataclasses.replace(
-            self.signature, hypotheses=hypotheses, references=len(self.tokens), smoothing="method1"
+            self.signature, hypotheses=hypotheses, references=len(self.real), smoothing="method1"
         )
 
     def _likelihoods(
@@ -163,18 +161,14 @@ class Evaluator:
         if decoding.truncated:
             if self.oracle is None:
                 return {}
-            return {"nll_oracle": nll(self.oracle, samples.tokens, samples.mask, batch_size=size)}
+            return {"nll_oracle": nll(self.oracle, samples, batch_size=size)}
         if self.oracle_task is not None:
-            estimates = self.oracle_task.score(
-                generator, samples.tokens, samples.mask, temperature=temperature
-            )
+            estimates = self.oracle_task.score(generator, samples, temperature=temperature)
             estimates[f"nll_{self.split}"] = estimates.pop("nll_test")
             return estimates
         return {
-            f"nll_{self.split}": nll(
-                generator, self.tokens, self.mask, batch_size=size, temperature=temperature
-            ),
-            "entropy": nll(generator, samples.tokens, samples.mask, batch_size=size, temperature=temperature),
+            f"nll_{self.split}": nll(generator, self.real, batch_size=size, temperature=temperature),
+            "entropy": nll(generator, samples, batch_size=size, temperature=temperature),
         }
 
     def _loss(self, score: Score) -> float:
@@ -190,12 +184,11 @@ class Evaluator:
         ids = np.where(words.ids == self.unk_id, np.int32(self.vocabulary_size), words.ids)
         return Sequences(ids, words.offsets)
 
-    def _words(self, tokens: Tensor, mask: Tensor) -> Sequences:
+    def _words(self, batch: TokenBatch) -> Sequences:
         """Ids without EOS."""
-        if self.eos_id is not None:
-            mask = mask & (tokens != self.eos_id)
-        return Sequences.from_padded(tokens.cpu().numpy(), mask.cpu().numpy())
+        mask = batch.mask if self.eos_id is None else batch.mask & (batch.tokens != self.eos_id)
+        return Sequences.from_padded(batch.tokens.cpu().numpy(), mask.cpu().numpy())
 
 
-def _rows(tokens: Tensor, mask: Tensor) -> list[Tensor]:
-    return [row[kept] for row, kept in zip(tokens.cpu(), mask.cpu(), strict=True)]
+def _rows(batch: TokenBatch) -> list[Tensor]:
+    return [row[kept] for row, kept in zip(batch.tokens.cpu(), batch.mask.cpu(), strict=True)]

@@ -6,56 +6,42 @@ A set's NLL is the sum over all its tokens divided by their number, never a mean
 import math
 
 import torch
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Float64, Int
 from torch import Tensor, nn
 
 from seqgan.evaluation.signature import Estimate
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
 from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
+from seqgan.text.token_batch import TokenBatch
 
 MAX_EXPONENT = 709.0  # of exp in float64
 
 
 def nll(
-    generator: Generator,
-    tokens: Int[Tensor, "N T"],
-    mask: Bool[Tensor, "N T"],
-    *,
-    batch_size: int = 256,
-    temperature: float = 1.0,
+    generator: Generator, batch: TokenBatch, *, batch_size: int = 256, temperature: float = 1.0
 ) -> Estimate:
-    """Negative log-likelihood in nats per token of ``tokens`` where ``mask`` is True (EOS included).
+    """Return the negative log-likelihood of sequences in nats per real token, EOS included.
 
     Of the generator's own samples, drawn at ``temperature``, it is an estimate of its entropy.
 
     Raises:
         ValueError: The mask holds no token.
     """
-    sums = sequence_nll(generator, tokens, mask, batch_size=batch_size, temperature=temperature)
-    return per_token(sums, mask.sum(1))
+    sums = sequence_nll(generator, batch, batch_size=batch_size, temperature=temperature)
+    return per_token(sums, batch.lengths)
 
 
 def sequence_nll(
-    generator: Generator,
-    tokens: Int[Tensor, "N T"],
-    mask: Bool[Tensor, "N T"],
-    *,
-    batch_size: int = 256,
-    temperature: float = 1.0,
+    generator: Generator, batch: TokenBatch, *, batch_size: int = 256, temperature: float = 1.0
 ) -> Float64[Tensor, "N"]:
-    """Negative log-likelihood in nats of each whole sequence, on the CPU; 0 for an empty one.
+    """Return the negative log-likelihood in nats of each whole sequence, on the CPU; 0 for an empty one.
 
     Scored without dropout and without gradient; the generator's mode is left as it was.
     """
     with inference(generator):
-        batches = [
-            _batch_nll(generator, batch.to(generator.device), kept.to(generator.device), temperature)
-            for batch, kept in zip(
-                torch.split(tokens, batch_size), torch.split(mask, batch_size), strict=True
-            )
-        ]
-        return torch.cat(batches).cpu()
+        parts = batch.split(batch_size)
+        return torch.cat([_batch_nll(generator, p.to(generator.device), temperature) for p in parts]).cpu()
 
 
 def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate:
@@ -90,16 +76,15 @@ def perplexity(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimat
     return Estimate.linear(value, value * (mean.sentence_values - mean.value))
 
 
-def _batch_nll(
-    generator: Generator, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], temperature: float
-) -> Float64[Tensor, "B"]:
+def _batch_nll(generator: Generator, batch: TokenBatch, temperature: float) -> Float64[Tensor, "B"]:
     """Sum over each row's masked tokens. Only they are projected to logits, a few rows at a time."""
-    rows = ROWS_PER_CHUNK.get(tokens.device.type, 8192)
-    chunks = zip(
-        torch.split(generator.hidden(tokens)[mask], rows), torch.split(tokens[mask], rows), strict=True
-    )
+    mask = batch.mask
+    rows = ROWS_PER_CHUNK.get(mask.device.type, 8192)
+    # (N, H) hidden vectors and (N,) ids of the N real tokens; logits are (rows, V) at most
+    hidden, targets = generator.hidden(batch)[mask], batch.tokens[mask]
+    chunks = zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True)
     token_nll = [
-        nn.functional.cross_entropy(generator.logits(hidden) / temperature, targets, reduction="none")
+        nn.functional.cross_entropy(generator.head.logits(hidden) / temperature, targets, reduction="none")
         for hidden, targets in chunks
     ]
     values = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)

@@ -444,12 +444,8 @@ _OF_TRAINING = {
     "policy/advantage_std": "standard deviation of the advantages",
     "policy/length": "mean length of the sampled sequences, tokens",
     "reward/mean": "mean reward at the last token",
-    "reward/step_NN": "mean action value at step NN, over the sequences that reach it",
-    "alarm/entropy_collapse": "1 while the policy's entropy is below half of its first value",
-    "alarm/duplicates": "1 while the unique share is below 0.8 of its first value",
-    "alarm/discriminator_perfect": "1 while the accuracy has been at 1 for many rows",
-    "alarm/discriminator_guessing": "1 while the accuracy has been at 0.5 for many rows",
-}  # ``reward/step_NN`` stands for as many as there are steps
+    "reward/return": "mean discounted return of whole sequences",
+}
 
 
 def describe(labels: Mapping[str, str]) -> dict[str, Metric]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from seqgan.evaluation.kneser_ney import START, KneserNey, fit_kneser_ney
 from seqgan.evaluation.ngrams import ABSENT
 from seqgan.models.generator import Generator, State
+from seqgan.models.heads import Head
 from seqgan.text.sequences import Sequences
 
 NOTHING = -2  # stands in a history before the start token
@@ -31,80 +32,36 @@ class History(State):
     tokens: Int[Tensor, "B H"]
 
 
-class NgramGenerator(Generator):
-    """Next tokens by an n-gram model. Its hidden vectors are histories: the last n-1 ids, the latest last.
+class NgramHead(Head):
+    """Log-probabilities by an n-gram model, which no gradient trains.
 
-    There is no output layer: :meth:`logits` looks a history up at every order and gives log p of
-    every token. Whatever starts a sequence (``bos_id``) is there the model's start token; the same id
-    later on is an ordinary token. No gradient trains it. Ids are exact up to 2^24.
+    Hidden vectors are histories: the last n-1 ids, the latest last; exact up to 2^24.
     """
 
-    has_output_layer = False
+    numbers: Tensor
+    unigrams: Tensor
 
-    def __init__(
-        self, model: KneserNey, *, vocabulary_size: int, bos_id: int, forbidden: Sequence[int] = ()
-    ) -> None:
-        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
-        self.history_size = max(len(model.orders) - 1, 1)
+    def __init__(self, model: KneserNey, vocabulary_size: int, forbidden: Sequence[int] = ()) -> None:
+        super().__init__(vocabulary_size, forbidden)
         types = model.counts.order(1).keys
         self.num_types = len(types)
         numbers = np.full(vocabulary_size - NOTHING, ABSENT)
         numbers[types - NOTHING] = np.arange(len(types))
         unigrams = np.append(model.orders[0].discounted, 0.0)[numbers[-vocabulary_size:]]
         uniform = model.orders[0].back_off[0] / model.vocabulary_size
-        self.numbers: Tensor
-        self.unigrams: Tensor
         self.register_buffer("numbers", torch.from_numpy(numbers), persistent=False)
         self.register_buffer("unigrams", torch.from_numpy(unigrams + uniform).float(), persistent=False)
         self.orders = nn.ModuleList(_Successors(model, n) for n in range(2, len(model.orders) + 1))
 
     @property
     def successors(self) -> list["_Successors"]:
-        """From order 2 up."""
+        """The tables of order 2 and up."""
         return [order for order in self.orders if isinstance(order, _Successors)]
 
-    @classmethod
-    def fit(
-        cls: type[GeneratorT],
-        sequences: Sequences,
-        *,
-        order: int,
-        vocabulary_size: int,
-        bos_id: int,
-        forbidden: Sequence[int] = (),
-        discount: float | None = None,
-    ) -> GeneratorT:
-        """The generator of these sequences, EOS included where there is one; see :func:`fit_kneser_ney`.
-
-        Raises:
-            ValueError: As there.
-        """
-        possible = vocabulary_size - len(set(forbidden))
-        model = fit_kneser_ney(sequences, order=order, vocabulary_size=possible, discount=discount)
-        return cls(model, vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
-
-    def initial_state(self, batch_size: int) -> History:
-        """Nothing has been read."""
-        return History(torch.full((batch_size, self.history_size), NOTHING, device=self.device))
-
-    def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
-        """Append a token to each history; the first one is the start."""
-        assert isinstance(state, History)
-        tokens = torch.where(state.tokens[:, -1] == NOTHING, START, tokens)
-        history = torch.cat([state.tokens[:, 1:], tokens[:, None]], 1)
-        return history.float(), History(history)
-
-    def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
-        """The history at each position."""
-        before = inputs.new_full((len(inputs), self.history_size - 1), NOTHING)
-        start = inputs.new_full((len(inputs), 1), START)
-        return torch.cat([before, start, inputs[:, 1:]], 1).unfold(1, self.history_size, 1).float()
-
-    def logits(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N V"]:
-        """The log-probability of each token after each history, in nats; forbidden tokens ruled out."""
-        history = self.numbers[hidden.reshape(-1, self.history_size).long() - NOTHING]
-        log_probs = self._probabilities(history).log_().add_(self.forbidden_logits)
-        return log_probs.view(*hidden.shape[:-1], self.vocabulary_size)
+    def forward(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N V"]:
+        """Look up each history at every order: the log-probability of each token behind it, in nats."""
+        history = self.numbers[hidden.flatten(0, -2).long() - NOTHING]
+        return self._probabilities(history).log_().view(*hidden.shape[:-1], self.vocabulary_size)
 
     def _probabilities(self, history: Int[Tensor, "R H"]) -> Float[Tensor, "R V"]:
         """Interpolated: what an order has left over, its ``weights``, goes to the next lower one."""
@@ -125,6 +82,58 @@ class NgramGenerator(Generator):
         for column, successors in zip(tokens.unbind(1)[1:], self.successors, strict=False):
             numbers = successors.find(numbers, column, self.num_types)
         return numbers
+
+
+class NgramGenerator(Generator):
+    """Next tokens by an n-gram model.
+
+    Whatever starts a sequence (``bos_id``) is there the model's start token; the same id later on is an
+    ordinary token.
+    """
+
+    def __init__(
+        self, model: KneserNey, *, vocabulary_size: int, bos_id: int, forbidden: Sequence[int] = ()
+    ) -> None:
+        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id)
+        self.head = NgramHead(model, vocabulary_size, forbidden)
+        self.history_size = max(len(model.orders) - 1, 1)
+
+    @classmethod
+    def fit(
+        cls: type[GeneratorT],
+        sequences: Sequences,
+        *,
+        order: int,
+        vocabulary_size: int,
+        bos_id: int,
+        forbidden: Sequence[int] = (),
+        discount: float | None = None,
+    ) -> GeneratorT:
+        """Fit a generator to sequences, EOS included where there is one; see :func:`fit_kneser_ney`.
+
+        Raises:
+            ValueError: As there.
+        """
+        possible = vocabulary_size - len(set(forbidden))
+        model = fit_kneser_ney(sequences, order=order, vocabulary_size=possible, discount=discount)
+        return cls(model, vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
+
+    def initial_state(self, batch_size: int) -> History:
+        """Return empty histories."""
+        return History(torch.full((batch_size, self.history_size), NOTHING, device=self.device))
+
+    def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
+        """Append a token to each history; the first one is the start."""
+        assert isinstance(state, History)
+        tokens = torch.where(state.tokens[:, -1] == NOTHING, START, tokens)
+        history = torch.cat([state.tokens[:, 1:], tokens[:, None]], 1)
+        return history.float(), History(history)
+
+    def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
+        """Return the history at each position."""
+        before = inputs.new_full((len(inputs), self.history_size - 1), NOTHING)
+        start = inputs.new_full((len(inputs), 1), START)
+        return torch.cat([before, start, inputs[:, 1:]], 1).unfold(1, self.history_size, 1).float()
 
 
 class _Successors(nn.Module):

@@ -16,41 +16,29 @@ nothing to its standard error.
 
 import math
 
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Float64
 from torch import Tensor
 from torch.nn import functional
 
 from seqgan.evaluation.likelihood import per_token, sequence_nll
 from seqgan.evaluation.signature import Estimate
 from seqgan.models.generator import Generator
+from seqgan.text.token_batch import TokenBatch
 
 
 class OracleTask:
-    """An oracle with held-out samples of it, scored once, against which generators are measured.
+    """An oracle with held-out samples of it, scored once, against which generators are measured."""
 
-    ``mask`` is True on the tokens of ``test``, including EOS where there is one. Training and
-    validation data have no place here.
-    """
-
-    def __init__(
-        self,
-        oracle: Generator,
-        test: Int[Tensor, "N T"],
-        mask: Bool[Tensor, "N T"],
-        *,
-        batch_size: int = 256,
-    ) -> None:
+    def __init__(self, oracle: Generator, test: TokenBatch, *, batch_size: int = 256) -> None:
         self.oracle = oracle
         self.test = test
-        self.mask = mask
         self.batch_size = batch_size
-        self._oracle_test_nll = sequence_nll(oracle, test, mask, batch_size=batch_size)
+        self._oracle_test_nll = sequence_nll(oracle, test, batch_size=batch_size)
 
     def score(
         self,
         generator: Generator,
-        samples: Int[Tensor, "S T"],
-        mask: Bool[Tensor, "S T"],
+        samples: TokenBatch,
         *,
         temperature: float = 1.0,
     ) -> dict[str, Estimate]:
@@ -63,11 +51,11 @@ class OracleTask:
         Raises:
             ValueError: There is no token among the samples, or none in the test set.
         """
-        lengths, test_lengths = mask.sum(1), self.mask.sum(1)
-        oracle_nll = sequence_nll(self.oracle, samples, mask, batch_size=self.batch_size)
+        lengths, test_lengths = samples.lengths, self.test.lengths
+        oracle_nll = sequence_nll(self.oracle, samples, batch_size=self.batch_size)
         own_nll, test_nll = (
-            sequence_nll(generator, tokens, kept, batch_size=self.batch_size, temperature=temperature)
-            for tokens, kept in ((samples, mask), (self.test, self.mask))
+            sequence_nll(generator, batch, batch_size=self.batch_size, temperature=temperature)
+            for batch in (samples, self.test)
         )
         kl_q_p = per_token(oracle_nll - own_nll, lengths)
         kl_p_q = per_token(test_nll - self._oracle_test_nll, test_lengths)
@@ -81,9 +69,9 @@ class OracleTask:
             "jensen_shannon": _jensen_shannon(own_nll - oracle_nll, self._oracle_test_nll - test_nll),
         }
 
-    def floor(self, samples: Int[Tensor, "S T"], mask: Bool[Tensor, "S T"]) -> dict[str, Estimate]:
-        """What a perfect generator reaches: the oracle, measured by its own ``samples``; its KLs are 0."""
-        return self.score(self.oracle, samples, mask)
+    def floor(self, samples: TokenBatch) -> dict[str, Estimate]:
+        """Measure the oracle by its own ``samples``: the best that a generator can reach; its KLs are 0."""
+        return self.score(self.oracle, samples)
 
 
 def _jensen_shannon(samples: Float64[Tensor, "S"], test: Float64[Tensor, "N"]) -> Estimate:

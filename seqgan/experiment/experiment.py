@@ -1,155 +1,273 @@
-"""The composition root, second half: trainers, phases, generators on disk and in use."""
+"""An experiment: from settings to a trained generator, and its use."""
 
 import dataclasses
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import Any, ClassVar, cast
+from pathlib import Path
+from typing import Any, NoReturn
 
 import torch
 
-from seqgan.config.schema import to_settings, to_toml
+from seqgan.config.kinds import find_kind
+from seqgan.config.schema import to_settings, validate
+from seqgan.config.toml import Settings, flatten, to_toml
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
-from seqgan.evaluation.likelihood import nll
+from seqgan.evaluation.likelihood import nll, sequence_nll
+from seqgan.evaluation.metrics import lower_is_better
+from seqgan.evaluation.ngram_generator import NgramGenerator
+from seqgan.evaluation.signature import Signature
+from seqgan.experiment.catalogue import SEQGAN, Catalogue, find_catalogue
 from seqgan.experiment.generator_files import GeneratorFiles
-from seqgan.experiment.parts import Parts
+from seqgan.experiment.materials import OF_LAST_PHASE, Materials
+from seqgan.experiment.phases import build_phases
+from seqgan.experiment.run_folder import RunFolder
+from seqgan.experiment.settings import (
+    AFTER_PRETRAINING,
+    CHANGEABLE,
+    ExperimentSettings,
+    refuse_other_settings,
+)
+from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
-from seqgan.runtime.seeding import derive_seed
+from seqgan.models.inference import inference
+from seqgan.runtime.devices import find_device
+from seqgan.runtime.files import transaction
+from seqgan.runtime.seeding import derive_seed, make_rng
 from seqgan.runtime.tracking import Tracker
-from seqgan.sampling.decoding import Decoding, Temperature
-from seqgan.text.batching import Batches
-from seqgan.training.adversarial import AdversarialPhase, Algorithm
-from seqgan.training.discriminator import DiscriminatorPhase, DiscriminatorTrainer
+from seqgan.sampling.decoding import Decoding, Temperature, temperature_value
+from seqgan.sampling.sample import sample
+from seqgan.text.batching import pad
+from seqgan.text.cache import prepare_corpus
+from seqgan.text.language import Language
+from seqgan.text.prepared import PreparedCorpus
+from seqgan.text.sequences import Sequences
+from seqgan.text.token_batch import TokenBatch
+from seqgan.text.vocabulary import Vocabulary
 from seqgan.training.loop import TrainingLoop
-from seqgan.training.mle import MLEPhase, MLESettings, MLETrainer
-from seqgan.training.phase import Evaluate, Phase, Stateful
+
+NUM_PROJECTED = 30  # samples whose vectors TensorBoard's projector shows
+ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "jensen_shannon")
 
 
-class Experiment(Parts):
+class Experiment:
     """One run from beginning to end, built from its settings.
 
-    Another framework is a subclass: its kinds and presets stand in ``framework``, and what it does in another
-    way it overrides: :meth:`build_generator`, :meth:`keep`, ``mle_trainer``,
-    :meth:`build_algorithm`, :meth:`phases` and :meth:`components`.
+    Without ``run`` nothing is written. With it, the folder is created or, if it is there, gone on with. A new
+    one may start from what the run ``pretrained`` has pre-trained with the same settings.
+
+    Raises:
+        ValueError: Settings, corpus, device or run folder cannot be used; names what and why.
     """
 
-    mle_trainer: ClassVar[type[MLETrainer]] = MLETrainer
+    def __init__(
+        self,
+        settings: ExperimentSettings,
+        run: Path | None = None,
+        *,
+        catalogue: Catalogue = SEQGAN,
+        cache: Path | None = None,
+        pretrained: Path | None = None,
+        quiet: bool = True,
+        announce: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        validate(settings)
+        self.settings = settings
+        self.catalogue = catalogue
+        self.device = find_device(settings.device)
+        torch.set_num_threads(settings.num_threads or os.cpu_count() or 1)
+        self.run = None if run is None else RunFolder(run)
+        self.quiet = quiet
+        self.announce = announce
+        self.materials = Materials(
+            settings,
+            tables=catalogue.kinds,
+            corpus=self._load_corpus(cache),
+            device=self.device,
+            oracle_path=None if self.run is None else self.run.generator("oracle"),
+        )
+        if self.run is None or not self.run.exists():
+            self._refuse_contradictions()
+            self._start_run(None if pretrained is None else RunFolder(pretrained))
+
+    @classmethod
+    def open(cls, run: Path, *, device: str | None = None) -> "Experiment":
+        """Open an existing run folder with the settings it was made with.
+
+        Kinds of the user's own that cannot be imported here are no error as long as nothing asks for them.
+
+        Raises:
+            ValueError: The folder is no run, of another version or an unknown package, or damaged.
+        """
+        folder = RunFolder(run)
+        try:
+            catalogue = find_catalogue(folder.read_package())
+        except ValueError as error:
+            raise ValueError(f"{folder.config}: {error}") from error
+        settings = catalogue.load(folder.read_settings(), source=str(folder.config), lenient=True)
+        settings = settings if device is None else dataclasses.replace(settings, device=device)
+        return cls(settings, run, catalogue=catalogue)
+
+    # What it consists of.
+
+    @property
+    def corpus(self) -> PreparedCorpus:
+        """The prepared corpus."""
+        return self.materials.corpus
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the corpus."""
+        return self.materials.vocabulary
+
+    @property
+    def language(self) -> Language:
+        """Sentences to token ids and back."""
+        return self.materials.language
+
+    @property
+    def policy(self) -> Generator:
+        """The generator that is trained."""
+        return self.materials.policy
+
+    @property
+    def discriminator(self) -> Discriminator:
+        """The discriminator that is trained against it."""
+        return self.materials.discriminator
+
+    @property
+    def oracle(self) -> Generator | None:
+        """The oracle that drew the corpus, where one did."""
+        return self.materials.oracle
+
+    @cached_property
+    def ngram(self) -> Generator:
+        """The baseline that needs no training: n-grams of the training text.
+
+        On an oracle's task bigrams with absolute discount 0.9, the best of their kind there; on text
+        interpolated Kneser–Ney 5-grams.
+        """
+        generator = NgramGenerator.fit(
+            self.corpus.train,
+            order=5 if self.oracle is None else 2,
+            discount=None if self.oracle is None else 0.9,
+            vocabulary_size=self.vocabulary.size,
+            bos_id=self.vocabulary.bos_id,
+            forbidden=self.vocabulary.forbidden,
+        )
+        return generator.to(self.device)
+
+    # The run folder.
+
+    def _load_corpus(self, cache: Path | None) -> PreparedCorpus:
+        if self.run is None or not self.run.exists():
+            table = self.catalogue.kinds["corpus"]
+            kind = find_kind(self.settings.corpus.kind, table, "--corpus.kind")
+            build = partial(kind.build, material=_no_material)
+            return prepare_corpus(self.settings.corpus, build, cache if kind.name in table else None)
+        old = self.run.read_settings(self.catalogue.name)
+        loaded = self.catalogue.load(old, source=str(self.run.config), lenient=True)
+        new, old = to_settings(self.settings), to_settings(loaded)
+        refuse_other_settings(new, old, self.run.path, changeable_settings(self.run))
+        if kept_settings(new) != kept_settings(old):
+            self.run.write_settings(self.catalogue.name, new)
+        return PreparedCorpus.load(self.run.corpus)
+
+    def _refuse_contradictions(self) -> None:
+        """Refuse what no setting shows by itself, before anything is written."""
+        criterion = self.settings.evaluation.criterion
+        if criterion in ORACLE_METRICS and self.oracle is None:
+            raise ValueError(
+                f"--evaluation.criterion: {criterion} needs an oracle, which --corpus.kind "
+                f"{self.settings.corpus.kind} has not; choose nll, bleu_f1_5 or another"
+            )
+        if criterion != "nll":
+            if criterion in ("nll_validation", "nll_test"):
+                raise ValueError(f"--evaluation.criterion: {criterion} is called nll here")
+            try:
+                lower_is_better(criterion)
+            except ValueError as error:
+                raise ValueError(f"--evaluation.criterion: {error}") from error
+        longest = torch.zeros(1, self.corpus.max_length, dtype=torch.long, device=self.device)
+        with inference(self.policy):  # a generator may not reach as far as the corpus does
+            self.policy.encode(longest)
+        _ = self.materials.algorithm  # with all that it asks for: nothing is missing when its time comes
+
+    def _start_run(self, pretrained: RunFolder | None) -> None:
+        """Write corpus, oracle and, when all is there, the settings that make the folder a run."""
+        if self.run is None:
+            return
+        if pretrained is not None:
+            old = self.catalogue.load(
+                pretrained.read_settings(self.catalogue.name), source=str(pretrained.config), lenient=True
+            )
+            refuse_other_settings(
+                to_settings(self.settings),
+                to_settings(old),
+                pretrained.path,
+                CHANGEABLE + AFTER_PRETRAINING,
+            )
+            if PreparedCorpus.load(pretrained.corpus).digest != self.corpus.digest:
+                raise ValueError(
+                    f"--pretrained: {pretrained.path} was trained on another text than --corpus now gives"
+                )
+        with transaction(self.run.path) as folder:
+            run = RunFolder(folder)
+            if pretrained is not None:
+                run.adopt(pretrained, self.corpus.digest)
+            self.corpus.save(run.corpus)
+            if self.oracle is not None:
+                GeneratorFiles(run, self._header()).save("oracle", self.oracle)
+            run.write_settings(self.catalogue.name, to_settings(self.settings))
 
     # Training.
-
-    def phases(self) -> list[Phase]:
-        """What training consists of; all but the last phase are pre-training.
-
-        In every framework the phases that train a generator are called ``mle`` and ``adversarial``.
-        """
-        return [
-            self.build_mle_phase(),
-            DiscriminatorPhase(self.discriminator_trainer),
-            self.build_adversarial_phase(),
-        ]
-
-    def components(self) -> dict[str, Stateful]:
-        """What makes up a checkpoint beside the phases."""
-        return {
-            "policy": self.policy,
-            "discriminator_model": self.discriminator,
-            "discriminator_trainer": self.discriminator_trainer,
-            "algorithm": self.algorithm,
-        }
-
-    def build_mle_phase(self) -> MLEPhase:
-        """Pre-training of the generator."""
-        text, temperature = self.split("validation"), self.settings.evaluation.temperature
-        return MLEPhase(
-            self.build_mle_trainer(self.settings.mle),
-            kept=self.kept,
-            evaluate=self._evaluate,
-            validation_nll=lambda g: nll(g, text.tokens, text.mask, temperature=temperature).value,
-            on_best=partial(self.save_generator, "best"),
-        )
-
-    def build_adversarial_phase(self) -> AdversarialPhase:
-        """Rounds of policy, discriminator and MLE steps."""
-        settings = self.settings
-        mle = dataclasses.replace(settings.mle, learning_rate=settings.adversarial.mle_learning_rate)
-        return AdversarialPhase(
-            settings.adversarial,
-            self.algorithm,
-            policy=self.policy,
-            mle=self.build_mle_trainer(mle),
-            discriminator=self.discriminator_trainer,
-            evaluate=self._evaluate,
-            on_best=partial(self.save_generator, "best"),
-        )
-
-    @cached_property
-    def _evaluate(self) -> Evaluate:
-        return self.evaluator("validation", self.settings.evaluation.num_samples_in_training)
-
-    @cached_property
-    def discriminator_trainer(self) -> DiscriminatorTrainer:
-        """The discriminator's steps, before and during the adversarial phase."""
-        return DiscriminatorTrainer(
-            self.discriminator,
-            self.settings.discriminator_training,
-            real=self.split("train"),
-            held_out=self.split("validation"),
-            sample_negatives=partial(self.language.sample_ids, self.policy, rng=self.rng),
-            seed=self.settings.seed,
-        )
-
-    @cached_property
-    def algorithm(self) -> Algorithm:
-        """The policy's steps."""
-        return self.build_algorithm()
-
-    def build_mle_trainer(self, settings: MLESettings) -> MLETrainer:
-        """Maximum-likelihood steps of the policy."""
-        batches = Batches(
-            self.corpus.train,
-            batch_size=settings.batch_size,
-            pad_id=self.vocabulary.pad_id,
-            seed=self.settings.seed,
-            length=None if self.device.type == "cpu" else self.corpus.max_length,
-        )
-        return self.mle_trainer(self.policy, batches, settings, len(self.corpus.train.ids))
-
-    def build_algorithm(self, **options: Any) -> Algorithm:
-        """What improves the policy; ``options`` are what a subclass hands to its kinds besides."""
-        algorithm = self.build_component(
-            "algorithm",
-            policy=self.policy,
-            action_values=self.action_values,
-            reward=self.reward,
-            max_length=self.corpus.max_length,
-            eos_id=self.vocabulary.eos_id,
-            rng=self.rng,
-            **options,
-        )
-        return cast(Algorithm, algorithm)
 
     @cached_property
     def loop(self) -> TrainingLoop:
         """The phases, and where they stand: resumed from the run folder if it holds a checkpoint."""
-        settings = self.settings
         loop = TrainingLoop(
-            self.phases(),
-            self.components(),
-            rng=self.rng,
+            build_phases(
+                self.materials,
+                evaluate=self._evaluate_in_training,
+                validation_nll=self._validation_nll,
+                save_best=lambda phase: self.save_generator("best", phase),
+            ),
+            self.materials.components(),
+            of_last_phase=OF_LAST_PHASE,
+            rng=self.materials.rng,
             tracker=Tracker(None if self.run is None else self.run.path),
-            settings=settings.tracking,
+            settings=self.settings.tracking,
             checkpoint_path=None if self.run is None else self.run.state,
             header=self._header(),
             on_save=partial(self.save_generator, "last"),
+            announce=self.announce,
             quiet=self.quiet,
         )
         if not loop.resume():
-            torch.manual_seed(derive_seed(settings.seed, "dropout"))
-            text = to_toml(to_settings(settings))
-            loop.tracker.log_text(0, "settings", text.splitlines())
+            torch.manual_seed(derive_seed(self.settings.seed, "dropout"))
+        loop.tracker.log_settings(flatten(to_settings(self.settings)))
         return loop
 
+    @cached_property
+    def _validation_evaluator(self) -> Evaluator:
+        return self.evaluator("validation", self.settings.evaluation.num_samples_in_training)
+
+    def _evaluate_in_training(self, generator: Generator) -> EvaluationResult:
+        """Measure on the validation text, with vectors of a few samples to look at where there are any."""
+        result = self._validation_evaluator(generator)
+        rng = make_rng(self.device, self.settings.seed, "projections")
+        samples = sample(
+            generator, NUM_PROJECTED, self.corpus.max_length, eos_id=self.vocabulary.eos_id, rng=rng
+        )
+        projections = generator.projections(samples, self.vocabulary.tokens)
+        return dataclasses.replace(result, projections=projections)
+
+    def _validation_nll(self) -> float:
+        temperature = self.settings.evaluation.temperature
+        return nll(self.policy, self.materials.validation, temperature=temperature).value
+
     def pretrain(self) -> None:
-        """All phases but the last: the generator by maximum likelihood, then the discriminator against it.
+        """Run all phases but the last: the generator by maximum likelihood, then the discriminator.
 
         Raises:
             Interrupted: A signal asked to stop; everything is saved.
@@ -157,7 +275,7 @@ class Experiment(Parts):
         self.loop.run(len(self.loop.phases) - 1)
 
     def train(self) -> None:
-        """Everything that is left, to the end of the last phase.
+        """Run everything that is left, to the end of the last phase.
 
         Raises:
             Interrupted: A signal asked to stop; everything is saved.
@@ -173,17 +291,18 @@ class Experiment(Parts):
             "corpus": self.corpus.digest,
         }
 
-    @cached_property
-    def _files(self) -> GeneratorFiles | None:
-        return None if self.run is None else GeneratorFiles(self.run, self._header())
+    @property
+    def _files(self) -> GeneratorFiles:
+        assert self.run is not None
+        return GeneratorFiles(self.run, self._header())
 
     def save_generator(self, which: str, phase: str) -> None:
-        """Save the generator as it is now as ``PHASE-which``."""
-        if self._files is not None:
-            self._files.save(f"{phase}-{which}", self.kept)
+        """Save the policy as it is now as ``PHASE-which``."""
+        if self.run is not None:
+            self._files.save(f"{phase}-{which}", self.policy)
 
     def load_generator(self, name: str | None = None) -> Generator:
-        """The generator of that name, or the furthest that there is: adversarial-last, then mle-best.
+        """Load the generator of that name, or the furthest that there is: adversarial-last, then mle-best.
 
         ``ngram`` is the baseline :attr:`ngram`, which every run has.
 
@@ -192,37 +311,127 @@ class Experiment(Parts):
         """
         if name == "ngram":
             return self.ngram
-        if self._files is None:
+        if self.run is None:
             return self.policy
         chosen = self._files.choose(name)
         if chosen == "oracle" and self.oracle is not None:
             return self.oracle
-        models = self.build_models()
-        self._files.load(chosen, models.kept)
-        return models.generator
+        generator = self.materials.fresh().policy
+        self._files.load(chosen, generator)
+        return generator
 
     # Using a generator.
 
-    def sample(
-        self, num_sentences: int, *, generator: Generator | None = None, seed: int = 0, **options: Any
-    ) -> list[list[str]]:
-        """Sentences as lists of tokens; ``options`` are prefix, temperature, top_k and top_p."""
-        return self.language.sample(generator or self.policy, num_sentences, seed=seed, **options)
+    @cached_property
+    def _furthest(self) -> Generator:
+        return self.load_generator()
 
-    def score(self, sentences: Sequence[str]) -> list[float]:
-        """Log-likelihood of each sentence in nats per token, EOS included."""
-        return self.language.score(self.policy, sentences)
+    @property
+    def generator(self) -> Generator:
+        """The policy where it is trained here, else the furthest generator of the run."""
+        is_trained_here = "loop" in self.__dict__ or self.run is None
+        return self.policy if is_trained_here else self._furthest
+
+    def sample(self, num_sentences: int, **options: Any) -> list[str]:
+        """Draw sentences as running text; ``options`` are those of :meth:`sample_tokens`."""
+        detokenize = self.language.tokenizer.detokenize
+        return [detokenize(tokens) for tokens in self.sample_tokens(num_sentences, **options)]
+
+    def sample_tokens(
+        self,
+        num_sentences: int,
+        *,
+        generator: Generator | None = None,
+        seed: int = 0,
+        prefix: str = "",
+        temperature: Temperature | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> list[list[str]]:
+        """Draw sentences as lists of tokens, each of which begins with the words of ``prefix``.
+
+        By default the temperature is that of ``evaluation.temperature``.
+        """
+        chosen = generator or self.generator
+        start = self.language.encode_prefix(prefix)
+        prompt = torch.tensor([start] * num_sentences, device=chosen.device) if start else None
+        trajectories = sample(
+            chosen,
+            num_sentences,
+            self.corpus.max_length - len(start),
+            prompt=None if prompt is None else TokenBatch(prompt, torch.ones_like(prompt).bool()),
+            eos_id=self.vocabulary.eos_id,
+            pad_id=self.vocabulary.pad_id,
+            precision=self.settings.sampling.precision,
+            rng=make_rng(chosen.device, seed, "generate"),
+            temperature=temperature_value(self.decoding(temperature=temperature).temperature),
+            top_k=top_k,
+            top_p=top_p,
+        )
+        rows = zip(trajectories.tokens.cpu(), trajectories.mask.cpu(), strict=True)
+        return [self.vocabulary.decode([*start, *tokens[mask].tolist()]) for tokens, mask in rows]
+
+    def score(self, sentences: Sequence[str], *, generator: Generator | None = None) -> list[float]:
+        """Return the log-likelihood of each sentence in nats per token, EOS included."""
+        encoded = Sequences.from_lists(map(self.language.encode, sentences))
+        batch = pad(encoded, self.vocabulary.pad_id)
+        sums = sequence_nll(generator or self.generator, batch)
+        return [float(total) for total in -sums / batch.lengths]
 
     def decoding(self, *, temperature: Temperature | None = None, **truncation: Any) -> Decoding:
-        """How to sample; by default at the temperature of the settings. ``truncation``: top_k and top_p."""
+        """Return how to sample; by default at the settings' temperature. ``truncation``: top_k, top_p."""
         chosen = self.settings.evaluation.temperature if temperature is None else temperature
         return Decoding(temperature=chosen, **truncation)
 
     def evaluate(self, generator: Generator | None = None, **options: Any) -> EvaluationResult:
-        """Quality, diversity and likelihood on the test text; ``options``: temperature, top_k and top_p."""
-        return self.test_evaluator(generator or self.policy, self.decoding(**options))
+        """Measure quality, diversity and likelihood on the test text; ``options`` as of :meth:`decoding`."""
+        return self.test_evaluator(generator or self.generator, self.decoding(**options))
 
     @cached_property
     def test_evaluator(self) -> Evaluator:
-        """What measures generators after training."""
+        """The evaluator of generators after training."""
         return self.evaluator("test", self.settings.evaluation.num_samples)
+
+    def evaluator(self, part: str, num_samples: int) -> Evaluator:
+        """Build an evaluator of generators against a part of the corpus."""
+        return Evaluator(
+            self.materials.split(part),
+            split=part,
+            settings=self.settings.evaluation,
+            num_samples=num_samples,
+            decode=self.language.decode,
+            signature=Signature(
+                tokenizer=self.corpus.tokenizer, case="lower" if self.corpus.lower_case else "kept"
+            ),
+            vocabulary_size=self.vocabulary.size,
+            eos_id=self.vocabulary.eos_id,
+            unk_id=self.vocabulary.unk_id,
+            oracle=self.oracle,
+            seed=self.settings.seed,
+            training=self.corpus.train,
+        )
+
+
+def _no_material(name: str) -> NoReturn:
+    raise KeyError("a corpus is built before all materials")
+
+
+def changeable_settings(run: RunFolder) -> tuple[str, ...]:
+    """Return what may still change in a run: all but the corpus before training, less with each phase."""
+    if not run.state.exists():
+        names = (field.name for field in dataclasses.fields(ExperimentSettings))
+        return tuple(name for name in names if name != "corpus")
+    if not run.generator("adversarial-best").exists():  # written when the last phase begins
+        return CHANGEABLE + AFTER_PRETRAINING
+    return CHANGEABLE
+
+
+def kept_settings(settings: Settings) -> Settings:
+    """Return, by their dotted names, the settings on which results depend."""
+    flat = flatten(settings)
+    return {name: value for name, value in flat.items() if not name.startswith(CHANGEABLE)}
+
+
+def open_run(run: Path | str, *, device: str | None = None) -> Experiment:
+    """Open a run folder for sampling, scoring and measuring; see :meth:`Experiment.open`."""
+    return Experiment.open(Path(run), device=device)

@@ -2,7 +2,7 @@
 
 ::
 
-    config.toml      the resolved settings, with the format of the folder and the framework that made it
+    config.toml      the resolved settings, with the format of the folder and the package that made it
     corpus/          the prepared corpus and its vocabulary, and the oracle that drew it
     checkpoints/     state.pt to resume from; pretrained.pt, from which other runs may start;
                      PHASE-best.pt and PHASE-last.pt, generators only
@@ -19,9 +19,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqgan.config.schema import Settings, read_toml, to_toml
+from seqgan.config.toml import Settings, read_toml, to_toml
+from seqgan.runtime import checkpoint
 from seqgan.runtime.checkpoint import FORMAT
-from seqgan.runtime.files import write_atomically
+from seqgan.runtime.files import check_new_folder, recover, remove_partial_files, write_atomically
 
 END = "# end of settings\n"  # half a TOML file is often a whole one, with other meaning
 REAL_TEXT = "training-text"  # what real text reaches in the place of samples
@@ -68,26 +69,26 @@ class RunFolder:
         """Whether the folder holds a run's settings."""
         return self.config.exists()
 
-    def read_framework(self) -> str:
-        """The framework that made the run.
+    def read_package(self) -> str:
+        """Return the package that made the run.
 
         Raises:
             ValueError: There is no such run, it is damaged, or another version made it; names the file.
         """
-        return str(self._read()["framework"])
+        return str(self._read()["package"])
 
-    def read_settings(self, framework: str) -> Settings:
-        """The settings of a run that ``framework`` made.
+    def read_settings(self, package: str | None = None) -> Settings:
+        """Return the settings of a run, which ``package`` must have made if it is given.
 
         Raises:
-            ValueError: As of :meth:`read_framework`, or another framework made it.
+            ValueError: As of :meth:`read_package`, or another package made it.
         """
         settings = self._read()
+        found = settings.pop("package")
         del settings["format"]
-        found = settings.pop("framework")
-        if found != framework:
+        if package not in (None, found):
             raise ValueError(
-                f"--run: {self.path} is a run of {found}, not of {framework}; "
+                f"--run: {self.path} is a run of {found}, not of {package}; "
                 f"go on with: {found} train --run {self.path}"
             )
         return settings
@@ -101,25 +102,27 @@ class RunFolder:
             raise ValueError(f"{self.config}: run of format {found}; this version reads format {FORMAT}")
         if not self.config.read_text(encoding="utf-8").endswith(END):
             raise ValueError(f"{self.config}: is damaged: its end is missing")
-        if not isinstance(content.get("framework"), str):
-            raise ValueError(f"{self.config}: is damaged: it names no framework")
+        if not isinstance(content.get("package"), str):
+            raise ValueError(f"{self.config}: is damaged: it names no package")
         return content
 
-    def write_settings(self, framework: str, settings: Settings) -> None:
-        """Write the resolved settings."""
-        text = to_toml({"format": FORMAT, "framework": framework, **settings}) + END
+    def write_settings(self, package: str, settings: Settings) -> None:
+        """Write the resolved settings, which make the folder a run."""
+        text = to_toml({"format": FORMAT, "package": package, **settings}) + END
         write_atomically(self.config, lambda file: file.write(text.encode()))
 
-    def adopt(self, other: "RunFolder") -> None:
-        """Take over what ``other`` has pre-trained: its checkpoint, generators and metrics.
+    def adopt(self, other: "RunFolder", corpus: str) -> None:
+        """Copy what ``other`` has pre-trained on the corpus of that digest: checkpoint, generators, metrics.
 
         Raises:
-            ValueError: It has not finished its pre-training.
+            ValueError: It has not finished its pre-training, its checkpoint is damaged, or its corpus
+                is another.
         """
         checkpoints = other.state.parent
         pretrained = checkpoints / "pretrained.pt"
         if not pretrained.exists():
             raise ValueError(f"--pretrained: {other.path} has not finished its pre-training")
+        checkpoint.load(pretrained, corpus=corpus)
         self.state.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(pretrained, self.state)
         for path in (pretrained, *checkpoints.glob("mle-*.pt")):
@@ -133,8 +136,10 @@ class RunFolder:
         A folder that was made here and in which no run was started is removed again.
 
         Raises:
-            ValueError: Another process holds the run, or the folder cannot be written.
+            ValueError: Another process holds the run, or the folder cannot be made or written.
         """
+        if not self.exists():
+            check_new_folder(self.path, "--run")
         made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         lock = self.path / ".lock"
         try:  # a signal may come at any moment from here on
@@ -150,8 +155,8 @@ class RunFolder:
                     made = []  # the other process was quicker: what is there is its own
                     raise ValueError(f"--run: another process is working on {self.path}") from error
                 try:
-                    for left in (self.path / "checkpoints").glob(".*"):  # by a process killed while writing
-                        left.unlink()
+                    recover(self.path)  # after a process that was killed while writing
+                    remove_partial_files(self.state.parent)
                     yield
                 finally:
                     lock.unlink(missing_ok=True)

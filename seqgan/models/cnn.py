@@ -9,10 +9,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import KindSettings, Range
-from seqgan.models.discriminator import Discriminator
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
+from seqgan.models.discriminator import Discriminator, embed
 from seqgan.models.kernels.fast_linear import Precision, fast_linear, laid_out
 from seqgan.models.kernels.window_maxima import final_maxima, running_maxima, tabled_maxima, tap_table
+from seqgan.text.token_batch import TokenBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,40 +90,40 @@ class CNNDiscriminator(Discriminator):
             nn.init.xavier_uniform_(weight, generator=rng)
         nn.init.constant_(self.highway_bias.chunk(2)[1], -2.0)
 
-    def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
-        """The logit of every sequence; needs no features of its prefixes."""
-        embedded = functional.embedding(tokens, self.embedding)
+    def logits(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return the logit of every sequence; computes no features of its prefixes."""
+        embedded = embed(self.embedding, batch)
         convolutions = zip(self.filters, self.filter_biases, strict=True)
-        maxima = torch.cat([final_maxima(embedded, mask, *convolution) for convolution in convolutions], 1)
-        return self._output(highway(maxima, self.highway_weight, self.highway_bias))
+        maxima = [final_maxima(embedded, batch.mask, *convolution) for convolution in convolutions]
+        return self._output(highway(torch.cat(maxima, 1), self.highway_weight, self.highway_bias))
 
-    def prefix_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        """The logit of every prefix alone; behind the mask it means nothing."""
-        return self._output(self.features(tokens))
+    def prefix_logits(self, batch: TokenBatch) -> Float[Tensor, "B T"]:
+        """Return the logit of every prefix alone; meaningless behind the mask."""
+        return self._output(self.features(batch))
 
-    def features(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T F"]:
-        """The features of every prefix after the highway layer: what LeakGAN's discriminator leaks."""
-        return highway(self.maxima(tokens), self.highway_weight, self.highway_bias)
+    def features(self, batch: TokenBatch) -> Float[Tensor, "B T F"]:
+        """Return the features of every prefix after the highway layer."""
+        maxima = self.maxima(embed(self.embedding, batch))
+        return highway(maxima, self.highway_weight, self.highway_bias)
 
-    def maxima(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T F"]:
-        """The features of every prefix before the highway layer."""
-        embedded = functional.embedding(tokens, self.embedding)
+    def maxima(self, embedded: Float[Tensor, "B T E"]) -> Float[Tensor, "B T F"]:
+        """Return the features of every prefix before the highway layer."""
         convolutions = zip(self.filters, self.filter_biases, strict=True)
         return torch.cat([running_maxima(embedded, *convolution) for convolution in convolutions], 2)
 
     def penalty(self) -> Float[Tensor, ""]:
-        """``l2`` times half the sum of squares of the output layer's weights and bias."""
+        """Return ``l2`` times half the sum of squares of the output layer's weights and bias."""
         return 0.5 * self.settings.l2 * (self.output_weight.square().sum() + self.output_bias.square().sum())
 
     def _output(self, features: Float[Tensor, "*N F"]) -> Float[Tensor, "*N"]:
         kept = functional.dropout(features, self.settings.dropout, self.training)
         return fast_linear(kept, self.output_weight, self.output_bias).squeeze(-1)
 
-    def scoring_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
-        """:meth:`forward` on sequences sorted by length, in blocks that fit a cache."""
+    def scoring_logits(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return the logits, computed on sequences sorted by length, in blocks that fit a cache."""
         dtype = torch.bfloat16 if self.settings.scoring_precision == "bfloat16" else self.embedding.dtype
-        order = mask.sum(1).argsort()
-        maxima = self._scoring_maxima(tokens[order], mask[order], dtype)
+        order = batch.lengths.argsort()
+        maxima = self._scoring_maxima(batch.tokens[order], batch.mask[order], dtype)
         block_rows = _block_rows(maxima.device)
         weight, bias = laid_out(self.highway_weight.to(dtype), block_rows), self.highway_bias.to(dtype)
         blocks = torch.split(maxima, block_rows)
@@ -132,7 +134,7 @@ class CNNDiscriminator(Discriminator):
     def _scoring_maxima(
         self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], dtype: torch.dtype
     ) -> Float[Tensor, "B F"]:
-        """The maxima of sequences sorted by length, width by width, by a token table where it pays."""
+        """Return the maxima of sequences sorted by length, width by width, by a token table where it pays."""
         embedding, lengths = self.embedding.to(dtype), mask.sum(1)
         maxima = torch.empty(len(tokens), len(self.output_weight[0]), dtype=dtype, device=tokens.device)
         columns = torch.split(maxima, list(self.settings.num_filters), 1)
@@ -153,7 +155,7 @@ class CNNDiscriminator(Discriminator):
         return maxima
 
     def _table_pays(self, tokens: Int[Tensor, "B T"], width: int, weight: Float[Tensor, "n kE"]) -> bool:
-        """Whether a width has enough windows to be worth a table, on a CPU and within its memory."""
+        """Return whether a width has enough windows to be worth a table, on a CPU and within its memory."""
         vocabulary_size, embedding_size = self.embedding.shape
         megabytes = vocabulary_size * weight.numel() // embedding_size * weight.itemsize / 1e6
         num_windows = len(tokens) * (tokens.shape[1] - width + 1)
@@ -164,25 +166,25 @@ class CNNDiscriminator(Discriminator):
 def highway(
     inputs: Float[Tensor, "*N F"], weight: Float[Tensor, "twoF F"], bias: Float[Tensor, "twoF"]
 ) -> Float[Tensor, "*N F"]:
-    """The gate's share of a transformed input, and the input itself for the rest."""
+    """Mix an input with a transformed one, by a gate that is learned (Srivastava et al. 2015)."""
     return highway_mix(inputs, fast_linear(inputs, weight, bias))
 
 
 def highway_mix(
     inputs: Float[Tensor, "*N F"], transformed: Float[Tensor, "*N twoF"]
 ) -> Float[Tensor, "*N F"]:
-    """The highway layer behind its product: candidate and gate side by side in ``transformed``."""
+    """Compute the highway layer behind its product, in which candidate and gate lie side by side."""
     candidate, gate = transformed.chunk(2, -1)
-    return torch.lerp(inputs, candidate.relu(), gate.sigmoid())
+    return torch.lerp(inputs, candidate.relu(), gate.sigmoid())  # (1 − gate)·input + gate·candidate
 
 
 def _block_rows(device: torch.device) -> int:
-    """Rows worked on at a time while scoring: what fits a CPU's cache, and what fills a GPU."""
+    """Return how many rows are scored at a time: what fits a CPU's cache, and what fills a GPU."""
     return 256 if device.type == "cpu" else 2048
 
 
 def _blocks(lengths: Int[Tensor, "B"], num_steps: int) -> Iterator[tuple[slice, int]]:
-    """Blocks of rows sorted by length, each with the number of steps to look at.
+    """Yield blocks of rows sorted by length, each with the number of steps to look at.
 
     On a CPU that is the length of the block's last row; elsewhere, where reading it would halt the
     device, all steps.

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from seqgan.config.schema import KindSettings
+from seqgan.config.kinds import KindSettings
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
+from seqgan.text.token_batch import TokenBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,20 +39,18 @@ class CNNAndPairsDiscriminator(Discriminator):
         self.cnn = CNNDiscriminator(settings.cnn, vocabulary_size=vocabulary_size, rng=rng)
         self.pairs = PairsDiscriminator(settings.pairs, vocabulary_size=vocabulary_size, rng=rng)
 
-    def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
-        """The sum of the parts' logits."""
-        cnn, pairs = self.cnn(tokens, mask), self.pairs(tokens, mask)
-        total: Tensor = cnn + pairs
-        return total
+    def logits(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return the sum of the parts' logits."""
+        return self.cnn.logits(batch) + self.pairs.logits(batch)
 
-    def prefix_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        """The sum of the parts' logits of every prefix; behind the mask it means nothing."""
-        return self.cnn.prefix_logits(tokens, mask) + self.pairs.prefix_logits(tokens, mask)
+    def prefix_logits(self, batch: TokenBatch) -> Float[Tensor, "B T"]:
+        """Return the sum of the parts' logits of every prefix; meaningless behind the mask."""
+        return self.cnn.prefix_logits(batch) + self.pairs.prefix_logits(batch)
 
     def penalty(self) -> Float[Tensor, ""]:
-        """The sum of the parts' penalties."""
+        """Return the sum of the parts' penalties."""
         return self.cnn.penalty() + self.pairs.penalty()
 
-    def scoring_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
-        """The sum of the parts' logits, each by its fastest way."""
-        return self.cnn.scoring_logits(tokens, mask) + self.pairs.scoring_logits(tokens, mask)
+    def scoring_logits(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return the sum of the parts' logits, each by its fastest way."""
+        return self.cnn.scoring_logits(batch) + self.pairs.scoring_logits(batch)

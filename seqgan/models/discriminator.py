@@ -1,11 +1,15 @@
-"""The contract of every discriminator."""
+"""The contract of discriminators."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
+
+from seqgan.models.inference import inference
+from seqgan.text.token_batch import TokenBatch
 
 
 class Discriminator(nn.Module, ABC):
@@ -16,37 +20,42 @@ class Discriminator(nn.Module, ABC):
     including EOS, and nothing depends on the tokens behind them. A sequence without a single
     real token gets the logit of the empty prefix.
 
-    A subclass defines :meth:`forward`, :meth:`prefix_logits` and :meth:`penalty`, and
-    :meth:`scoring_logits` where it knows a faster way than :meth:`forward`.
+    A subclass defines :meth:`logits`, :meth:`prefix_logits` and :meth:`penalty`, and
+    :meth:`scoring_logits` where it knows a faster way than :meth:`logits`. One that reads tokens by
+    :func:`embed` takes relaxed tokens too.
     """
 
     SCORING_ROWS: ClassVar[int] = 20_000
     """Rows that :meth:`score` works on at a time, which bounds its memory."""
 
     @abstractmethod
-    def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
-        """The logit of every sequence, with gradient, and with dropout in training mode."""
+    def logits(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return the logit of every sequence, with gradient, and with dropout in training mode."""
 
     @abstractmethod
-    def prefix_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        """The logit of every prefix ``tokens[:, :t + 1]`` alone; behind the mask it means nothing."""
+    def prefix_logits(self, batch: TokenBatch) -> Float[Tensor, "B T"]:
+        """Return the logit of every prefix ``tokens[:, :t + 1]`` alone; meaningless behind the mask."""
 
     @abstractmethod
     def penalty(self) -> Float[Tensor, ""]:
-        """What regularisation adds to the loss of a step, with gradient."""
+        """Return what regularisation adds to the loss of a step, with gradient."""
 
-    def scoring_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
-        """:meth:`forward` for :meth:`score`: evaluation mode, no gradient, at most ``SCORING_ROWS`` rows."""
-        logits: Tensor = self(tokens, mask)
-        return logits
+    def scoring_logits(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return :meth:`logits` as :meth:`score` needs them: of ids, at most ``SCORING_ROWS`` rows.
 
-    def score(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
-        """The logits that judge: no dropout, no gradient, any number of rows in bounded memory."""
-        was_training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                chunks = zip(*(torch.split(part, self.SCORING_ROWS) for part in (tokens, mask)), strict=True)
-                return torch.cat([self.scoring_logits(*chunk) for chunk in chunks])
-        finally:
-            self.train(was_training)
+        It is called in evaluation mode, without gradient, and not for relaxed tokens.
+        """
+        return self.logits(batch)
+
+    def score(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return the logits without dropout and gradient, of any number of rows in bounded memory."""
+        logits = self.scoring_logits if batch.relaxed is None else self.logits
+        with inference(self):
+            return torch.cat([logits(part) for part in batch.split(self.SCORING_ROWS)])
+
+
+def embed(table: Float[Tensor, "V E"], batch: TokenBatch) -> Float[Tensor, "B T E"]:
+    """Return each token's row of a table; for relaxed tokens the mixture of rows, with their gradient."""
+    if batch.relaxed is None:
+        return functional.embedding(batch.tokens, table)
+    return batch.relaxed @ table

@@ -1,8 +1,8 @@
-"""The contract of every generator, and what follows from it for all of them."""
+"""The contract of generators."""
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,31 +11,32 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqgan.models.kernels.fast_linear import Precision, fast_linear
-
-IMPOSSIBLE = -1e4  # a logit whose probability is exactly 0 in float32 and whose p·log p is 0, not NaN
+from seqgan.models.heads import Head
+from seqgan.models.kernels.fast_linear import Precision
+from seqgan.runtime.tracking import Projection
+from seqgan.text.token_batch import TokenBatch
 
 StateT = TypeVar("StateT", bound="State")  # not typing.Self, which run-time checks cannot follow
 
 
 @dataclass(frozen=True)
 class State:
-    """What a generator remembers of a prefix: batch-first tensors, tuples of them, or other such states.
+    """A generator's memory of a prefix: batch-first tensors, tuples of them, or other such states.
 
     Only the generator that made it looks inside. Everybody may repeat, select and join it.
     """
 
     def repeat(self: StateT, repeats: int) -> StateT:
-        """Each row ``repeats`` times, copies adjacent: (B, ...) to (B·repeats, ...)."""
+        """Repeat each row, copies adjacent: (B, ...) to (B·repeats, ...)."""
         return self._combine([self], lambda parts: parts[0].repeat_interleave(repeats, 0))
 
     def select(self: StateT, rows: Int[Tensor, "R"] | slice) -> StateT:
-        """The rows named by an index tensor or a slice."""
+        """Return the rows named by an index tensor or a slice."""
         return self._combine([self], lambda parts: parts[0][rows])
 
     @classmethod
     def concatenate(cls: type[StateT], states: Sequence[StateT]) -> StateT:
-        """The rows of several states, one after another."""
+        """Join the rows of several states, one after another."""
         return cls._combine(states, lambda parts: torch.cat(list(parts)))
 
     @classmethod
@@ -58,31 +59,23 @@ class State:
 class Generator(nn.Module, ABC):
     """An autoregressive model of token sequences.
 
-    Every sequence starts from the token ``bos_id``, which is put before it here and never part
-    of ``tokens``. ``forbidden`` tokens (PAD, BOS) have probability exactly 0.
+    Every sequence starts from the token ``bos_id``, which is put before it here and never part of its
+    tokens; a prompt stands between the two. Hidden vectors become logits by the generator's ``head``.
 
-    A subclass defines three things: :meth:`initial_state`, :meth:`advance` and :meth:`encode`,
-    the last two equal step by step, and sets ``output_weight`` (V, H) and ``output_bias`` (V,).
-    One whose logits are no linear map of the hidden vectors says so by ``has_output_layer``, has
-    neither, and defines :meth:`logits` instead.
+    A subclass sets ``head`` and defines :meth:`initial_state`, :meth:`advance` and :meth:`encode`, the
+    last two equal step by step.
     """
 
-    has_output_layer = True
-    output_weight: nn.Parameter
-    output_bias: nn.Parameter
-    forbidden_logits: Tensor
+    head: Head
 
-    def __init__(self, *, vocabulary_size: int, bos_id: int, forbidden: Sequence[int] = ()) -> None:
+    def __init__(self, *, vocabulary_size: int, bos_id: int) -> None:
         super().__init__()
         self.vocabulary_size = vocabulary_size
         self.bos_id = bos_id
-        forbidden_logits = torch.zeros(vocabulary_size)
-        forbidden_logits[list(forbidden)] = IMPOSSIBLE
-        self.register_buffer("forbidden_logits", forbidden_logits, persistent=False)
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
-        """The state before BOS has been read."""
+        """Return the state before BOS has been read."""
 
     @abstractmethod
     def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B H"], State]:
@@ -94,46 +87,66 @@ class Generator(nn.Module, ABC):
 
     @contextmanager
     def prepared(self, precision: Precision) -> Iterator[None]:
-        """Around many calls of :meth:`advance` with weights that stay: a place to lay them out once."""
+        """Lay weights out once for many calls of :meth:`advance`, between which they must not change."""
         yield
+
+    def companions(self) -> dict[str, nn.Module]:
+        """Return modules by name that the probabilities depend on but that the generator does not own.
+
+        They are saved and restored with its weights.
+        """
+        return {}
+
+    def projections(self, batch: TokenBatch, words: Sequence[str]) -> Mapping[str, Projection]:
+        """Return vectors by name that are worth a look along ``batch``; ``words`` names each token id."""
+        return {}
 
     @property
     def device(self) -> torch.device:
-        """Where the model lives."""
-        return self.forbidden_logits.device
+        """The device that the model is on."""
+        return self.head.forbidden_logits.device
 
-    def forbid(self, token: int) -> None:
-        """Rule a token out from now on; the others share its probability."""
-        self.forbidden_logits[token] = IMPOSSIBLE
+    def inputs(
+        self, tokens: Int[Tensor, "B T"], prompts: Int[Tensor, "B P"] | None = None
+    ) -> Int[Tensor, "B S"]:
+        """Return what is read where ``tokens`` are predicted: BOS, the prompt, and all tokens but the last.
 
-    @property
-    def masked_output_bias(self) -> Float[Tensor, "V"]:
-        """The output bias, with forbidden tokens ruled out."""
-        return self.output_bias + self.forbidden_logits
-
-    def logits(self, hidden: Float[Tensor, "*N H"]) -> Float[Tensor, "*N V"]:
-        """Unnormalised log-probabilities of the next token."""
-        return fast_linear(hidden, self.output_weight, self.masked_output_bias)
-
-    def hidden(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
-        """Teacher-forced hidden vectors: position t has read BOS and ``tokens[:, :t]``."""
-        return self.encode(self.inputs(tokens))
-
-    def inputs(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-        """What is read where ``tokens`` are predicted: BOS, then all of them but the last."""
+        S is P + T; the last T positions predict ``tokens``.
+        """
         bos = tokens.new_full((len(tokens), 1), self.bos_id)
-        return torch.cat([bos, tokens[:, :-1]], 1)
+        return torch.cat([bos, tokens[:, :-1]] if prompts is None else [bos, prompts, tokens[:, :-1]], 1)
 
-    def step(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B V"], State]:
-        """Read one token per row and give the logits of the next (the first token read is BOS)."""
-        hidden, state = self.advance(tokens, state)
-        return self.logits(hidden), state
+    def hidden(self, batch: TokenBatch) -> Float[Tensor, "B T H"]:
+        """Return teacher-forced hidden vectors: position t has read BOS, the prompt and ``tokens[:, :t]``.
 
-    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        """Teacher-forced logits: position t is the distribution of ``tokens[:, t]`` given those before."""
-        return self.logits(self.hidden(tokens))
+        Rows with prompts of one length are read together, so that there is no padding before a token.
+        """
+        if batch.prompt is None:
+            return self.encode(self.inputs(batch.tokens))
+        groups = batch.prompt.by_length()
+        parts = [
+            # (R, P + T, H) without the prompt's P positions
+            self.encode(self.inputs(batch.tokens[rows], prompts))[:, prompts.shape[1] :]
+            for rows, prompts in groups
+        ]
+        return torch.cat(parts)[torch.cat([rows for rows, _ in groups]).argsort()]
 
-    def log_probs(self, tokens: Int[Tensor, "B T"], temperature: float = 1.0) -> Float[Tensor, "B T"]:
-        """Log-probability in nats of each token given those before it; behind the mask it means nothing."""
-        log_probs = torch.log_softmax(self(tokens) / temperature, -1)
-        return log_probs.gather(-1, tokens[..., None]).squeeze(-1)
+    def start(self, prompts: Int[Tensor, "B P"]) -> tuple[Int[Tensor, "B"], State]:
+        """Read BOS and prompts of one length (0 for none) but for the last token: return that and the state.
+
+        The first :meth:`advance` by them gives the hidden vector that predicts the first token.
+        """
+        last, state = prompts.new_full((len(prompts),), self.bos_id), self.initial_state(len(prompts))
+        for token in prompts.unbind(1):
+            _, state = self.advance(last, state)
+            last = token
+        return last, state
+
+    def forward(self, batch: TokenBatch) -> Float[Tensor, "B T V"]:
+        """Return teacher-forced logits: position t is for ``tokens[:, t]`` given all before."""
+        return self.head.logits(self.hidden(batch))
+
+    def log_probs(self, batch: TokenBatch, temperature: float = 1.0) -> Float[Tensor, "B T"]:
+        """Return each token's log-probability in nats given those before; meaningless behind the mask."""
+        log_probs = torch.log_softmax(self(batch) / temperature, -1)
+        return log_probs.gather(-1, batch.tokens[..., None]).squeeze(-1)

@@ -9,7 +9,7 @@ from torch import nn
 
 @contextmanager
 def inference(*modules: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradient inside; every submodule's own mode is restored afterwards."""
+    """Enter evaluation mode without gradient; every submodule's own mode is restored afterwards."""
     modes = [(part, part.training) for module in modules for part in module.modules()]
     for module in modules:
         module.eval()

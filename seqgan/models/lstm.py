@@ -9,8 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator, State
+from seqgan.models.heads import LinearHead
 from seqgan.models.kernels.fast_linear import fast_linear
 
 
@@ -41,10 +43,10 @@ class LSTMState(State):
 
 
 class LSTMGenerator(Generator):
-    """Embedding, LSTM layers and an output layer; every weight and bias drawn from N(0, initial_scale).
+    """Embedding, LSTM layers and a linear head; every weight and bias drawn from N(0, initial_scale).
 
     torch keeps two bias vectors per layer that only ever act as their sum; the second starts at 0.
-    ``output_inputs`` is what the output layer reads where that is more than a hidden vector.
+    ``head_inputs`` is the size of the head's inputs where they are more than a hidden vector.
     """
 
     def __init__(
@@ -55,10 +57,12 @@ class LSTMGenerator(Generator):
         bos_id: int,
         forbidden: Sequence[int] = (),
         rng: torch.Generator | None = None,
-        output_inputs: int | None = None,
+        head_inputs: int | None = None,
     ) -> None:
-        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
+        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id)
         self.settings = settings
+        # first, so that its weights are drawn and listed before the others
+        self.head = LinearHead(head_inputs or settings.hidden_size, vocabulary_size, forbidden)
         self.embedding = nn.Embedding(vocabulary_size, settings.embedding_size)
         between_layers = settings.dropout if settings.num_layers > 1 else 0.0
         self.lstm = nn.LSTM(
@@ -68,8 +72,6 @@ class LSTMGenerator(Generator):
             dropout=between_layers,
             batch_first=True,
         )
-        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or settings.hidden_size))
-        self.output_bias = nn.Parameter(torch.empty(vocabulary_size))
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if "bias_hh" in name:
@@ -78,8 +80,10 @@ class LSTMGenerator(Generator):
                     parameter.normal_(0.0, settings.initial_scale, generator=rng)
 
     def initial_state(self, batch_size: int) -> LSTMState:
-        """Zeros."""
-        zeros = self.output_bias.new_zeros(batch_size, self.settings.num_layers, self.settings.hidden_size)
+        """Return zeros."""
+        zeros = self.embedding.weight.new_zeros(
+            batch_size, self.settings.num_layers, self.settings.hidden_size
+        )
         return LSTMState(zeros, zeros)
 
     def advance(self, tokens: Int[Tensor, "B"], state: State) -> tuple[Float[Tensor, "B H"], LSTMState]:
@@ -95,7 +99,7 @@ class LSTMGenerator(Generator):
         return self._drop(inputs), LSTMState(torch.stack(hiddens, 1), torch.stack(cells, 1))
 
     def encode(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T H"]:
-        """Read whole sequences by torch's fused LSTM."""
+        """Read whole sequences at once, by torch's fused LSTM."""
         # cuDNN differentiates an LSTM in training mode only, and the policy gradient needs evaluation mode.
         with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
             return self._drop(self.lstm(self._drop(self.embedding(inputs)))[0])
@@ -113,10 +117,11 @@ def lstm_cell(
     input_bias: Float[Tensor, "fourH"],
     hidden_bias: Float[Tensor, "fourH"],
 ) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]:
-    """:func:`torch.lstm_cell`, which takes twice as long on a CPU and one kernel on a GPU."""
+    """Compute :func:`torch.lstm_cell`, which takes twice as long on a CPU and one kernel on a GPU."""
     if inputs.device.type != "cpu":
         return torch.lstm_cell(inputs, (hidden, cell), input_weight, hidden_weight, input_bias, hidden_bias)
     joined, weight = torch.cat([inputs, hidden], 1), torch.cat([input_weight, hidden_weight], 1)
+    # one product (B, E + H) x (E + H, 4H) gives all four gates
     enter, keep, new, leave = fast_linear(joined, weight, input_bias + hidden_bias).chunk(4, 1)
     cell = keep.sigmoid() * cell + enter.sigmoid() * _tanh(new)
     return leave.sigmoid() * _tanh(cell), cell

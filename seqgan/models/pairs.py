@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from seqgan.config.schema import KindSettings, Range
-from seqgan.models.discriminator import Discriminator
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
+from seqgan.models.discriminator import Discriminator, embed
+from seqgan.text.token_batch import TokenBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,25 +67,26 @@ class PairsDiscriminator(Discriminator):
         for vectors in (self.start_vectors, self.previous_vectors, self.current_vectors):
             nn.init.normal_(vectors, 0.0, settings.initial_scale, generator=rng)
 
-    def forward(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
-        """The logit of every sequence."""
-        return self.bias + self._increments(tokens, mask).sum(1)
+    def logits(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return the logit of every sequence."""
+        return self.bias + self._increments(batch).sum(1)
 
-    def prefix_logits(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        """The logit of every prefix alone; behind the mask it keeps its last value."""
-        return self.bias + self._increments(tokens, mask).cumsum(1)
+    def prefix_logits(self, batch: TokenBatch) -> Float[Tensor, "B T"]:
+        """Return the logit of every prefix alone; behind the mask it keeps its last value."""
+        return self.bias + self._increments(batch).cumsum(1)
 
     def penalty(self) -> Float[Tensor, ""]:
-        """``l2`` times half the sum of squares of all parameters."""
+        """Return ``l2`` times half the sum of squares of all parameters."""
         squares = [parameter.square().sum() for parameter in self.parameters()]
         return 0.5 * self.settings.l2 * torch.stack(squares).sum()
 
-    def _increments(self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        """What every token adds to the logit; 0 behind the mask."""
-        increments = functional.embedding(tokens, self.token_biases).squeeze(-1)
+    def _increments(self, batch: TokenBatch) -> Float[Tensor, "B T"]:
+        """Return what every token adds to the logit; 0 behind the mask."""
+        increments = embed(self.token_biases, batch).squeeze(-1)
         vectors = zip(self.start_vectors, self.previous_vectors, self.current_vectors, strict=True)
         for distance, (start, previous, current) in zip(self.settings.distances, vectors, strict=True):
-            starts = start.expand(len(tokens), min(distance, tokens.shape[1]), -1)
-            befores = torch.cat([starts, functional.embedding(tokens[:, :-distance], previous)], 1)
-            increments = increments + (befores * functional.embedding(tokens, current)).sum(-1)
-        return increments.masked_fill(~mask, 0.0)
+            # (B, T, R): the start vector for the first tokens, then each token's row shifted by the distance
+            starts = start.expand(len(batch), min(distance, batch.tokens.shape[1]), -1)
+            befores = torch.cat([starts, embed(previous, batch)[:, :-distance]], 1)
+            increments = increments + (befores * embed(current, batch)).sum(-1)
+        return increments.masked_fill(~batch.mask, 0.0)

@@ -9,8 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator, State
+from seqgan.models.heads import LinearHead
 from seqgan.models.kernels.fast_linear import fast_linear
 
 
@@ -64,7 +66,7 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T M"], past: Sequence[Tensor] | None
     ) -> tuple[Float[Tensor, "B T M"], Tensor, Tensor]:
-        """The block's output, and the keys and values (B, heads, S, D) of all steps so far.
+        """Return the block's output, and the keys and values (B, heads, S, D) of all steps so far.
 
         Without ``past`` the T steps see themselves and those before them; with it there is one step,
         which sees everything.
@@ -72,14 +74,15 @@ class Block(nn.Module):
         queries, keys, values = self._project(self.attention_norm(x))
         if past is not None:
             keys, values = torch.cat([past[0], keys], 2), torch.cat([past[1], values], 2)
+        # (B, heads, T, D); with a past T is 1 and nothing needs to be hidden from it
         attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=past is None)
         x = x + self._drop(_apply(self.attention_out, attended.transpose(1, 2).flatten(2)))
         inner = functional.gelu(_apply(self.feed_forward_in, self.feed_forward_norm(x)))
         return x + self._drop(_apply(self.feed_forward_out, inner)), keys, values
 
     def _project(self, x: Tensor) -> list[Tensor]:
-        """Queries, keys and values, each (B, heads, T, D)."""
-        joined = _apply(self.attention_in, x)
+        """Return queries, keys and values, each (B, heads, T, D)."""
+        joined = _apply(self.attention_in, x)  # (B, T, 3·M), of which every head has D = M / heads
         shape = (
             *x.shape[:2],
             3,
@@ -93,9 +96,9 @@ class Block(nn.Module):
 
 
 class TransformerGenerator(Generator):
-    """Learned positions, pre-norm blocks, a last layer norm, and an output layer of its own.
+    """Learned positions, pre-norm blocks, a last layer norm, and a linear head that shares no weights.
 
-    ``output_inputs`` is what the output layer reads where that is more than a hidden vector.
+    ``head_inputs`` is the size of the head's inputs where they are more than a hidden vector.
 
     Raises:
         ValueError: ``num_heads`` does not divide ``model_size``; or, later, a sequence is longer
@@ -110,21 +113,21 @@ class TransformerGenerator(Generator):
         bos_id: int,
         forbidden: Sequence[int] = (),
         rng: torch.Generator | None = None,
-        output_inputs: int | None = None,
+        head_inputs: int | None = None,
     ) -> None:
-        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id, forbidden=forbidden)
+        super().__init__(vocabulary_size=vocabulary_size, bos_id=bos_id)
         if settings.model_size % settings.num_heads:
             raise ValueError(
                 f"--generator.num-heads: {settings.num_heads} does not divide "
                 f"--generator.model-size {settings.model_size}; it must"
             )
         self.settings = settings
+        # first, so that its weights are drawn and listed before the others
+        self.head = LinearHead(head_inputs or settings.model_size, vocabulary_size, forbidden)
         self.embedding = nn.Embedding(vocabulary_size, settings.model_size)
         self.positions = nn.Embedding(settings.max_length, settings.model_size)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.num_layers))
         self.norm = nn.LayerNorm(settings.model_size)
-        self.output_weight = nn.Parameter(torch.empty(vocabulary_size, output_inputs or settings.model_size))
-        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if parameter.dim() > 1:
@@ -133,10 +136,10 @@ class TransformerGenerator(Generator):
                     parameter.zero_()
 
     def initial_state(self, batch_size: int) -> TransformerState:
-        """A cache of no steps."""
+        """Return a cache of no steps."""
         settings = self.settings
         shape = (batch_size, settings.num_heads, 0, settings.model_size // settings.num_heads)
-        empty = (self.output_bias.new_zeros(shape),) * settings.num_layers
+        empty = (self.embedding.weight.new_zeros(shape),) * settings.num_layers
         return TransformerState(empty, empty)
 
     def advance(
@@ -144,7 +147,9 @@ class TransformerGenerator(Generator):
     ) -> tuple[Float[Tensor, "B H"], TransformerState]:
         """Read one token per row, attending to the cache."""
         assert isinstance(state, TransformerState)
-        x = self._embed(tokens[:, None], start=state.keys[0].shape[2])
+        x = self._embed(
+            tokens[:, None], start=state.keys[0].shape[2]
+        )  # (B, 1, M), at the place behind the cache
         all_keys, all_values = [], []
         for block, *past in zip(self.blocks, state.keys, state.values, strict=True):
             x, keys, values = block(x, past)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from seqgan.config.schema import KindSettings, Range
+from seqgan.config.kinds import KindSettings
+from seqgan.config.ranges import Range
 from seqgan.models.lstm import LSTMGenerator
 from seqgan.oracle.model import load_oracle, random_oracle
 from seqgan.runtime.seeding import make_rng
@@ -38,7 +39,7 @@ class OracleCorpusSettings(KindSettings):
 
 
 def build_oracle(settings: OracleCorpusSettings) -> LSTMGenerator:
-    """The oracle that the settings describe.
+    """Build the oracle that the settings describe.
 
     Raises:
         ValueError: Its file cannot be used; names it.
@@ -50,7 +51,7 @@ def build_oracle(settings: OracleCorpusSettings) -> LSTMGenerator:
 
 
 def draw_oracle_corpus(settings: OracleCorpusSettings) -> PreparedCorpus:
-    """Training, validation and test sequences, always on the CPU and so the same everywhere."""
+    """Draw training, validation and test sequences, always on the CPU and so the same everywhere."""
     oracle = build_oracle(settings)
     sizes = {"train": settings.num_train, "validation": settings.num_validation, "test": settings.num_test}
     parts = {

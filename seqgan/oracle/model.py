@@ -1,7 +1,6 @@
 """The oracle: an LSTM whose known weights stand for the true distribution (Yu et al. 2017, section 4)."""
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +9,10 @@ import torch
 from torch import Tensor
 
 from seqgan.models.generator import Generator
+from seqgan.models.heads import LinearHead
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings
+from seqgan.runtime.checkpoint import load_weights
+from seqgan.runtime.files import read_arrays
 
 GATES = ("i", "f", "c", "o")  # the file's names of input, forget, candidate and output, in torch's order
 
@@ -18,7 +20,7 @@ OFFICIAL_OUTPUT_WEIGHT = "ffba65d059dd2e3a51a4efd96fb482084c7fb8c5d5f4aa445ffc92
 
 
 def load_oracle(path: Path | str) -> LSTMGenerator:
-    """The oracle whose parameters lie in an ``.npz`` file, start token 0, nothing forbidden.
+    """Return the oracle whose parameters lie in an ``.npz`` file: start token 0, nothing forbidden.
 
     Arrays: ``embedding`` (V, E); for each gate g in i, f, o (output) and c (candidate) ``W_g`` (E, H),
     ``U_g`` (H, H) and ``b_g`` (H,), used as x·W + h·U + b; ``W_out`` (H, V) and ``b_out`` (V,).
@@ -39,8 +41,8 @@ def load_oracle(path: Path | str) -> LSTMGenerator:
             "lstm.weight_hh_l0": torch.cat([arrays[f"U_{gate}"].t() for gate in GATES]),
             "lstm.bias_ih_l0": torch.cat([arrays[f"b_{gate}"] for gate in GATES]),
             "lstm.bias_hh_l0": oracle.lstm.bias_hh_l0,
-            "output_weight": arrays["W_out"].t(),
-            "output_bias": arrays["b_out"],
+            "head.weight": arrays["W_out"].t(),
+            "head.bias": arrays["b_out"],
         }
     )
     return _frozen(oracle)
@@ -49,26 +51,32 @@ def load_oracle(path: Path | str) -> LSTMGenerator:
 def random_oracle(
     rng: torch.Generator, *, vocabulary_size: int = 5000, embedding_size: int = 32, hidden_size: int = 32
 ) -> LSTMGenerator:
-    """An oracle with every parameter drawn from N(0, 1), start token 0, nothing forbidden."""
+    """Build an oracle with every parameter drawn from N(0, 1), start token 0, nothing forbidden."""
     settings = LSTMSettings(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=1.0)
     return _frozen(LSTMGenerator(settings, vocabulary_size=vocabulary_size, bos_id=0, rng=rng))
 
 
 def is_official(oracle: Generator) -> bool:
-    """Whether it is that of the official SeqGAN code, by the SHA-256 of its output weights (float32)."""
-    weight = oracle.output_weight.detach().float().cpu().contiguous()
+    """Return whether it is that of the official SeqGAN code, by the SHA-256 of its float32 output."""
+    if not isinstance(oracle.head, LinearHead):
+        return False
+    weight = oracle.head.weight.detach().float().cpu().contiguous()
     return hashlib.sha256(weight.numpy().tobytes()).hexdigest() == OFFICIAL_OUTPUT_WEIGHT
 
 
 def restore_oracle(state: Mapping[str, Tensor]) -> LSTMGenerator:
-    """An oracle of any size from its ``state_dict``."""
+    """Return an oracle of any size, restored from its ``state_dict``.
+
+    Raises:
+        ValueError: A tensor is missing, or of another shape or type than an oracle's; names it.
+    """
     (vocabulary_size, embedding_size), hidden_size = (
         state["embedding.weight"].shape,
-        state["output_weight"].shape[1],
+        state["head.weight"].shape[1],
     )
     settings = LSTMSettings(embedding_size=embedding_size, hidden_size=hidden_size, initial_scale=0.0)
     oracle = LSTMGenerator(settings, vocabulary_size=vocabulary_size, bos_id=0)
-    oracle.load_state_dict(dict(state))
+    load_weights(oracle, state)
     return _frozen(oracle)
 
 
@@ -77,15 +85,15 @@ def _frozen(oracle: LSTMGenerator) -> LSTMGenerator:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The arrays of an oracle file as float32 tensors, their names and shapes checked."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, EOFError, AttributeError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a readable .npz file of numbers ({error})") from error
+    """Return the arrays of an oracle file as float32 tensors, their names and shapes checked."""
+    arrays = read_arrays(path)
     embedding, output = arrays.get("embedding"), arrays.get("W_out")
     if embedding is None or output is None or embedding.ndim != 2 or output.ndim != 2:
         raise ValueError(f"{path}: an oracle needs the matrices embedding (V, E) and W_out (H, V)")
+    if min(embedding.shape) < 1 or min(output.shape) < 1 or len(embedding) < 2:
+        raise ValueError(
+            f"{path}: embedding is {embedding.shape} and W_out {output.shape}; an oracle needs V of 2 or more"
+        )
     vocabulary_size, embedding_size = embedding.shape
     hidden_size = output.shape[0]
     shapes: dict[str, tuple[int, ...]] = {

@@ -4,41 +4,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqgan.evaluation.metrics import METRICS
-
-GROUP = "alarm/"
+from seqgan.training.alarms import BY_NAME
 
 
 @dataclass(frozen=True)
-class Alarm:
+class RungAlarm:
     """An alarm in the rows of a run."""
 
     name: str
     phase: str
     """In which it rang first."""
     first_step: int
-    num_ringing: int
-    """Rows in which it rang."""
-    num_rows: int
-    """Rows that had something to say about it."""
+    times: int
+    """How often it began to ring."""
+    still_rings: bool
 
     @property
     def meaning(self) -> str:
-        """When it rings."""
-        return METRICS.get(f"{GROUP}{self.name}", "").removeprefix("1 while ")
+        """Return what it means that it rings, and what to do."""
+        return f"{BY_NAME[self.name].meaning}; {BY_NAME[self.name].remedy}" if self.name in BY_NAME else ""
 
 
-def find_alarms(rows: Sequence[Mapping[str, Any]]) -> list[Alarm]:
-    """Those that rang in at least one row, in the order in which they first did."""
-    asked: dict[str, int] = {}
-    ringing: dict[str, list[Mapping[str, Any]]] = {}
+def find_alarms(rows: Sequence[Mapping[str, Any]]) -> list[RungAlarm]:
+    """Return those that rang, in the order in which they first did."""
+    changes: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        for name, value in row.items():
-            if name.startswith(GROUP):
-                asked[name] = asked.get(name, 0) + 1
-                if value:
-                    ringing.setdefault(name, []).append(row)
+        if "alarm" in row:
+            changes.setdefault(row["alarm"], []).append(row)
     return [
-        Alarm(name.removeprefix(GROUP), rang[0]["phase"], rang[0]["step"], len(rang), asked[name])
-        for name, rang in ringing.items()
+        RungAlarm(
+            name,
+            phase=rows[0]["phase"],
+            first_step=rows[0]["step"],
+            times=sum(row["ringing"] for row in rows),
+            still_rings=rows[-1]["ringing"],
+        )
+        for name, rows in changes.items()
     ]

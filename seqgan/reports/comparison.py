@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from seqgan.config.schema import flatten, to_settings
+from seqgan.config.schema import to_settings
+from seqgan.config.toml import flatten
 from seqgan.evaluation.bootstrap import Spread, difference_interval, over_seeds, paired_interval
 from seqgan.evaluation.metrics import lower_is_better
 from seqgan.evaluation.signature import Interval

@@ -84,11 +84,7 @@ def read_history(experiment: Experiment) -> History:
     """
     assert experiment.run is not None
     path = experiment.run.path / "metrics.jsonl"
-    try:
-        rows = read_rows(path) if path.exists() else []
-    except ValueError as error:
-        raise ValueError(f"{path}: is damaged: {error}") from error
-    return History(rows, experiment.settings.mle.keep_best)
+    return History(read_rows(path) if path.exists() else [], experiment.settings.mle.keep_best)
 
 
 def draw_learning_curves(histories: Mapping[str, History]) -> dict[str, list[Figure]]:
@@ -105,15 +101,19 @@ def draw_learning_curves(histories: Mapping[str, History]) -> dict[str, list[Fig
 def points(history: History, metric: str, *, adversarial: bool) -> list[tuple[int, float]]:
     """Steps and values of a metric, in the adversarial phase or before it.
 
-    Steps count from the phase's first. Of NLL-validation the value of the model that the adversarial
-    phase started from stands at 0.
+    Steps count from the phase's first; before the adversarial one, from the first of all. Of
+    NLL-validation the value of the model that the adversarial phase started from stands at 0.
     """
-    parts: dict[bool, list[Mapping[str, Any]]] = {True: [], False: []}
+    parts: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
+    first, phase, last = 0, "", 0  # steps of the phases before the row's
     for row in history.rows:
-        parts[row["phase"] == ADVERSARIAL].append(row)
-    first = max((row["step"] for row in parts[False]), default=0) if adversarial else 0
-    found = [(row["step"] - first, row[metric]) for row in parts[adversarial] if row.get(metric) is not None]
-    earlier = [row[metric] for row in parts[False] if row.get(metric) is not None]
+        if row["phase"] != phase:
+            first, phase = first + last, row["phase"]
+        last = row["step"]
+        if row.get(metric) is not None:
+            now = row["phase"] == ADVERSARIAL
+            parts[now].append((last if now else first + last, row[metric]))
+    found, earlier = parts[adversarial], [value for _, value in parts[False]]
     if not (adversarial and found and earlier and metric == NLL):
         return found
     start = min(earlier) if history.keeps_best else earlier[-1]

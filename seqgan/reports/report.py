@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import seqgan
-from seqgan.config.schema import flatten, to_settings, to_toml
+from seqgan.config.schema import to_settings
+from seqgan.config.toml import flatten, to_toml
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.run_folder import REAL_TEXT
 from seqgan.reports.alarms import find_alarms
@@ -152,7 +153,7 @@ def _alarms(runs: Mapping[str, Experiment]) -> Block:
             Cell(label),
             Cell(alarm.name),
             Cell(f"step {alarm.first_step}, {alarm.phase}"),
-            Cell(f"{alarm.num_ringing} of {alarm.num_rows}"),
+            Cell(f"{alarm.times}, and still rings" if alarm.still_rings else str(alarm.times)),
             Cell(alarm.meaning),
         ]
         for label, experiment in runs.items()
@@ -160,7 +161,7 @@ def _alarms(runs: Mapping[str, Experiment]) -> Block:
     ]
     if not rows:
         return Paragraph("None rang in training.")
-    header = [Cell(title) for title in ("run", "alarm", "first rang", "rows", "it rings while")]
+    header = [Cell(title) for title in ("run", "alarm", "first rang", "times", "meaning and remedy")]
     return Table("Alarms that rang in training", header, rows, numeric=False)
 
 

@@ -3,7 +3,8 @@
 import shlex
 from typing import Any
 
-from seqgan.config.schema import flag_name, flatten, to_settings
+from seqgan.config.schema import flag_name, to_settings
+from seqgan.config.toml import flatten
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.settings import ExperimentSettings, Framework
 

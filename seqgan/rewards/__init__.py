@@ -1,1 +1,1 @@
-"""Rewards, and the Monte-Carlo rollouts that turn them into action values."""
+"""Rewards: numbers that say how good sequences or their tokens are."""

@@ -1,65 +1,87 @@
-"""The contract of rewards, and the discriminator's."""
+"""The contract of rewards, and a check of those that are written elsewhere."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from seqgan.config.schema import KindSettings
-
-Scorer = Callable[[Int[Tensor, "R T"], Bool[Tensor, "R T"]], Float[Tensor, "R"]]
+from seqgan.runtime.files import first_line
+from seqgan.text.token_batch import TokenBatch
 
 
 @runtime_checkable
 class Reward(Protocol):
-    """Anything that gives finished sequences a number; a plain function will do.
+    """A function of a batch of sequences; a plain function will do.
 
-    ``mask`` is True up to and including EOS, and what lies behind it must not matter. It is called
-    without gradient and puts whatever it asks into evaluation mode itself.
+    It is called without gradient, puts the models that it asks into evaluation mode itself, and must not
+    depend on tokens behind the mask. The batch carries the prompt and the corpus's columns of every row.
     """
 
-    def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R"]:
-        """The reward of each sequence; the greater the better."""
+    def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"] | Float[Tensor, "B T"]:
+        """Return one number per sequence, or one per token; the greater the better."""
         ...
 
 
-@runtime_checkable
-class DenseReward(Protocol):
-    """A reward of every prefix, given at each step of finished sequences; it needs no rollouts."""
+class CheckedReward:
+    """A reward whose result is checked at every call: type, shape, finite values.
 
-    def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R T"]:
-        """The reward at each step; 0 behind the mask."""
-        ...
+    The check reads values, so a GPU is waited for. Rewards of this package need none.
 
-
-@dataclass(frozen=True, kw_only=True)
-class DiscriminatorRewardSettings(KindSettings):
-    """Settings of the discriminator's reward."""
-
-    kind: str = "discriminator"
-    """Which reward: discriminator, constant, random, shuffled, or an import path package.module:name."""
-    transform: Literal["probability", "logit"] = "probability"
-    """What is made of the discriminator's logit: the probability of being real (0 to 1), or itself."""
-
-
-class DiscriminatorReward:
-    """What a discriminator thinks of a sequence.
-
-    ``scorer`` gives the logit of being real. ``probability`` is sigmoid(logit), the reward of
-    Yu et al. 2017; ``logit`` is, for an optimal discriminator, log p(Y)/q(Y), so that its policy
-    gradient is that of -KL(q||p). Nothing here is random: ``rng`` takes no part.
+    Raises:
+        ValueError: At a call: the reward raised, or its result cannot be used; one line that names it.
     """
 
-    def __init__(
-        self, settings: DiscriminatorRewardSettings, scorer: Scorer, *, rng: torch.Generator | None = None
-    ) -> None:
-        self.settings = settings
-        self.scorer = scorer
+    def __init__(self, reward: Reward, name: str) -> None:
+        self.reward = reward
+        self.name = name
 
-    def __call__(self, tokens: Int[Tensor, "R T"], mask: Bool[Tensor, "R T"]) -> Float[Tensor, "R"]:
-        """The transformed logit of each sequence."""
-        logits = self.scorer(tokens, mask)
-        return logits.sigmoid() if self.settings.transform == "probability" else logits
+    def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"] | Float[Tensor, "B T"]:
+        """Return the rewards, 0 behind the mask."""
+        try:
+            rewards = self.reward(batch)
+        except Exception as error:  # somebody else's code may fail in any way
+            raise ValueError(
+                f"reward {self.name}: raised {type(error).__name__}: {first_line(error)}"
+            ) from error
+        if problem := _problem(rewards, batch):
+            raise ValueError(f"reward {self.name}: {problem}")
+        rewards = rewards.to(batch.device)
+        return rewards if rewards.dim() == 1 else torch.where(batch.mask, rewards, 0.0)
+
+
+def _problem(rewards: object, batch: TokenBatch) -> str | None:
+    """Return what is wrong with the result of a reward, or None."""
+    num_sequences, num_steps = batch.tokens.shape
+    if not isinstance(rewards, Tensor):
+        return (
+            f"returned {type(rewards).__name__}; it must return a tensor of one number per sequence or token"
+        )
+    if tuple(rewards.shape) not in ((num_sequences,), (num_sequences, num_steps)):
+        return (
+            f"returned a tensor of shape {tuple(rewards.shape)} for {num_sequences} sequences of {num_steps} "
+            f"tokens; it must be ({num_sequences},) or ({num_sequences}, {num_steps})"
+        )
+    if not rewards.is_floating_point():
+        return f"returned numbers of type {rewards.dtype}; they must be floating-point numbers"
+    finite = torch.isfinite(rewards).to(batch.device)
+    finite = finite if rewards.dim() == 1 else (finite | ~batch.mask).all(1)
+    if not finite.all():
+        row = int(finite.int().argmin())
+        return f"returned a number that is not finite (NaN or infinity) for row {row} of the batch"
+    return None
+
+
+def sequence_rewards(reward: Reward, batch: TokenBatch) -> Float[Tensor, "B"]:
+    """Return one reward per sequence, for estimators that score whole sequences.
+
+    Raises:
+        ValueError: The reward gives one number per token.
+    """
+    rewards = reward(batch)
+    if rewards.dim() != 1:
+        raise ValueError(
+            "--estimator.kind: rollouts and candidates take one reward per sequence, and this reward gives "
+            "one per token; choose --estimator.kind returns"
+        )
+    return rewards

@@ -1,11 +1,8 @@
 """Sample sequences from a generator."""
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
 
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
@@ -14,6 +11,7 @@ from seqgan.runtime import devices
 from seqgan.sampling.token_sampler import TokenSampler
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import mask_from_tokens
+from seqgan.text.token_batch import TokenBatch
 
 
 def sample(
@@ -27,60 +25,72 @@ def sample(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    prefix: Int[Tensor, "P"] | Sequence[int] = (),
+    prompt: TokenBatch | None = None,
     batch_size: int = 512,
     precision: Precision = "float32",
 ) -> Trajectories:
-    """Draw sequences of at most ``max_length`` tokens, each kept exactly beginning with ``prefix``.
+    """Draw sequences of at most ``max_length`` tokens, each the completion of its row of ``prompt``.
 
-    In evaluation mode and without gradient. The random numbers do not depend on ``batch_size``.
+    In evaluation mode and without gradient. The random numbers depend neither on ``batch_size`` nor on
+    prompts. The trajectories carry the prompt and its columns.
 
     Raises:
-        ValueError: The prefix is longer than ``max_length``, or a setting is out of range.
+        ValueError: There are not as many prompts as sequences, or a setting is out of range.
     """
-    start = torch.as_tensor(prefix, dtype=torch.long, device=generator.device)
-    if len(start) > max_length:
-        raise ValueError(f"prefix: {len(start)} tokens are too many; there may be at most {max_length}")
+    if prompt is not None and len(prompt) != num_sequences:
+        raise ValueError(f"prompt: {len(prompt)} rows for {num_sequences} sequences; there must be as many")
     uniforms = torch.rand(num_sequences, max_length, generator=rng, device=generator.device)
+    tokens, log_probs = uniforms.new_zeros(uniforms.shape, dtype=torch.long), torch.zeros_like(uniforms)
     with inference(generator), generator.prepared(precision):
         sampler = TokenSampler(
             generator, temperature=temperature, top_k=top_k, top_p=top_p, precision=precision
         )
-        parts = [
-            _sample_batch(generator, sampler, start, u, eos_id) for u in torch.split(uniforms, batch_size)
-        ]
-    tokens, log_probs = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        for all_rows, all_prompts in _groups(uniforms, prompt):
+            pieces = zip(*(torch.split(x, batch_size) for x in (all_rows, all_prompts)), strict=True)
+            for rows, prompts in pieces:
+                drawn = _sample_batch(generator, sampler, prompts, uniforms[rows], eos_id)
+                tokens[rows], log_probs[rows] = drawn
     mask = mask_from_tokens(tokens, eos_id)
     return Trajectories(
-        tokens=torch.where(mask, tokens, pad_id), mask=mask, log_probs=torch.where(mask, log_probs, 0.0)
+        torch.where(mask, tokens, pad_id),
+        mask,
+        prompt=prompt,
+        columns={} if prompt is None else prompt.columns,
+        log_probs=torch.where(mask, log_probs, 0.0),
     )
+
+
+def _groups(
+    uniforms: Float[Tensor, "B T"], prompt: TokenBatch | None
+) -> list[tuple[Int[Tensor, "R"], Int[Tensor, "R P"]]]:
+    """Rows whose prompts have one length, which are sampled together: their states grow in step."""
+    if prompt is not None:
+        return prompt.to(uniforms.device).by_length()
+    rows = torch.arange(len(uniforms), device=uniforms.device)
+    return [(rows, rows.new_empty(len(rows), 0))]
 
 
 def _sample_batch(
     generator: Generator,
     sampler: TokenSampler,
-    prefix: Int[Tensor, "P"],
+    prompts: Int[Tensor, "B P"],
     uniforms: Float[Tensor, "B T"],
     eos_id: int | None,
 ) -> tuple[Int[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """Tokens and log-probabilities; what lies behind EOS means nothing."""
-    num_sequences, max_length = uniforms.shape
+    """Tokens and log-probabilities; behind EOS they mean nothing."""
     may_stop = eos_id is not None and not devices.static_shapes(uniforms)
-    finished = torch.zeros(num_sequences, dtype=torch.bool, device=uniforms.device)
-    last, state = prefix.new_full((num_sequences,), generator.bos_id), generator.initial_state(num_sequences)
-    tokens, log_probs = [], []
-    for step in range(max_length):
-        hidden, state = generator.advance(last, state)
-        if step < len(prefix):
-            last, last_log_probs = prefix[step].expand(num_sequences), uniforms.new_zeros(num_sequences)
-        else:
-            drawn, drawn_log_probs = sampler.draw(hidden, uniforms[:, step, None])
-            last, last_log_probs = drawn[:, 0], drawn_log_probs[:, 0]
-        tokens.append(last)
-        log_probs.append(last_log_probs)
-        if may_stop:
+    finished = torch.zeros(len(uniforms), dtype=torch.bool, device=uniforms.device)
+    tokens, log_probs = uniforms.new_zeros(uniforms.shape, dtype=torch.long), torch.zeros_like(uniforms)
+    last, state = generator.start(prompts)
+    for step in range(uniforms.shape[1]):
+        hidden, state = generator.advance(last, state)  # (B, H), read up to the step before
+        drawn, drawn_log_probs = sampler.draw(
+            hidden, uniforms[:, step, None]
+        )  # (B, 1): one number, one token
+        last = drawn[:, 0]
+        tokens[:, step], log_probs[:, step] = last, drawn_log_probs[:, 0]
+        if may_stop:  # asking whether all have ended would halt a GPU at every step
             finished |= last == eos_id
             if finished.all():
                 break
-    missing = (0, max_length - len(tokens))
-    return functional.pad(torch.stack(tokens, 1), missing), functional.pad(torch.stack(log_probs, 1), missing)
+    return tokens, log_probs

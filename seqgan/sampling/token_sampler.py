@@ -4,32 +4,25 @@
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
 
 from seqgan.models.generator import Generator
-from seqgan.models.kernels.fast_linear import Precision, fast_linear, laid_out
+from seqgan.models.kernels.fast_linear import Precision
 from seqgan.runtime import devices
 from seqgan.sampling.truncation import truncate_logits
 
 BITS_PER_NAT = 1 / math.log(2)
 
-
 BELOW_ONE = 1 - 2**-23  # a float32 times this is a smaller one
-
 
 SAFE_BITS = 100.0  # thousands of terms up to 2**100 still have a finite float32 sum
 
-
 BLOCK_SIZE = 128  # the most tokens in a block of the two-level search
 
-
 CACHE_ELEMENTS = 2**21  # logits held at once on a CPU: 8 MB, which its caches keep near
-
 
 DEVICE_ELEMENTS = 2**26  # the same elsewhere: 256 MB
 
@@ -37,7 +30,7 @@ DEVICE_ELEMENTS = 2**26  # the same elsewhere: 256 MB
 def search_cumulative(
     masses: Float[Tensor, "*N G"], targets: Float[Tensor, "*N D"]
 ) -> tuple[Int[Tensor, "*N D"], Float[Tensor, "*N G"]]:
-    """The first entry up to which more mass than the target (at least 0) lies, and the cumulative sum.
+    """Find the first entry up to which more mass than the target (at least 0) lies; also the cumulative sum.
 
     An entry without mass is never found: targets are kept below the total, and the cumulative sum
     does not rise where there is no mass.
@@ -51,16 +44,17 @@ def search_cumulative(
 
 
 def find_block(masses: Float[Tensor, "R G S"], uniforms: Float[Tensor, "R N"]) -> tuple[Tensor, ...]:
-    """The first half of N draws from each row's G·S unnormalised masses: a block, by the blocks' sums.
+    """Draw N times from each row's G·S unnormalised masses, the first half: a block, by the blocks' sums.
 
-    Gives the block (R, N), its masses (R, N, S), how far into it the draw lies (R, N), and each
-    row's total mass (R, 1).
+    One cumulative sum over the G sums and one over the S masses of a block stand for one over all V.
+    Returns the block (R, N), its masses (R, N, S), how far into it the draw lies (R, N), and each row's
+    total mass (R, 1).
     """
-    sums = masses.sum(-1)
+    sums = masses.sum(-1)  # (R, G)
     total = sums.sum(-1, keepdim=True)
-    targets = uniforms * total
+    targets = uniforms * total  # masses need no normalisation: the uniform number is scaled instead
     block, cumulative = search_cumulative(sums, targets)
-    before = cumulative.gather(-1, block) - sums.gather(-1, block)
+    before = cumulative.gather(-1, block) - sums.gather(-1, block)  # (R, N), the mass of earlier blocks
     rows = torch.arange(len(masses), device=masses.device)[:, None]
     return block, masses[rows, block], (targets - before).clamp(min=0), total
 
@@ -71,20 +65,19 @@ def find_token(
     targets: Float[Tensor, "R N"],
     total: Float[Tensor, "R 1"],
 ) -> tuple[Int[Tensor, "R N"], Float[Tensor, "R N"]]:
-    """The second half of :func:`find_block`: tokens inside the blocks, and log-probabilities in nats."""
-    place, _ = search_cumulative(inside, targets[..., None])
+    """Draw the second half of :func:`find_block`: tokens inside the blocks, and log-probabilities in nats."""
+    place, _ = search_cumulative(inside, targets[..., None])  # (R, N, 1)
     mass = inside.gather(-1, place).squeeze(-1)
     return block * inside.shape[-1] + place.squeeze(-1), (mass / total).log2() / BITS_PER_NAT
 
 
 class TokenSampler:
-    """Draws next tokens from a generator's hidden vectors; holds a scaled copy of its output layer.
+    """A source of next tokens, drawn from a generator's hidden vectors by its head.
 
-    The weights are scaled by log2(e) / temperature, so that a token's mass is 2 to the power of one
-    matrix product: torch has a several times faster exp2 than exp on some processors.
-    Temperature 0 is the likeliest token. ``precision`` is that of the matrix product alone; with
-    bfloat16 logits are rounded to 8 bits. The copy does not follow later changes of the weights.
-    A generator without an output layer is asked for its logits instead, always in float32.
+    Logits are scaled by log2(e) / temperature, so that a token's mass is 2 to the power of a scaled logit:
+    torch has a several times faster exp2 than exp on some processors. A linear head is scaled once, in a
+    copy that does not follow later changes of the weights. Temperature 0 is the likeliest token.
+    ``precision`` is that of the matrix product with the vocabulary alone.
     From weights that are not finite come tokens without meaning, with log-probabilities NaN.
 
     Raises:
@@ -117,32 +110,19 @@ class TokenSampler:
         self.padding = self.num_blocks * self.block_size - self.vocabulary_size
         elements = CACHE_ELEMENTS if generator.device.type == "cpu" else DEVICE_ELEMENTS
         self.max_rows = max(1, elements // (self.vocabulary_size + self.padding))
-        forbidden = generator.forbidden_logits * max(scale, 1.0)
-        self._bits: Callable[[Tensor], Tensor]  # the scaled and padded logits of hidden vectors
-        if generator.has_output_layer:
-            self._copy_output_layer(generator, scale, forbidden, getattr(torch, precision))
-        else:
-            self.safe_hidden = forbidden.new_zeros(())  # nothing is known of how large the logits are
-            self._bits = lambda hidden: self._pad(generator.logits(hidden) * scale + forbidden)
-
-    def _copy_output_layer(
-        self, generator: Generator, scale: float, forbidden: Float[Tensor, "V"], dtype: torch.dtype
-    ) -> None:
-        weight = generator.output_weight.detach() * scale
-        bias = generator.output_bias.detach() * scale
-        self.safe_hidden = (SAFE_BITS - bias.abs().amax()) / weight.abs().sum(1).amax()
-        padded_bias = self._pad(bias + forbidden).to(dtype)
-        padded_weight = laid_out(functional.pad(weight, (0, 0, 0, self.padding)).to(dtype), self.max_rows)
-        self._bits = lambda hidden: fast_linear(hidden.to(dtype), padded_weight, padded_bias).float()
-
-    def _pad(self, logits: Float[Tensor, "*N V"]) -> Float[Tensor, "*N _"]:
-        """With impossible tokens added, up to whole blocks."""
-        return functional.pad(logits, (0, self.padding), value=-math.inf)
+        self._bits = generator.head.scaled(
+            scale, padding=self.padding, num_rows=self.max_rows, precision=precision
+        )
+        self._safe_hidden = (SAFE_BITS - self._bits.offset) / self._bits.slope
 
     def draw(
         self, hidden: Float[Tensor, "R H"], uniforms: Float[Tensor, "R N"]
     ) -> tuple[Int[Tensor, "R N"], Float[Tensor, "R N"]]:
-        """For each hidden vector N tokens, one per uniform number in [0, 1), and their log-probabilities."""
+        """Draw N tokens for each hidden vector, one per number in [0, 1), with their log-probabilities.
+
+        Rows are worked on a few at a time, since their masses are (rows, V); of each only the blocks that
+        were hit (rows, N, S) are kept for the second half, which all rows share.
+        """
         shift = self._may_overflow(hidden)
         chunks = zip(*(torch.split(tensor, self.max_rows) for tensor in (hidden, uniforms)), strict=True)
         found = [find_block(self._masses(h, shift), u) for h, u in chunks]
@@ -150,15 +130,15 @@ class TokenSampler:
         return tokens.clamp(max=self.vocabulary_size - 1), log_probs
 
     def _may_overflow(self, hidden: Tensor) -> bool:
-        """Whether logits might leave the safe range, by |w·h| <= |w|_1 max|h|; off the CPU, unasked."""
+        """Return whether scaled logits might leave the safe range; off the CPU, always without asking."""
         if self.truncated or devices.static_shapes(hidden) or not len(hidden):
             return True
-        return not bool(hidden.abs().amax() < self.safe_hidden)
+        return not bool(hidden.abs().amax() < self._safe_hidden)
 
     def _masses(self, hidden: Tensor, shift: bool) -> Float[Tensor, "R G S"]:
-        logits = self._bits(hidden)
+        logits = self._bits.compute(hidden)
         if self.truncated:
             logits = truncate_logits(logits / BITS_PER_NAT, self.top_k, self.top_p).mul_(BITS_PER_NAT)
-        if shift:
+        if shift:  # a pass over (R, V), spared where no mass can overflow
             logits.sub_(logits.amax(-1, keepdim=True))
         return logits.exp2_().view(len(hidden), self.num_blocks, self.block_size)

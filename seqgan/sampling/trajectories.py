@@ -13,4 +13,4 @@ class Trajectories(TokenBatch):
     """Sampled sequences; behind the mask tokens are PAD."""
 
     log_probs: Float[Tensor, "B T"]
-    """Nats under the behaviour policy; 0 behind the mask and on the tokens of a given prefix."""
+    """Nats under the behaviour policy; 0 behind the mask."""

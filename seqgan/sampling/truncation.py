@@ -1,4 +1,4 @@
-"""Truncated sampling: top-k and top-p (nucleus) sets of tokens."""
+"""Truncated distributions: top-k and top-p (nucleus) sets of tokens."""
 
 import math
 
@@ -33,9 +33,9 @@ def _keep_mass(logits: Float[Tensor, "R V"], top_p: float) -> Float[Tensor, "R V
     """
     if devices.static_shapes(logits):
         return _keep_mass_by_indices(logits, top_p)
-    values = torch.from_numpy(np.sort(logits.detach().numpy(), -1)).flip(-1)
-    num_kept = (~_outside(values, top_p)).sum(-1, keepdim=True)
-    kept = logits >= values.gather(-1, num_kept - 1)
+    values = torch.from_numpy(np.sort(logits.detach().numpy(), -1)).flip(-1)  # (R, V), descending
+    num_kept = (~_outside(values, top_p)).sum(-1, keepdim=True)  # (R, 1), at least 1
+    kept = logits >= values.gather(-1, num_kept - 1)  # the last value kept, and all that are no smaller
     truncated = logits.masked_fill(~kept, -math.inf)
     tied = (kept.sum(-1, keepdim=True) != num_kept).squeeze(-1)
     truncated[tied] = _keep_mass_by_indices(logits[tied], top_p)
@@ -49,8 +49,8 @@ def _keep_mass_by_indices(logits: Float[Tensor, "R V"], top_p: float) -> Float[T
 
 
 def _outside(values: Float[Tensor, "R V"], top_p: float) -> Bool[Tensor, "R V"]:
-    """Which of the descending logits come behind the mass; never the first."""
+    """Return True on those of the descending logits that come behind the mass; never on the first."""
     masses = values.softmax(-1)
-    outside = masses.cumsum(-1) - masses >= top_p
+    outside = masses.cumsum(-1) - masses >= top_p  # what lies before a token is already enough
     outside[..., 0] = False
     return outside

@@ -12,7 +12,7 @@ from seqgan.text.token_batch import TokenBatch
 
 
 def pad(sequences: Sequences, pad_id: int, length: int | None = None) -> TokenBatch:
-    """All sequences as one batch, filled up with ``pad_id`` to the longest, or to ``length``.
+    """Return all sequences as one batch, filled up with ``pad_id`` to the longest, or to ``length``.
 
     Raises:
         ValueError: A sequence is longer than ``length``.
@@ -21,9 +21,9 @@ def pad(sequences: Sequences, pad_id: int, length: int | None = None) -> TokenBa
     longest = int(lengths.max(initial=0))
     if length is not None and longest > length:
         raise ValueError(f"a sequence of {longest} tokens does not fit into {length}")
-    mask = np.arange(longest if length is None else length) < lengths[:, None]
+    mask = np.arange(longest if length is None else length) < lengths[:, None]  # (N, T)
     tokens = np.full(mask.shape, pad_id, np.int64)
-    tokens[mask] = sequences.ids
+    tokens[mask] = sequences.ids  # row by row, as the ids lie one after another
     return TokenBatch(torch.from_numpy(tokens), torch.from_numpy(mask))
 
 
@@ -61,14 +61,14 @@ class Batches:
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def order(self, epoch: int) -> Int64[np.ndarray, "N"]:
-        """The rows of the sequences in the order in which this epoch reads them."""
+        """Return the rows of the sequences in the order in which this epoch reads them."""
         if epoch != self._epoch:
             rng = make_rng("cpu", self.seed, "batches", epoch)
             self._epoch, self._order = epoch, torch.randperm(len(self.sequences), generator=rng).numpy()
         return self._order
 
     def batch_at(self, epoch: int, index: int) -> TokenBatch:
-        """Batch ``index`` of an epoch.
+        """Return batch ``index`` of an epoch.
 
         Raises:
             IndexError: The epoch has no such batch.
@@ -78,5 +78,5 @@ class Batches:
         return pad(self.sequences.select(rows), self.pad_id, self.length)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[TokenBatch]:
-        """The batches of an epoch from position ``start`` on."""
+        """Return the batches of an epoch from position ``start`` on."""
         return (self.batch_at(epoch, index) for index in range(start, self.num_batches))

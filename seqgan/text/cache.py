@@ -2,42 +2,46 @@
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import seqgan
-from seqgan.config.schema import Component, KindSettings, find_component, to_settings, to_toml
+from seqgan.config.kinds import KindSettings
+from seqgan.config.schema import to_settings
+from seqgan.config.toml import to_toml
 from seqgan.text.prepared import PreparedCorpus
+from seqgan.text.tokenizers import TOKENIZERS
 
 
 def prepare_corpus(
-    settings: KindSettings, kinds: Mapping[str, Component], cache: Path | None = None
+    settings: KindSettings, build: Callable[[Any], PreparedCorpus], cache: Path | None = None
 ) -> PreparedCorpus:
-    """The corpus that the settings describe, read from ``cache`` where it was prepared before.
+    """Return ``build(settings)``, read from ``cache`` where it was prepared before.
 
-    Only the built-in ``kinds`` are kept there: of any other it is not known what it depends on.
+    Only what is built in is kept there, since of anything else it is not known what it depends on: the
+    caller leaves ``cache`` out for other kinds, and other tokenizers are noticed here.
 
     Raises:
         ValueError: Its text or its settings cannot be used; names the file or flag.
     """
-    build = find_component(settings.kind, kinds, "corpus.kind").build
-    if cache is None or settings.kind not in kinds:
-        return cast(PreparedCorpus, build(settings))
+    if cache is None or getattr(settings, "tokenizer", "treebank") not in TOKENIZERS:
+        return build(settings)
     folder = cache / f"{settings.kind}-{_corpus_key(settings)}"
     if (folder / "corpus.json").exists():
         return PreparedCorpus.load(folder)
-    corpus = cast(PreparedCorpus, build(settings))
+    corpus = build(settings)
     corpus.save(folder)
     return corpus
 
 
 def _corpus_key(settings: KindSettings) -> str:
-    """Changes with the settings, the content of the files that they name, and what reads them."""
+    """Return a key of the settings, the content of the files that they name, and what reads them."""
     values = to_settings(settings)
     digest = hashlib.sha256(f"{to_toml(values)}{seqgan.__version__}{sys.version}".encode())
-    for path in (value for value in values.values() if isinstance(value, Path)):
-        files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
-        for file in (file for file in files if file.is_file()):
-            digest.update(file.read_bytes())
+    paths = [Path(__file__).parent, *(value for value in values.values() if isinstance(value, Path))]
+    for path in paths:
+        for file in sorted(path.glob("*.*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

@@ -33,7 +33,7 @@ _FUNCTION_WORD = re.compile(
 
 
 def standard_library_sources(folder: Path | None = None) -> Iterator[Path]:
-    """The Python files of the standard library in sorted order, without tests and installed packages."""
+    """Yield the Python files of the standard library in sorted order; no tests, no installed packages."""
     root = Path(sysconfig.get_paths()["stdlib"]) if folder is None else folder
     for path in sorted(root.rglob("*.py")):
         if not SKIPPED_FOLDERS.intersection(path.relative_to(root).parts[:-1]):
@@ -41,7 +41,7 @@ def standard_library_sources(folder: Path | None = None) -> Iterator[Path]:
 
 
 def docstrings_of(path: Path) -> Iterator[str]:
-    """The docstrings of a module, its classes and functions; none when it cannot be parsed."""
+    """Yield the docstrings of a module, its classes and functions; none when it cannot be parsed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd escapes in other people's string literals
@@ -56,7 +56,7 @@ def docstrings_of(path: Path) -> Iterator[str]:
 
 
 def paragraphs(docstring: str) -> Iterator[str]:
-    """Runs of equally indented lines; a list item starts a new one, doctest examples are left out."""
+    """Yield runs of equally indented lines, joined; a list item starts a new one, doctests are left out."""
     block: list[str] = []
     indent, in_example = 0, False
     for line in [*docstring.splitlines(), ""]:
@@ -73,7 +73,7 @@ def paragraphs(docstring: str) -> Iterator[str]:
 
 
 def split_sentences(paragraph: str) -> list[str]:
-    """Break after a full stop, question or exclamation mark before a capital, except after abbreviations."""
+    """Split after a full stop, question or exclamation mark before a capital, except after abbreviations."""
     sentences = [""]
     for piece in _BREAK.split(paragraph):
         sentences[-1] = f"{sentences[-1]} {piece}".strip()
@@ -83,12 +83,12 @@ def split_sentences(paragraph: str) -> list[str]:
 
 
 def plain_text(sentence: str) -> str:
-    """The sentence without reStructuredText quotes and with single spaces."""
+    """Return the sentence without reStructuredText quotes and with single spaces."""
     return " ".join(_MARKUP.sub(r"\2", sentence).split())
 
 
 def is_prose(sentence: str) -> bool:
-    """Whether it reads as an English sentence: plain words and punctuation, not code or a signature."""
+    """Return whether it reads as English: plain words and punctuation, not code or a signature."""
     if not _PLAIN.fullmatch(sentence) or _NOTE_TO_SELF.search(sentence):
         return False
     words = sentence[:-1].split()
@@ -102,7 +102,7 @@ def is_prose(sentence: str) -> bool:
 
 
 def standard_library_sentences(folder: Path | None = None) -> list[str]:
-    """Distinct sentences in the order in which they are met."""
+    """Return the distinct sentences in the order in which they are met."""
     found: dict[str, None] = {}
     for path in standard_library_sources(folder):
         for docstring in docstrings_of(path):

@@ -6,20 +6,20 @@ from torch import Tensor
 
 
 def mask_from_lengths(lengths: Int[Tensor, "B"], num_steps: int) -> Bool[Tensor, "B T"]:
-    """True at the first ``lengths[b]`` of ``num_steps`` positions."""
+    """Return True at the first ``lengths[b]`` of ``num_steps`` positions."""
     return torch.arange(num_steps, device=lengths.device) < lengths[:, None]
 
 
 def mask_from_tokens(tokens: Int[Tensor, "B T"], eos_id: int | None) -> Bool[Tensor, "B T"]:
-    """True up to and including the first EOS; everywhere when there is none, or no EOS at all."""
+    """Return True up to and including the first EOS; everywhere in a row that has none."""
     if eos_id is None:
         return torch.ones_like(tokens, dtype=torch.bool)
     is_eos = (tokens == eos_id).int()
-    return (is_eos.cumsum(1) - is_eos) == 0
+    return (is_eos.cumsum(1) - is_eos) == 0  # no EOS before the position
 
 
 def masked_mean(values: Float[Tensor, "..."], mask: Bool[Tensor, "..."]) -> Float[Tensor, ""]:
-    """Mean over the positions where ``mask`` is True; 0 when there is none."""
+    """Return the mean over the positions where ``mask`` is True; 0 where there is none."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
 
 

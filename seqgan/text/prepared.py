@@ -1,4 +1,4 @@
-"""A prepared corpus: three parts as token ids, their vocabulary, and what is known about them."""
+"""A prepared corpus: three parts as token ids, their vocabulary, and a report on them."""
 
 import hashlib
 import io
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from seqgan.text.advice import advise
 from seqgan.text.sequences import Sequences
 from seqgan.text.tokenizers import Tokenizer, build_tokenizer
 from seqgan.text.vocabulary import Vocabulary, parse_json, read_bytes
@@ -23,9 +24,9 @@ Report = dict[str, int | float]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PreparedCorpus:
-    """What training and evaluation see of a corpus.
+    """A corpus as training and evaluation see it.
 
-    Sequences end with EOS where the vocabulary has one, save those that were truncated.
+    Sequences end with EOS where the vocabulary has one, except those that were truncated.
 
     Raises:
         ValueError: A part is empty or holds ids that do not fit the vocabulary or the length.
@@ -40,7 +41,7 @@ class PreparedCorpus:
     max_length: int
     """Most tokens in a sequence, EOS included."""
     counts: Report = field(default_factory=dict)
-    """What preparation met: lines, blank lines, long sequences."""
+    """Counts of the preparation: lines, blank lines, long sequences, and others."""
 
     def __post_init__(self) -> None:
         for name in PARTS:
@@ -62,7 +63,7 @@ class PreparedCorpus:
         test: Int[np.ndarray, "N3 T"],
         vocabulary: Vocabulary,
     ) -> "PreparedCorpus":
-        """A corpus of sequences of equal length that are token ids already."""
+        """Build a corpus from sequences of equal length that are token ids already."""
         return cls(
             train=Sequences.from_array(train),
             validation=Sequences.from_array(validation),
@@ -74,20 +75,21 @@ class PreparedCorpus:
         )
 
     def sequences(self, part: str) -> Sequences:
-        """The part named train, validation or test."""
+        """Return the part named train, validation or test."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
     def build_tokenizer(self) -> Tokenizer:
-        """The tokenizer that made the sequences."""
+        """Return the tokenizer that made the sequences."""
         return build_tokenizer(self.tokenizer, lower_case=self.lower_case)
 
     @cached_property
     def report(self) -> Report:
         """Counts of the preparation and of the result.
 
-        For each part: ``sequences``, ``tokens`` (EOS included), ``longest``, ``unknown_share`` (UNK
-        among the tokens that are not EOS), ``duplicates`` (beyond the first of equal sequences) and,
-        save for training, ``in_train`` (sequences that are also in the training part).
+        For each part: ``sequences``, ``tokens`` (EOS included), ``longest``, ``unknown_share`` and
+        ``blank_share`` (UNK and the space among the tokens that are not EOS), ``duplicates`` (beyond the
+        first of equal sequences) and, except for training, ``in_train`` (sequences that are also in the
+        training part).
         """
         report = self.counts | {"vocabulary_size": self.vocabulary.size, "max_length": self.max_length}
         train_keys = set(self.train.keys())
@@ -97,20 +99,25 @@ class PreparedCorpus:
             report[f"{name}/sequences"] = len(part)
             report[f"{name}/tokens"] = len(part.ids)
             report[f"{name}/longest"] = int(part.lengths.max())
-            report[f"{name}/unknown_share"] = self._unknown_share(part)
+            report[f"{name}/unknown_share"] = self._share(part, self.vocabulary.unk_id)
+            report[f"{name}/blank_share"] = self._share(part, self.vocabulary.ids.get(" "))
             report[f"{name}/duplicates"] = len(keys) - len(set(keys))
             if name != "train":
                 report[f"{name}/in_train"] = sum(key in train_keys for key in keys)
         return report
 
     def summary(self) -> str:
-        """The report in a few lines, for people."""
+        """Return the report in a few lines, for people."""
         report = self.report
-        lines = [f"vocabulary of {self.vocabulary.size} tokens, sequences of at most {self.max_length}"]
+        size = f"vocabulary of {self.vocabulary.size} tokens"
+        if self.counts:
+            size += f" seen at least {report['min_count']} times" if report["min_count"] > 1 else ""
+        lines = [f"{size}, sequences of at most {self.max_length}"]
         if self.counts:
             lines.append(
                 "{lines} lines: {blank_lines} blank, {long_sequences} too long "
-                "({dropped} dropped, {truncated} truncated)".format(**report)
+                "({dropped} dropped, {truncated} truncated), {left_out} left out, which training holds once "
+                "rare words are unknown".format(**report)
             )
         for name in PARTS:
             facts = {key.removeprefix(f"{name}/"): value for key, value in report.items()}
@@ -123,11 +130,21 @@ class PreparedCorpus:
             )
         return "\n".join(lines)
 
-    def _unknown_share(self, part: Sequences) -> float:
-        if self.vocabulary.unk_id is None:
+    def advice(self) -> list[str]:
+        """Return what the user might change in the settings, one line each; see :func:`advise`."""
+        return advise(self.report, self.tokenizer)
+
+    def texts(self, part: str) -> list[str]:
+        """Return the sequences of a part as text, one line each; unknown words read ``<unk>``."""
+        sequences, tokenizer = self.sequences(part), self.build_tokenizer()
+        rows = (sequences[row].tolist() for row in range(len(sequences)))
+        return [tokenizer.detokenize(self.vocabulary.decode(row)) for row in rows]
+
+    def _share(self, part: Sequences, token: int | None) -> float:
+        """Return the share of a token among those that are not EOS; 0 for None."""
+        if token is None:
             return 0.0
-        is_word = part.ids != self.vocabulary.eos_id
-        return float((part.ids[is_word] == self.vocabulary.unk_id).mean())
+        return float((part.ids[part.ids != self.vocabulary.eos_id] == token).mean())
 
     @cached_property
     def digest(self) -> str:

@@ -48,17 +48,18 @@ class Sequences:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> Int32[np.ndarray, "T"]:
-        """The token ids of one sequence (a view)."""
+        """Return the token ids of one sequence (a view)."""
         index = range(len(self))[index]
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
 
     @property
     def lengths(self) -> Int64[np.ndarray, "N"]:
-        """Tokens of each sequence."""
+        """The number of tokens in each sequence."""
         return np.diff(self.offsets)
 
     def select(self, rows: Int64[np.ndarray, "R"]) -> "Sequences":
-        """The sequences at these rows, in this order."""
+        """Return the sequences at these rows, in this order."""
+        # All rows at once: where each token of the result lies is its own place, shifted by its row.
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
@@ -66,7 +67,7 @@ class Sequences:
         return type(self)(self.ids[np.arange(offsets[-1]) + shift], offsets)
 
     def without(self, token: int | None) -> "Sequences":
-        """The sequences with this token left out; the same ones for None."""
+        """Return the sequences with this token left out; the same ones for None."""
         if token is None:
             return self
         kept = self.ids != token
@@ -74,6 +75,6 @@ class Sequences:
         return type(self)(self.ids[kept], num_kept[self.offsets])
 
     def keys(self) -> list[bytes]:
-        """One value for each sequence, equal for equal sequences."""
+        """Return one value for each sequence, equal for equal sequences."""
         data, bounds = self.ids.tobytes(), (self.offsets * self.ids.itemsize).tolist()
         return [data[start:end] for start, end in pairwise(bounds)]

@@ -26,9 +26,9 @@ class TokenBatch:
     mask: Bool[Tensor, "B T"]
     """True on real tokens, up to and including EOS."""
     prompt: "TokenBatch | None" = None
-    """What each sequence completes; its tokens are not among ``tokens``."""
+    """The prompt that each sequence completes; its tokens are not among ``tokens``."""
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """What else the corpus says about each row: B entries by the name of the column."""
+    """Further columns of the corpus: B entries by name."""
     relaxed: Float[Tensor, "B T V"] | None = None
     """One-hot rows of ``tokens`` or a relaxation of them, through which gradients flow; usually None."""
 
@@ -69,6 +69,18 @@ class TokenBatch:
         """Return the batch in pieces of at most ``size`` rows; one empty piece where there are no rows."""
         starts = range(0, max(1, len(self)), size)
         return [self.select(slice(start, start + size)) for start in starts]
+
+    def by_length(self) -> list[tuple[Int[Tensor, "R"], Int[Tensor, "R L"]]]:
+        """Return the rows of each length, shortest first, and their real tokens: no padding is left.
+
+        It waits for the device, since shapes depend on the lengths.
+        """
+        lengths = self.lengths
+        rows = [
+            ((lengths == length).nonzero().squeeze(1), length)
+            for length in sorted(set(lengths.tolist())) or [0]
+        ]
+        return [(chosen, self.tokens[chosen, :length]) for chosen, length in rows]
 
     def _map_tensors(self: BatchT, function: Any, choose: Any) -> BatchT:
         """Apply ``function`` to every tensor and ``choose`` to every column."""

@@ -13,7 +13,7 @@ PAD, BOS, EOS, UNK = range(4)
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
-    """Which token each number stands for, and the numbers with a meaning of their own.
+    """The token that each number stands for, and the numbers with a meaning of their own.
 
     A *text* vocabulary starts with PAD 0, BOS 1, EOS 2 and UNK 3. These are numbers, not strings:
     the text ``<eos>`` in a corpus becomes an ordinary token with a number of its own. A vocabulary of
@@ -31,7 +31,7 @@ class Vocabulary:
 
     @classmethod
     def text(cls, tokens: Iterable[str]) -> "Vocabulary":
-        """The four special tokens, then ``tokens`` in the order given.
+        """Build a vocabulary of the four special tokens, then ``tokens`` in the order given.
 
         Raises:
             ValueError: A token is empty or occurs twice.
@@ -53,9 +53,10 @@ class Vocabulary:
     def from_counts(
         cls, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None
     ) -> "Vocabulary":
-        """Tokens that occur at least ``min_count`` times, by falling count, ties by code points.
+        """Build a vocabulary of the tokens that occur at least ``min_count`` times, most frequent first.
 
-        ``max_size`` bounds :attr:`size`, special tokens included: the rarest tokens fall out.
+        Tokens of equal count are ordered by code points. ``max_size`` bounds :attr:`size`, special tokens
+        included: the rarest tokens fall out.
         """
         kept = sorted((-count, token) for token, count in counts.items() if count >= min_count)
         room = None if max_size is None else max(0, max_size - len(SPECIALS))
@@ -63,9 +64,9 @@ class Vocabulary:
 
     @classmethod
     def integers(cls, size: int, bos_id: int = 0) -> "Vocabulary":
-        """Tokens "0" to "size - 1" without special tokens; every sequence starts from ``bos_id``.
+        """Build a vocabulary of the tokens "0" to "size - 1"; every sequence starts from ``bos_id``.
 
-        Padding is 0 as well: masks decide what is real, not numbers.
+        There are no special tokens. Padding is 0 as well: masks decide what is real, not numbers.
 
         Raises:
             ValueError: No token at all, or ``bos_id`` is none of them.
@@ -96,7 +97,7 @@ class Vocabulary:
         return {token: i for i, token in enumerate(self.tokens) if i >= self.num_specials}
 
     def encode(self, tokens: Sequence[str]) -> list[int]:
-        """The numbers of the tokens, UNK for those unknown, and EOS at the end where there is one.
+        """Return the numbers of the tokens, UNK for those unknown, and EOS at the end where there is one.
 
         Raises:
             ValueError: A token is unknown and the vocabulary has no UNK.
@@ -111,7 +112,7 @@ class Vocabulary:
         return [number for number in numbers if number is not None]
 
     def decode(self, ids: Iterable[SupportsInt]) -> list[str]:
-        """The tokens up to EOS, which is left out as are PAD and BOS.
+        """Return the tokens up to EOS, which is left out as are PAD and BOS.
 
         Raises:
             ValueError: A number is outside the vocabulary.
@@ -127,7 +128,7 @@ class Vocabulary:
         return tokens
 
     def to_json(self) -> str:
-        """As JSON text; equal vocabularies give equal text."""
+        """Return the vocabulary as JSON text; equal vocabularies give equal text."""
         if self.num_specials:
             content: dict[str, Any] = {"kind": "text", "tokens": self.tokens[self.num_specials :]}
         else:
@@ -169,7 +170,7 @@ class Vocabulary:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file.
+    """Return the content of a file.
 
     Raises:
         ValueError: It cannot be read; names it and says why.
@@ -182,7 +183,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse_json(text: str | bytes, source: str) -> dict[str, Any]:
-    """The JSON object in ``text``.
+    """Return the JSON object in ``text``.
 
     Raises:
         ValueError: There is none; names ``source``.

@@ -1,28 +1,27 @@
 """Discriminator training: real text against fresh samples, judged on held-out text.
 
-A discriminator that has memorised its training text says nothing about any other. Therefore the
-area under the ROC curve is measured before each refresh on samples that it has never seen, against
-training text and against held-out text; the second figure decides which weights are kept.
+A discriminator that has memorised its training text says nothing about any other. Therefore the area under
+the ROC curve is measured on every set of samples before it is trained on, against training text and against
+held-out text; the second figure decides which weights are kept.
 """
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
-from seqgan.config.schema import Range
+from seqgan.config.ranges import Range
 from seqgan.evaluation.auc import area_under_curve
 from seqgan.models.discriminator import Discriminator
-from seqgan.runtime.optimization import clipped_step
+from seqgan.models.generator import Generator
+from seqgan.runtime.optimization import Optimizer
 from seqgan.runtime.seeding import make_rng
-from seqgan.sampling.trajectories import Trajectories
+from seqgan.runtime.trainer import StepReport
+from seqgan.sampling.sample import sample
+from seqgan.sampling.settings import SamplingSettings
 from seqgan.text.token_batch import TokenBatch
-from seqgan.training.phase import StepResult
-
-SampleNegatives = Callable[[int], Trajectories]
+from seqgan.training.schedule import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ class DiscriminatorTrainingSettings:
     epochs: Annotated[int, Range(minimum=1)] = 3
     """Passes over each set of negatives."""
     num_negatives: Annotated[int | None, Range(minimum=2)] = None
-    """Samples in a set, beside as many real sequences; None takes as many as there are."""
+    """Samples in a set, beside as many real sequences; none takes as many as there are."""
     batch_size: Annotated[int, Range(minimum=2)] = 64
     """Sequences per step, half of them real."""
     learning_rate: Annotated[float, Range(minimum=0)] = 1e-4
@@ -48,28 +47,46 @@ class DiscriminatorTrainingSettings:
 
 
 class DiscriminatorTrainer:
-    """One gradient step at a time; draws fresh negatives whenever a set has been gone through."""
+    """Train on real text against samples of the policy; a turn is one set of fresh negatives.
+
+    ``train`` is the real text that is trained on, ``validation`` the held-out text of the AUC.
+    """
 
     def __init__(
         self,
-        discriminator: Discriminator,
         settings: DiscriminatorTrainingSettings,
         *,
-        real: TokenBatch,
-        held_out: TokenBatch,
-        sample_negatives: SampleNegatives,
+        discriminator: Discriminator,
+        policy: Generator,
+        train: TokenBatch,
+        validation: TokenBatch,
+        sampling: SamplingSettings,
+        eos_id: int | None,
+        pad_id: int,
+        max_length: int,
+        rng: torch.Generator,
         seed: int,
     ) -> None:
-        self.discriminator = discriminator
         self.settings = settings
-        self.real = real
-        self.held_out = held_out
-        self.sample_negatives = sample_negatives
+        self.discriminator = discriminator
+        self.policy = policy
+        self.train = train
+        self.validation = validation
+        self.sampling = sampling
+        self.eos_id = eos_id
+        self.pad_id = pad_id
+        self.max_length = max_length
+        self.rng = rng
         self.seed = seed
-        self.step = 0
-        self.num_negatives = min(settings.num_negatives or len(real.tokens), len(real.tokens))
-        self.negatives: Trajectories | None = None
-        self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=settings.learning_rate, fused=True)
+        self.num_steps = 0
+        self.num_negatives = min(settings.num_negatives or len(train), len(train))
+        self.negatives: TokenBatch | None = None
+        """The set that is gone through, or that has been drawn for the next turn."""
+        self.optimizer = Optimizer(
+            discriminator.parameters(),
+            learning_rate=settings.learning_rate,
+            gradient_clip=settings.gradient_clip,
+        )
         self._orders: tuple[int, Tensor, Tensor] | None = None
 
     @property
@@ -79,43 +96,64 @@ class DiscriminatorTrainer:
         return -(-self.num_negatives // half)
 
     @property
-    def steps_per_refresh(self) -> int:
+    def steps_per_turn(self) -> int:
         """Steps on one set of negatives."""
         return self.settings.epochs * self.steps_per_epoch
 
-    def train_step(self) -> StepResult:
-        """One gradient step; the first on a set of negatives draws it and measures the AUCs on it."""
-        metrics: dict[str, Tensor | float] = {}
-        fresh = self.step % self.steps_per_refresh == 0
-        if fresh:
-            self.negatives = self.sample_negatives(self.num_negatives)
-            metrics |= self.measure(self.negatives)
+    def start(self) -> None:
+        """Begin a phase with the first order of the text, and with negatives of the policy as it then is."""
+        self.num_steps = 0
+        self.negatives = None
+
+    def assess(self) -> Figure:
+        """Draw the next set of negatives and measure on it; the held-out AUC decides."""
+        metrics = self.refresh()
+        return Figure(-float(metrics["discriminator/auc_held_out"]), metrics)
+
+    def refresh(self) -> dict[str, Tensor]:
+        """Draw a set of negatives from the policy; return what :meth:`measure` says of it."""
+        self.negatives = sample(
+            self.policy,
+            self.num_negatives,
+            self.max_length,
+            eos_id=self.eos_id,
+            pad_id=self.pad_id,
+            rng=self.rng,
+            temperature=self.sampling.temperature,
+            precision=self.sampling.precision,
+        )
+        return self.measure(self.negatives)
+
+    def step(self, rate: float = 1.0) -> StepReport:
+        """Take one gradient step; the first on a set of negatives draws it, unless it has been drawn."""
+        metrics: dict[str, Tensor] = {}
+        if self.negatives is None:
+            metrics = self.refresh()
         assert self.negatives is not None
-        epoch, index = divmod(self.step, self.steps_per_epoch)
+        drawn = bool(metrics)
+        epoch, index = divmod(self.num_steps, self.steps_per_epoch)
         real_order, negative_order = self._orders_of(epoch)
         half = self.settings.batch_size // 2
         window = slice(index * half, (index + 1) * half)
-        real, negative = real_order[: self.num_negatives][window], negative_order[window]
-        tokens = torch.cat([self.real.tokens[real], self.negatives.tokens[negative]])
-        mask = torch.cat([self.real.mask[real], self.negatives.mask[negative]])
-        labels = torch.arange(len(tokens), device=tokens.device) < len(real)
-        metrics |= self._update(tokens, mask, labels)
-        self.step += 1
-        return StepResult(metrics, always=fresh)
+        real = self.train.select(real_order[: self.num_negatives][window])
+        negatives = self.negatives.select(negative_order[window])
+        batch = TokenBatch(torch.cat([real.tokens, negatives.tokens]), torch.cat([real.mask, negatives.mask]))
+        labels = torch.arange(len(batch), device=batch.device) < len(real)  # True on the real half
+        metrics |= self._update(batch, labels, rate)
+        self.num_steps += 1
+        if self.num_steps % self.steps_per_turn == 0:
+            self.negatives = None
+        return StepReport(metrics, always=drawn)
 
-    def _update(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def _update(self, batch: TokenBatch, labels: Tensor, rate: float) -> dict[str, Tensor]:
         self.discriminator.train()
-        logits = self.discriminator(tokens, mask)
+        logits = self.discriminator.logits(batch)
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
         penalty = self.discriminator.penalty()
         self.optimizer.zero_grad()
         objective: Tensor = loss + penalty
         objective.backward()  # type: ignore[no-untyped-call]
-        norm = clipped_step(
-            self.optimizer,
-            learning_rate=self.settings.learning_rate,
-            gradient_clip=self.settings.gradient_clip,
-        )
+        norm = self.optimizer.step(rate)
         return {
             "discriminator/loss": loss.detach(),
             "discriminator/penalty": penalty.detach(),
@@ -123,13 +161,16 @@ class DiscriminatorTrainer:
             "discriminator/gradient_norm": norm,
         }
 
-    def measure(self, negatives: Trajectories) -> dict[str, Tensor]:
-        """AUC, loss and accuracy against samples never trained on: of training text, and of held-out text."""
-        size = min(len(self.held_out.tokens), len(negatives.tokens))
-        fake = self.discriminator.score(negatives.tokens[:size], negatives.mask[:size])
+    def measure(self, negatives: TokenBatch) -> dict[str, Tensor]:
+        """Return AUC, loss and accuracy against samples not trained on: of training and held-out text."""
+        size = min(len(self.validation), len(negatives))
+        fake = self.discriminator.score(negatives.select(slice(size)))
+        rng = make_rng("cpu", self.seed, "auc")
+        some = torch.randperm(len(self.train), generator=rng)[:size].to(self.train.device)
+        texts = {"train": self.train.select(some), "held_out": self.validation.select(slice(size))}
         metrics = {}
-        for name, text in (("train", self.real), ("held_out", self.held_out)):
-            real = self.discriminator.score(text.tokens[:size], text.mask[:size])
+        for name, text in texts.items():
+            real = self.discriminator.score(text)
             logits = torch.cat([real, fake])
             labels = torch.arange(len(logits), device=logits.device) < len(real)
             loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
@@ -139,92 +180,24 @@ class DiscriminatorTrainer:
         return metrics
 
     def _orders_of(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """The orders of real text and negatives in an epoch: a function of the seed and the epoch alone."""
+        """Return the orders of real text and negatives in an epoch: functions of the seed and the epoch."""
         if self._orders is None or self._orders[0] != epoch:
             rng = make_rng("cpu", self.seed, "discriminator", epoch)
-            device = self.real.tokens.device
-            real = torch.randperm(len(self.real.tokens), generator=rng).to(device)
+            device = self.train.device
+            real = torch.randperm(len(self.train), generator=rng).to(device)
             negative = torch.randperm(self.num_negatives, generator=rng).to(device)
             self._orders = (epoch, real, negative)
         return self._orders[1], self._orders[2]
 
     def state_dict(self) -> dict[str, Any]:
-        """Position, optimizer and the negatives in use."""
-        negatives = self.negatives
-        return {
-            "step": self.step,
-            "optimizer": self.optimizer.state_dict(),
-            "negatives": negatives
-            and {"tokens": negatives.tokens, "log_probs": negatives.log_probs, "mask": negatives.mask},
-        }
+        """Return the position, the optimizer's state and the negatives in use."""
+        state = {"num_steps": self.num_steps, "optimizer": self.optimizer.state_dict(), "negatives": None}
+        if self.negatives is not None:
+            state["negatives"] = {"tokens": self.negatives.tokens, "mask": self.negatives.mask}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what :meth:`state_dict` gave."""
-        self.step = state["step"]
+        """Restore what :meth:`state_dict` returned."""
+        self.num_steps = state["num_steps"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.negatives = None if state["negatives"] is None else Trajectories(**state["negatives"])
-
-
-class DiscriminatorPhase:
-    """Pre-training against the MLE model, stopped and selected by the held-out AUC."""
-
-    name = "discriminator"
-    trains_generator = False
-
-    def __init__(self, trainer: DiscriminatorTrainer) -> None:
-        self.trainer = trainer
-        self.step = 0
-        self.best_auc = -1.0
-        self.failures = 0
-        self.best = copy.deepcopy(dict(trainer.discriminator.state_dict()))
-
-    @property
-    def num_steps(self) -> int:
-        """Steps on all sets of negatives."""
-        return self.trainer.settings.refreshes * self.trainer.steps_per_refresh
-
-    @property
-    def done(self) -> bool:
-        """All refreshes done, or the held-out AUC has not improved for too long."""
-        patience = self.trainer.settings.patience
-        return self.step >= self.num_steps or (0 < patience <= self.failures)
-
-    def start(self) -> None:
-        """Nothing to prepare."""
-
-    def advance(self) -> StepResult:
-        """One gradient step; where it measured the AUC, remember the best weights."""
-        before = copy.deepcopy(dict(self.trainer.discriminator.state_dict())) if self._at_refresh else None
-        result = self.trainer.train_step()
-        self.step += 1
-        if before is not None and self.step > 1:
-            self._keep_if_best(result, before)
-        return result
-
-    @property
-    def _at_refresh(self) -> bool:
-        return self.trainer.step % self.trainer.steps_per_refresh == 0
-
-    def _keep_if_best(self, result: StepResult, weights: dict[str, Tensor]) -> None:
-        auc = float(result.metrics["discriminator/auc_held_out"])
-        if auc > self.best_auc:
-            self.best_auc, self.failures, self.best = auc, 0, weights
-        else:
-            self.failures += 1
-
-    def finish(self) -> None:
-        """Measure the last weights too, and hand on the best."""
-        if not self.step or not self.trainer.settings.keep_best:
-            return
-        metrics = self.trainer.measure(self.trainer.sample_negatives(self.trainer.num_negatives))
-        if float(metrics["discriminator/auc_held_out"]) < self.best_auc:
-            self.trainer.discriminator.load_state_dict(self.best)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Position, the best so far and its weights; the trainer is saved beside it."""
-        return {"step": self.step, "best_auc": self.best_auc, "failures": self.failures, "best": self.best}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what :meth:`state_dict` gave."""
-        self.step, self.best_auc, self.failures = state["step"], state["best_auc"], state["failures"]
-        self.best = state["best"]
+        self.negatives = None if state["negatives"] is None else TokenBatch(**state["negatives"])

@@ -14,7 +14,7 @@ from seqgan.advantages.rollouts import action_values
 from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardSettings
 from seqgan.sampling.sample import sample
 from tests.leakgan.test_training import moved, weights
-from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator
+from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator, whole
 
 EOS = 2
 
@@ -69,7 +69,7 @@ def test_neither_loss_reaches_the_others_parameters():
     trajectories = algorithm._act()
     tokens, mask = trajectories.tokens, trajectories.mask
     values = torch.rand(tokens.shape, generator=rng())
-    plan = generator.plan(tokens)
+    plan = generator.plan(whole(tokens))
     algorithm._teach_manager(plan, values, mask, 1.0)
     assert all(parameter.grad is None for parameter in generator.worker_parameters())
     assert all(parameter.grad.norm() > 0 for parameter in generator.manager_parameters())
@@ -111,7 +111,7 @@ def one_step_game(**settings):
 
 def ways(generator):
     """cos(f_1(x) − f_0, g_0) of each x."""
-    plan = generator.plan(torch.arange(6)[:, None])
+    plan = generator.plan(whole(torch.arange(6)[:, None]))
     return transition_cosines(plan.features, plan.goals, 1)[:, 0].detach()
 
 
@@ -121,10 +121,10 @@ def test_the_worker_comes_to_prefer_what_moves_the_features_along_the_goal(alter
         manager_learning_rate=0.0, learning_rate=0.05, alternatives=alternatives
     )
     wanted = ways(generator)
-    before = generator(torch.zeros(1, 1, dtype=torch.long))[0, 0].softmax(-1)
+    before = generator(whole(torch.zeros(1, 1, dtype=torch.long)))[0, 0].softmax(-1)
     for _ in range(40):
         algorithm.policy_step()
-    after = generator(torch.zeros(1, 1, dtype=torch.long))[0, 0].softmax(-1)
+    after = generator(whole(torch.zeros(1, 1, dtype=torch.long)))[0, 0].softmax(-1)
     assert before[wanted.argmax()] < 0.4
     assert after[wanted.argmax()] > 0.8
     assert torch.equal(ways(generator), wanted)
@@ -190,7 +190,7 @@ def test_the_workers_reward_is_mixed_and_the_managers_the_discriminators(weight,
     metrics, histograms = algorithm.policy_step()
     tokens, mask = seen["trajectories"].tokens, seen["trajectories"].mask
     assert 1 < mask.sum(1).float().mean() < 6
-    plan = generator.plan(tokens)
+    plan = generator.plan(whole(tokens))
     intrinsic = intrinsic_rewards(plan.features, plan.goals, mask, 2)
     judged = seen["values"] if rescaling is None else rescale(seen["values"], mask, rescaling)
     torch.testing.assert_close(
@@ -213,7 +213,7 @@ def test_a_token_among_the_alternatives_earns_what_it_earned():
     algorithm = make_algorithm(generator, alternatives=2)
     trajectories = algorithm._act()
     tokens, mask = trajectories.tokens, trajectories.mask
-    plan = generator.plan(tokens)
+    plan = generator.plan(whole(tokens))
     intrinsic = intrinsic_rewards(plan.features, plan.goals, mask, 3)
     values = algorithm._discriminator_values(trajectories)
     drawn = torch.randint(0, 6, tokens.shape, generator=rng(3))
@@ -224,7 +224,7 @@ def test_a_token_among_the_alternatives_earns_what_it_earned():
     for step in range(6):
         other = tokens.clone()
         other[:, step] = drawn[:, step]
-        changed = generator.plan(other)  # the goals before the step are the same
+        changed = generator.plan(whole(other))  # the goals before the step are the same
         expected = intrinsic_rewards(changed.features, changed.goals, torch.ones_like(mask), 3)[:, step]
         torch.testing.assert_close(rewards[:, step, 1], expected, atol=1e-5, rtol=1e-4)
     for step in range(6):  # the discriminator's values are those of the prefixes as they stand
@@ -286,10 +286,12 @@ def repeated(trajectories):
     return torch.stack([-4 * shares[first], (second == first).float()], 1)
 
 
-def learn_to_repeat(features):
+def learn_to_repeat(features_kind):
     """P(y_2 = x | y_1 = x) for each x after training a worker that cannot see its own tokens."""
     config = LeakGANSettings(horizon=1, goal_size=8, manager_size=16, embedding_size=4, hidden_size=8)
-    generator = LeakGANGenerator(config, vocabulary_size=4, bos_id=0, features=features, rng=rng(2))
+    cnn = tiny_cnn(4, widths=(1, 2), num_filters=8)
+    generator = LeakGANGenerator(config, vocabulary_size=4, bos_id=0, discriminator=cnn, rng=rng(2))
+    generator.features = features_kind(cnn)
     torch.nn.init.zeros_(generator.worker.embedding.weight).requires_grad_(False)
     algorithm = make_algorithm(
         generator,
@@ -306,12 +308,12 @@ def learn_to_repeat(features):
     assert (generator.worker.embedding.weight == 0).all()
     tokens = torch.arange(4).repeat(100)[:, None].expand(-1, 2)
     with torch.no_grad():
-        return generator.log_probs(tokens)[:, 1].exp().view(100, 4).mean(0)
+        return generator.log_probs(whole(tokens))[:, 1].exp().view(100, 4).mean(0)
 
 
 def test_what_only_goals_can_carry_is_learned_and_not_with_shuffled_features():
     """Without information the four probabilities sum up to 1."""
-    learned = learn_to_repeat(LeakedFeatures(tiny_cnn(4, widths=(1, 2), num_filters=8)))
+    learned = learn_to_repeat(LeakedFeatures)
     assert (learned > 0.9).sum() >= 3
-    shuffled = learn_to_repeat(ShuffledFeatures(tiny_cnn(4, widths=(1, 2), num_filters=8)))
+    shuffled = learn_to_repeat(ShuffledFeatures)
     assert shuffled.sum().item() == pytest.approx(1, abs=0.2)

@@ -5,7 +5,14 @@ import torch
 
 from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
 from seqgan.sampling.trajectories import Trajectories
-from tests.tiny_models import all_sequences, exact_action_values, rng, sequence_probabilities, tiny_generator
+from tests.tiny_models import (
+    all_sequences,
+    exact_action_values,
+    rng,
+    sequence_probabilities,
+    tiny_generator,
+    whole,
+)
 
 WEIGHTS = torch.tensor([[0.3, -1.0, 2.0], [1.5, 0.2, -0.7], [-0.4, 0.9, 0.1]])
 
@@ -58,7 +65,7 @@ class Game:
     def intrinsic_reward(self, prefix):
         """Of the last token of one prefix, by a loop over the goals behind it."""
         with torch.no_grad():
-            plan = self.generator.plan(prefix[None])
+            plan = self.generator.plan(whole(prefix[None]))
         features, goals, last = plan.features[0], plan.goals[0], len(prefix)
         terms = [
             float(along(features[last] - features[last - i], goals[last - i]))
@@ -76,7 +83,7 @@ class Game:
                 begins = (self.tokens[:, :length] == prefix).all(1)
                 probability = self.probabilities[begins & self.mask[:, length]].sum()
                 padded = torch.cat([prefix, torch.zeros(3 - length, dtype=torch.long)])
-                distribution = self.generator(padded[None])[0, length].softmax(-1)
+                distribution = self.generator(whole(padded[None]))[0, length].softmax(-1)
                 for x in range(3):
                     payment = self.intrinsic_reward(torch.cat([prefix, torch.tensor([x])]))
                     total = total + probability * payment * distribution[x]
@@ -85,7 +92,7 @@ class Game:
     def worker_gradients(self):
         """What one sampled sequence contributes, for each sequence."""
         for tokens, mask in zip(self.tokens, self.mask, strict=True):
-            log_probs = self.generator.log_probs(tokens[None])[0]
+            log_probs = self.generator.log_probs(whole(tokens[None]))[0]
             rewards = [self.intrinsic_reward(tokens[: t + 1]) for t in range(int(mask.sum()))]
             total = sum(r * log_prob for r, log_prob in zip(rewards, log_probs, strict=False))
             yield gradient(total, self.worker)
@@ -93,7 +100,7 @@ class Game:
     def manager_gradients(self):
         """R(Y) sum_t grad cos(f_{t+C} − f_t, g_t) for each sequence Y."""
         for tokens, mask in zip(self.tokens, self.mask, strict=True):
-            plan = self.generator.plan(tokens[None])
+            plan = self.generator.plan(whole(tokens[None]))
             features, goals, length = plan.features[0], plan.goals[0], int(mask.sum())
             total = 0.0 * goals.sum()
             for t in range(length - self.horizon + 1):
@@ -142,7 +149,7 @@ def test_the_workers_expected_gradient_is_the_exact_one(game):
     # All sequences at once through the algorithm, each weighted by its probability.
     algorithm = game.algorithm(intrinsic_weight=1.0)
     trajectories = Trajectories(tokens=game.tokens, mask=game.mask, log_probs=torch.zeros(game.tokens.shape))
-    plan = game.generator.plan(game.tokens)
+    plan = game.generator.plan(whole(game.tokens))
     every = [[game.intrinsic_reward(y[: t + 1]) for t in range(3)] for y in game.tokens]
     intrinsic = torch.where(game.mask, torch.tensor(every), 0.0)
     actions, rewards, baseline = algorithm._judge_worker(trajectories, plan, game.values, intrinsic)
@@ -154,7 +161,7 @@ def test_the_workers_expected_gradient_is_the_exact_one(game):
 
 def test_the_managers_gradient_is_the_exact_transition_policy_gradient(game):
     exact, _ = game.expectation(game.manager_gradients())
-    plan = game.generator.plan(game.tokens)
+    plan = game.generator.plan(whole(game.tokens))
     weighted = game.probabilities[:, None] * game.values
     game.algorithm()._teach_manager(plan, weighted, game.mask, 1.0)
     num_transitions = (game.mask.sum(1) - game.horizon + 1).clamp(min=0).sum()

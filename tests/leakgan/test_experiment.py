@@ -9,20 +9,20 @@ import pytest
 import torch
 
 from leakgan.__main__ import main
-from leakgan.experiment import LEAKGAN, LeakGANExperiment, leaking_part
+from leakgan.catalogue import CATALOGUE
 from leakgan.metrics import METRICS
 from seqgan.cli import main as seqgan_main
-from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.training.loop import Interrupted
-from tests.seqgan.training.test_loop import assert_same, final_state, interrupt_at
+from tests.runs import assert_same, final_state, interrupt_at
 from tests.shared_data import shared_data
-from tests.tiny_run import ROOT, SETTINGS, flags, tiny_experiment
+from tests.tiny_run import SETTINGS, flags, tiny_experiment
 
-INTERLEAVED = {"interleaving": {"epochs": 1}, "mle": {"epochs": 3}}
+INTERLEAVED = {"mle": {"epochs": 3, "interleaving_epochs": 1}}
 
 
 def leakgan_experiment(run=None, *layers):
-    return tiny_experiment(run, INTERLEAVED, *layers, experiment=LeakGANExperiment)
+    return tiny_experiment(run, INTERLEAVED, *layers, catalogue=CATALOGUE)
 
 
 @pytest.fixture(scope="module", name="uninterrupted")
@@ -54,14 +54,14 @@ def test_interrupted_anywhere_a_run_ends_bit_for_bit_the_same(uninterrupted, tmp
 
 def test_a_saved_generator_brings_the_discriminator_that_it_listens_to(uninterrupted):
     run, whole = uninterrupted
-    again = LeakGANExperiment.open(run)
+    again = Experiment.open(run)
     last, best = again.load_generator("adversarial-last"), again.load_generator("mle-best")
-    assert last.features.cnn is not best.features.cnn
-    assert last.features.cnn is not leaking_part(again.discriminator)
+    assert last.features.discriminator is not best.features.discriminator
+    assert last.features.discriminator is not again.discriminator
     ours = whole.sample(20, seed=3)
-    assert again.sample(20, seed=3, generator=last, batch_size=7) == ours
+    assert again.sample(20, seed=3, generator=last) == ours
     assert again.sample(20, seed=3, generator=best) != ours
-    last.features.cnn.load_state_dict(best.features.cnn.state_dict())
+    last.features.discriminator.load_state_dict(best.features.discriminator.state_dict())
     assert again.sample(20, seed=3, generator=last) != ours
 
 
@@ -69,10 +69,10 @@ def test_pre_training_hands_on_the_best_pair(tmp_path):
     experiment = leakgan_experiment(tmp_path / "run")
     experiment.loop.run(1)
     experiment.loop.tracker.close()
-    best = LeakGANExperiment.open(tmp_path / "run").load_generator("mle-best")
+    best = Experiment.open(tmp_path / "run").load_generator("mle-best")
     pairs = [
         *zip(best.parameters(), experiment.policy.parameters(), strict=True),
-        *zip(best.features.cnn.parameters(), experiment.discriminator.parameters(), strict=True),
+        *zip(best.features.discriminator.parameters(), experiment.discriminator.parameters(), strict=True),
     ]
     assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
@@ -110,7 +110,7 @@ def test_the_command_line_is_that_of_seqgan(uninterrupted, tmp_path, capsys):
     ours = capsys.readouterr().out
     assert seqgan_main(["generate", "--run", str(run), "--num-sentences", "3"]) == 0
     assert capsys.readouterr().out == ours
-    assert isinstance(open_run(run), LeakGANExperiment)
+    assert open_run(run).catalogue is CATALOGUE
     assert seqgan_main(["train", "--run", str(run)]) == 2
     assert "leakgan" in capsys.readouterr().err
     assert main(["train", "--run", str(tmp_path / "new"), "--discriminator.kind", "pairs"]) == 2
@@ -132,7 +132,7 @@ def test_the_official_sharpening_shows_in_the_signature(uninterrupted, capsys):
 @pytest.mark.parametrize("kind", ["leakgan", "leakgan-transformer"])
 def test_train_ends_with_the_comparison(kind, tmp_path, capsys):
     run = tmp_path / "run"
-    arguments = [*flags(SETTINGS), "--interleaving.epochs", "2", "--generator.kind", kind]
+    arguments = [*flags(SETTINGS), "--mle.interleaving-epochs", "2", "--generator.kind", kind]
     if kind == "leakgan-transformer":
         arguments += ["--generator.model-size", "16", "--generator.num-heads", "2"]
     assert main(["train", "--preset", "tiny", "--run", str(run), *arguments]) == 0
@@ -142,40 +142,40 @@ def test_train_ends_with_the_comparison(kind, tmp_path, capsys):
     assert {path.stem for path in (run / "evaluation").iterdir()} == {"mle-best", "adversarial-last"}
 
 
-@pytest.mark.parametrize("name", LEAKGAN.preset_names())
+@pytest.mark.parametrize("name", CATALOGUE.preset_names())
 def test_every_preset_resolves_and_its_models_take_a_step(name):
     """The steps are few, the sizes are the preset's own."""
     corpora = {
         "oracle": {"num_train": 300, "num_validation": 10, "num_test": 10},
-        "file": {"path": str(ROOT / "data" / "tiny.txt")},
+        "tiny": {},
         "docstrings": {},
     }
-    kind = LEAKGAN.load_preset(name).corpus.kind
+    kind = CATALOGUE.load_preset(name).corpus.kind
     small = {
         "corpus": {"path": str(shared_data("coco"))} if kind == "coco" else corpora[kind],
-        "mle": {"epochs": 1},
-        "interleaving": {"refreshes": 1},
+        "mle": {"epochs": 1, "interleaving_refreshes": 1},
         "discriminator_training": {"refreshes": 1, "epochs": 1, "num_negatives": 4, "batch_size": 4},
         "adversarial": {"rounds": 1, "policy_steps": 1, "mle_steps": 1, "discriminator_refreshes": 0},
         "algorithm": {"batch_size": 4},
-        "rollout": {"num_rollouts": 1},
         "evaluation": {"num_samples": 4, "num_samples_in_training": 4},
     }
-    pretraining, _, adversarial = LeakGANExperiment(LEAKGAN.load_preset(name, small)).loop.phases
-    results = [pretraining.advance() for _ in range(3)]
+    pretraining, _, adversarial = Experiment(
+        CATALOGUE.load_preset(name, small), catalogue=CATALOGUE
+    ).loop.phases
+    pretraining.start()
+    results = [pretraining.advance().report for _ in range(3)]
     assert any("mle/loss" in result.metrics for result in results)
     assert any("discriminator/loss" in result.metrics for result in results)
     adversarial.start()
-    metrics = adversarial.advance().metrics
+    metrics = adversarial.advance().report.metrics
     assert math.isfinite(float(metrics["policy/loss"].detach()))
     assert math.isfinite(float(metrics["manager/loss"].detach()))
 
 
 def test_the_official_schedule_goes_back_and_forth_as_published():
-    phase = LeakGANExperiment(
-        LEAKGAN.load_preset(
-            "oracle-paper", {"corpus": {"num_train": 640, "num_validation": 4, "num_test": 4}}
-        )
-    ).loop.phases[0]
-    assert phase.mle.num_steps == 80 * 10
-    assert phase.num_steps - phase.mle.num_steps == 10 * 5 * 3 * 20  # visits, refreshes, epochs, batches
+    small = {"corpus": {"num_train": 640, "num_validation": 4, "num_test": 4}}
+    settings = CATALOGUE.load_preset("oracle-paper", small)
+    phase = Experiment(settings, catalogue=CATALOGUE).loop.phases[0]
+    visits, epochs = phase.phase.turns
+    assert phase.phase.total_steps(epochs) == 80 * 10
+    assert phase.phase.total_steps(visits) == 10 * 5 * 3 * 20  # visits, refreshes, epochs, batches

@@ -8,8 +8,9 @@ from torch import nn
 
 from leakgan import features as module
 from leakgan.features import LeakedFeatures
+from seqgan.text.token_batch import TokenBatch
 from tests.seqgan.models.test_cnn import PlainCNN
-from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator
+from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator, whole
 
 BOS = 0  # an ordinary token too
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -68,7 +69,7 @@ def test_the_empty_prefix_is_the_same_for_all_and_what_the_discriminator_thinks_
     tokens = random_tokens(5, 3)
     empty = features.of_prefixes(tokens)[:, 0]
     assert (empty == empty[0]).all()
-    logit = features.cnn.score(tokens, torch.zeros_like(tokens, dtype=torch.bool))
+    logit = features.cnn.score(TokenBatch(tokens, torch.zeros_like(tokens, dtype=torch.bool)))
     with torch.no_grad():
         expected = empty @ features.cnn.output_weight[0] + features.cnn.output_bias
     torch.testing.assert_close(logit, expected)
@@ -161,12 +162,12 @@ def test_a_generator_listens_to_a_discriminator_that_it_does_not_own(kind):
     double = copy.deepcopy(generator)
     assert double.features.cnn is cnn
     tokens = random_tokens(3, 6)
-    before = generator(tokens)
+    before = generator(whole(tokens))
     with torch.no_grad():
         for weight in cnn.filters:
             nn.init.normal_(weight, generator=rng(99))
-    assert (generator(tokens) - before).abs().max() > 1e-3
-    assert torch.equal(double(tokens), generator(tokens))
+    assert (generator(whole(tokens)) - before).abs().max() > 1e-3
+    assert torch.equal(double(whole(tokens)), generator(whole(tokens)))
 
 
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from leakgan.features import LeakedFeatures
 from leakgan.generator import LeakGANGenerator, LeakGANSettings
 from seqgan.sampling.sample import sample
+from tests.seqgan.models import test_generators
 from tests.seqgan.models.test_generators import read_step_by_step
-from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator
+from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator, whole
 
 EOS = 2
 
@@ -17,7 +17,7 @@ def paper_logits(generator, tokens):
     """O_t · W_psi (g_t + ... + g_{t-C+1}) for one sequence, the manager's LSTM one step at a time."""
     manager, size = generator.manager, generator.settings.goal_size
     worker = generator.worker.encode(generator.inputs(tokens[None]))[0]
-    matrix_weights = generator.output_weight.unflatten(1, (-1, size))  # W_o and b_o: V matrices (H + 1, K)
+    matrix_weights = generator.head.weight.unflatten(1, (-1, size))  # W_o and b_o: V matrices (H + 1, K)
     features = generator.features.of_prefixes(tokens[None])[0]
     state, past = None, [generator.initial_goal] * generator.settings.horizon
     logits = []
@@ -29,7 +29,7 @@ def paper_logits(generator, tokens):
         matrix = torch.stack(
             [hidden @ weight[:-1] + weight[-1] for weight in matrix_weights]  # O_t, row by row: (V, K)
         )
-        logits.append(matrix @ goal_embedding + generator.output_bias + generator.forbidden_logits)
+        logits.append(matrix @ goal_embedding + generator.head.bias + generator.head.forbidden_logits)
     return torch.stack(logits)
 
 
@@ -42,7 +42,7 @@ def test_logits_are_those_of_the_papers_matrices(kind, horizon):
         for parameter in generator.manager.parameters():
             if parameter.dim() == 1:  # the manager's biases start from 0
                 parameter.normal_(generator=rng(3))
-        ours, read = generator(tokens), read_step_by_step(generator, tokens)
+        ours, read = generator(whole(tokens)), read_step_by_step(generator, tokens)
         for row in range(3):
             theirs = paper_logits(generator, tokens[row])
             torch.testing.assert_close(ours[row], theirs, atol=1e-4, rtol=1e-5)
@@ -58,7 +58,7 @@ def test_step_by_step_equals_teacher_forced_with_ends_in_the_batch(kind):
     with torch.no_grad():
         torch.testing.assert_close(
             read_step_by_step(generator, trajectories.tokens),
-            generator(trajectories.tokens),
+            generator(trajectories),
             atol=1e-5,
             rtol=1e-5,
         )
@@ -70,7 +70,7 @@ def test_sampled_log_probabilities_belong_to_what_was_sampled(kind, temperature)
     generator = tiny_generator(kind, 9, horizon=3).eval()
     trajectories = sample(generator, 30, 7, eos_id=EOS, rng=rng(), temperature=temperature)
     with torch.no_grad():
-        expected = generator.log_probs(trajectories.tokens, temperature)
+        expected = generator.log_probs(trajectories, temperature)
     torch.testing.assert_close(
         trajectories.log_probs, torch.where(trajectories.mask, expected, 0.0), atol=2e-5, rtol=1e-5
     )
@@ -96,7 +96,7 @@ def test_goals_have_length_one_and_the_initial_one_belongs_to_no_batch(kind):
     generator = tiny_generator(kind, 7, horizon=3)
     num_features = generator.features.size
     assert generator.initial_goal.shape == (num_features,)
-    plan = generator.plan(torch.randint(0, 7, (4, 6), generator=rng()))
+    plan = generator.plan(whole(torch.randint(0, 7, (4, 6), generator=rng())))
     torch.testing.assert_close(plan.goals.norm(dim=-1), torch.ones(4, 6))
     raw = plan.goals * plan.norms[..., None]
     torch.testing.assert_close(generator.manager(plan.features[:, :-1]), raw)
@@ -111,9 +111,13 @@ def test_a_goal_is_set_by_the_prefix_that_the_next_token_follows(kind):
     for step in range(5):
         changed = tokens.clone()
         changed[0, step] = 6
-        differs = (generator.plan(tokens).goals - generator.plan(changed).goals)[0].norm(dim=-1) > 1e-4
+        differs = (generator.plan(whole(tokens)).goals - generator.plan(whole(changed)).goals)[0].norm(
+            dim=-1
+        ) > 1e-4
         assert differs.tolist() == [t > step for t in range(5)]
-        features = (generator.plan(tokens).features - generator.plan(changed).features)[0].norm(dim=-1) > 1e-4
+        features = (generator.plan(whole(tokens)).features - generator.plan(whole(changed)).features)[0].norm(
+            dim=-1
+        ) > 1e-4
         assert not features[: step + 1].any()
         assert features[step + 1]
 
@@ -139,7 +143,7 @@ def test_a_step_sums_the_last_goals_in_a_sliding_window(horizon):
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
 def test_the_likelihood_reaches_all_of_the_worker_and_nothing_else(kind):
     generator = tiny_generator(kind, 7, horizon=3)
-    generator.log_probs(torch.randint(0, 7, (16, 8), generator=rng())).sum().backward()
+    generator.log_probs(whole(torch.randint(0, 7, (16, 8), generator=rng()))).sum().backward()
     positions = "worker.positions"
     for name, parameter in generator.named_parameters():
         if name.startswith("manager"):
@@ -153,18 +157,17 @@ def test_the_likelihood_reaches_all_of_the_worker_and_nothing_else(kind):
 def test_the_initial_goal_of_a_horizon_of_one_is_never_read():
     generator = tiny_generator("leakgan", 7, horizon=1)
     tokens = torch.randint(0, 7, (2, 4), generator=rng())
-    before = generator(tokens)
+    before = generator(whole(tokens))
     with torch.no_grad():
         generator.initial_goal.add_(5.0)
-    assert torch.equal(generator(tokens), before)
+    assert torch.equal(generator(whole(tokens)), before)
     torch.testing.assert_close(read_step_by_step(generator, tokens), before, atol=1e-5, rtol=1e-5)
 
 
 def test_no_tensor_of_batch_vocabulary_and_goal_size_is_built():
     """A (B, V, K) matrix at full size would be 64 · 5000 · 16 numbers; nothing of the sort passes through."""
-    features = LeakedFeatures(tiny_cnn(5000))
     generator = LeakGANGenerator(
-        LeakGANSettings(), vocabulary_size=5000, bos_id=0, features=features, rng=rng()
+        LeakGANSettings(), vocabulary_size=5000, bos_id=0, discriminator=tiny_cnn(5000), rng=rng()
     )
 
     class Largest(torch.overrides.TorchFunctionMode):
@@ -177,5 +180,5 @@ def test_no_tensor_of_batch_vocabulary_and_goal_size_is_built():
             return result
 
     with Largest() as largest, torch.no_grad():
-        generator.step(torch.zeros(64, dtype=torch.long), generator.initial_state(64))
+        test_generators.step(generator, torch.zeros(64, dtype=torch.long), generator.initial_state(64))
     assert largest.size == 64 * 5000

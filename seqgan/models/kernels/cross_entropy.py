@@ -1,4 +1,4 @@
-"""Mean cross-entropy through the vocabulary head, in row chunks that stay in the processor's cache."""
+"""Mean cross-entropy through a linear head, in row chunks that stay in the processor's cache."""
 
 import torch
 from jaxtyping import Float, Int
@@ -26,7 +26,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         bias_grad = torch.zeros_like(bias)
         for start in range(0, len(hidden), rows):
             chunk, target = hidden[start : start + rows], targets[start : start + rows, None]
-            logits = fast_linear(chunk, weight, bias)
+            logits = fast_linear(chunk, weight, bias)  # (rows, V), the largest tensor that ever exists
             log_normaliser = logits.logsumexp(1, keepdim=True)
             total += (log_normaliser - logits.gather(1, target)).sum()
             errors = logits.sub_(log_normaliser).exp_()  # softmax - one-hot
@@ -50,7 +50,7 @@ def linear_cross_entropy(
     bias: Float[Tensor, "V"],
     targets: Int[Tensor, "R"],
 ) -> Float[Tensor, ""]:
-    """Mean over the rows of −log softmax(hidden·weightᵀ + bias)[target], in nats.
+    """Return the mean over the rows of −log softmax(hidden·weightᵀ + bias)[target], in nats.
 
     Equal to :func:`torch.nn.functional.cross_entropy` of the logits, which are never all in memory.
     Gradients are computed with the loss: call it where they are wanted.

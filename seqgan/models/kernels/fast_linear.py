@@ -18,7 +18,7 @@ _ONEDNN_HAS_BFLOAT16 = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", la
 def fast_linear(
     inputs: Float[Tensor, "*N I"], weight: Float[Tensor, "O I"], bias: Float[Tensor, "O"] | None = None
 ) -> Float[Tensor, "*N O"]:
-    """``inputs @ weight.T + bias``: :func:`torch.nn.functional.linear` up to rounding, once differentiable.
+    """Return ``inputs @ weight.T + bias``: torch's ``linear`` up to rounding, differentiable once.
 
     In float32 on a CPU torch multiplies by MKL, which on some processors reaches less than half of
     what oneDNN does there, forward and backward. So that case goes to oneDNN's linear operator,
@@ -37,7 +37,7 @@ def fast_linear(
 
 
 def laid_out(weight: Float[Tensor, "O I"], num_rows: int) -> Tensor:
-    """A weight made ready for many calls of :func:`fast_linear`, each with about ``num_rows`` rows.
+    """Lay out a weight for many calls of :func:`fast_linear`, each with about ``num_rows`` rows.
 
     oneDNN otherwise brings a weight into the layout of its product in every call. The result is a
     copy without gradient that only oneDNN can read, or the weight itself where oneDNN is of no use.

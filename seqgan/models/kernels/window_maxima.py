@@ -19,9 +19,10 @@ from seqgan.models.kernels.fast_linear import fast_linear
 def _window_scores(
     embedded: Float[Tensor, "B T E"], weight: Float[Tensor, "n kE"], bias: Float[Tensor, "n"]
 ) -> Float[Tensor, "B L n"]:
-    """Every window's score, by one matrix product on the windows laid out side by side (im2col)."""
+    """Score every window by one matrix product, on windows laid out side by side (im2col)."""
     batch_size, num_steps, embedding_size = embedded.shape
     width = weight.shape[1] // embedding_size
+    # a view (B, L, E, k) of L = T - k + 1 windows, then a copy (B·L, k·E) with a window's tokens side by side
     windows = embedded.unfold(1, width, 1).transpose(2, 3).reshape(-1, width * embedding_size)
     return fast_linear(windows, weight, bias).view(batch_size, num_steps - width + 1, len(weight))
 
@@ -32,11 +33,12 @@ def final_maxima(
     weight: Float[Tensor, "n kE"],
     bias: Float[Tensor, "n"],
 ) -> Float[Tensor, "B n"]:
-    """The maximum over all windows that lie inside the mask: the feature of the whole sequence."""
+    """Return the maximum over all windows that lie inside the mask: the feature of the whole sequence."""
     width = weight.shape[1] // embedded.shape[2]
     if embedded.shape[1] < width:
         return embedded.new_zeros(len(embedded), len(weight))
     scores = _window_scores(embedded, weight, bias)
+    # (B, L, n); window l ends at step l + k - 1, and inside the mask if that step is
     scores = scores.masked_fill(~mask[:, width - 1 :, None], 0.0)
     return scores.amax(1).relu()
 
@@ -44,7 +46,7 @@ def final_maxima(
 def running_maxima(
     embedded: Float[Tensor, "B T E"], weight: Float[Tensor, "n kE"], bias: Float[Tensor, "n"]
 ) -> Float[Tensor, "B T n"]:
-    """The maximum over the windows that have ended by each step: the feature of every prefix."""
+    """Return the maximum over the windows that have ended by each step: the feature of every prefix."""
     width = weight.shape[1] // embedded.shape[2]
     if embedded.shape[1] < width:
         return embedded.new_zeros(*embedded.shape[:2], len(weight))
@@ -54,26 +56,27 @@ def running_maxima(
     else:  # several times faster, but not differentiable
         for step in range(1, maxima.shape[1]):
             torch.maximum(maxima[:, step], maxima[:, step - 1], out=maxima[:, step])
-    return functional.pad(maxima, (0, 0, width - 1, 0))
+    return functional.pad(maxima, (0, 0, width - 1, 0))  # no window has ended in the first k - 1 steps
 
 
 def tap_table(
     embedding: Float[Tensor, "V E"], weight: Float[Tensor, "n kE"], bias: Float[Tensor, "n"]
 ) -> Float[Tensor, "Vk n"]:
-    """What each token adds to the score of a window at each tap; row ``token·k + tap``.
+    """Return what each token adds to the score of a window at each tap, in row ``token·k + tap``.
 
     The bias is in what the first tap adds.
     """
     embedding_size = embedding.shape[1]
+    # (n, k, E) to (k·n, E), taps outside: its product with an embedding is all taps of all filters
     by_tap = weight.view(len(weight), -1, embedding_size).transpose(0, 1).reshape(-1, embedding_size)
     biases = functional.pad(bias, (0, len(by_tap) - len(bias)))
-    return fast_linear(embedding, by_tap, biases).view(-1, len(bias))
+    return fast_linear(embedding, by_tap, biases).view(-1, len(bias))  # (V, k·n) seen as (V·k, n)
 
 
 def tabled_maxima(
     tokens: Int[Tensor, "B T"], lengths: Int[Tensor, "B"], table: Float[Tensor, "Vk n"], width: int
 ) -> Float[Tensor, "B n"]:
-    """:func:`final_maxima` by gathered sums over a :func:`tap_table`: k additions in place of k·E products.
+    """Compute :func:`final_maxima` from a :func:`tap_table`: k additions in place of k·E products.
 
     Windows that reach behind a sequence's end are replaced by its last one, which leaves the
     maximum as it is.
@@ -81,20 +84,21 @@ def tabled_maxima(
     num_windows = tokens.shape[1] - width + 1
     if num_windows < 1:
         return table.new_zeros(len(tokens), table.shape[1])
-    # Step-major, so that the maximum runs over the leading dimension, at the speed of memory.
+    # (L, B, k) rows of the table, token·k + tap: step-major, so that the maximum runs over the leading
+    # dimension, at the speed of memory.
     rows = (tokens.t() * width).unfold(0, width, 1) + torch.arange(width, device=tokens.device)
     varied = int(lengths.min()) < tokens.shape[1]
     if varied:
-        last = (lengths - width).clamp(min=0)
-        window = torch.arange(num_windows, device=tokens.device)[:, None].minimum(last)
+        last = (lengths - width).clamp(min=0)  # (B,), the last window inside each sequence
+        window = torch.arange(num_windows, device=tokens.device)[:, None].minimum(last)  # (L, B)
         rows = rows.gather(0, window[..., None].expand_as(rows))
-    scores = functional.embedding_bag(rows.flatten(0, 1), table, mode="sum")
+    scores = functional.embedding_bag(rows.flatten(0, 1), table, mode="sum")  # (L·B, n), k rows each
     maxima = _maximum_and_zero(scores.view(num_windows, len(tokens), -1))
     return maxima.masked_fill_((lengths < width)[:, None], 0.0) if varied else maxima
 
 
 def _maximum_and_zero(scores: Float[Tensor, "L B n"]) -> Float[Tensor, "B n"]:
-    """The maximum of the leading dimension, and at least 0.
+    """Return the maximum over the leading dimension, and at least 0.
 
     Numbers from 0 on are ordered like the integers of the same bits, and those below 0 are negative
     integers. In bfloat16 the integers' maximum is found about four times faster.

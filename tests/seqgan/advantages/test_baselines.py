@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from seqgan.advantages.baselines import Baseline, advantages, leave_one_out_mean, leave_one_out_step_mean
+from seqgan.advantages.baselines import Baseline, leave_one_out_mean, leave_one_out_step_mean
 
 CPU = torch.device("cpu")
 
@@ -51,16 +51,3 @@ def test_ewma_stays_bounded_and_resumes():
 
 def test_none_is_zero():
     assert (Baseline("none", 0.9, CPU)(torch.ones(1, 2), torch.ones(1, 2, dtype=torch.bool)) == 0).all()
-
-
-def test_advantages_are_centred_whitened_clipped_and_masked():
-    values = torch.tensor([[1.0, 3.0], [5.0, 777.0]])
-    mask = torch.tensor([[True, True], [True, False]])
-    plain = advantages(values, torch.ones(2, 2), mask, whiten=False, clip=None)
-    assert plain.tolist() == [[0.0, 2.0], [4.0, 0.0]]
-    assert advantages(values, torch.ones(2, 2), mask, whiten=False, clip=3.0).tolist() == [
-        [0.0, 2.0],
-        [3.0, 0.0],
-    ]
-    white = advantages(values, torch.ones(2, 2), mask, whiten=True, clip=None)
-    torch.testing.assert_close(white, torch.tensor([[-(1.5**0.5), 0.0], [1.5**0.5, 0.0]]))

@@ -1,16 +1,22 @@
-"""The policy gradient against enumeration: V = 3, T = 3, every sequence."""
+"""REINFORCE's step as a whole: against enumeration (V = 3, T = 3, every sequence) and against plain autograd."""
 
 import copy
 
 import pytest
 import torch
+from torch import nn
 
-from seqgan.advantages.candidates import alternative_values
-from seqgan.advantages.rollouts import action_values
-from seqgan.algorithms.objectives import differentiate, reinforce_loss
-from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
-from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
+from seqgan.advantages.action_values import ActionValues
+from seqgan.advantages.candidates import Candidates, CandidatesSettings
+from seqgan.advantages.returns import Returns, ReturnsSettings
+from seqgan.advantages.rollouts import Rollouts, RolloutsSettings
+from seqgan.algorithms import reinforce as module
+from seqgan.algorithms.reinforce import KL_INTERVAL, Reinforce, ReinforceSettings
+from seqgan.runtime.trainer import Trainer
 from seqgan.sampling.sample import sample
+from seqgan.sampling.settings import SamplingSettings
+from seqgan.sampling.trajectories import Trajectories
+from seqgan.text.token_batch import TokenBatch
 from tests.tiny_models import (
     KINDS,
     all_sequences,
@@ -21,254 +27,240 @@ from tests.tiny_models import (
 )
 
 WEIGHTS = torch.tensor([[0.3, -1.0, 2.0], [1.5, 0.2, -0.7], [-0.4, 0.9, 0.1]])
+PLAIN = {"learning_rate": 0.0, "gradient_clip": 1e9, "whiten": False, "reduction": "sum"}
 
 
-def reward(tokens, mask):
-    """Depends on every token and its place, and not only through a sum."""
-    scores = torch.where(mask, WEIGHTS[torch.arange(tokens.shape[1]), tokens], 0.0)
+def reward(batch):
+    """Depends on every token and its place, and not only through a sum; defined for prefixes as well."""
+    scores = torch.where(batch.mask, WEIGHTS[torch.arange(batch.tokens.shape[1]), batch.tokens], 0.0)
     return scores.sum(1) + scores[:, 0] * scores[:, -1]
 
 
-def exact_gradient(policy, eos_id):
-    """grad sum_Y p(Y) R(Y), by differentiating the sum itself."""
-    tokens, mask = all_sequences(3, 3, eos_id)
-    log_probs = torch.where(mask, policy.log_probs(tokens), 0.0).sum(1)
-    value = (log_probs.exp() * reward(tokens, mask)).sum()
-    return torch.autograd.grad(value, list(policy.parameters()), allow_unused=True)
+class Fixed:
+    """An estimator that answers what it is told, and remembers what it was asked."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.log = []
+
+    def __call__(self, policy, trajectories):
+        self.log.append("call")
+        self.policy, self.trajectories = policy, trajectories
+        self.found = self.answer(trajectories)
+        return self.found
+
+    def start(self):
+        self.log.append("start")
+
+    def learn(self, trajectories, values):
+        self.log.append("learn")
+        assert trajectories is self.trajectories
+        assert values is self.found
+        return {"critic/loss": torch.tensor(1.0)}
+
+    def state_dict(self):
+        return {"log": list(self.log)}
+
+    def load_state_dict(self, state):
+        self.log = list(state["log"])
 
 
-def flat(gradients):
-    return torch.cat([g.flatten() for g in gradients if g is not None])
-
-
-@pytest.mark.parametrize("eos_id", [None, 2])
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_expected_estimator_is_the_exact_gradient(kind, eos_id):
-    policy = tiny_generator(kind)
-    tokens, mask = all_sequences(3, 3, eos_id)
-    probabilities = sequence_probabilities(policy, tokens, mask)
-    values = exact_action_values(policy, tokens, mask, reward, eos_id)
-    losses = [
-        reinforce_loss(policy.log_probs(t[None]), v[None], m[None], "sum")
-        for t, v, m in zip(tokens, values, mask, strict=True)
-    ]
-    expected = sum(p * loss for p, loss in zip(probabilities.float(), losses, strict=True))
-    ours = torch.autograd.grad(-expected, list(policy.parameters()), allow_unused=True)
-    torch.testing.assert_close(flat(ours), flat(exact_gradient(policy, eos_id)), atol=2e-5, rtol=1e-3)
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_gradient_in_chunks_is_that_of_the_whole(kind, reduction, monkeypatch):
-    """Against one backward pass through the whole (B, T, V) tensor, at variable lengths, with all terms."""
-    monkeypatch.setitem(ROWS_PER_CHUNK, "cpu", 4)
-    policy, reference = tiny_generator(kind, 5), tiny_generator(kind, 5, seed=2)
-    tokens = torch.randint(0, 5, (6, 4), generator=rng(3))
-    mask = torch.arange(4) < torch.tensor([4, 1, 3, 2, 4, 3])[:, None]
-    actions = torch.randint(0, 5, (6, 4, 3), generator=rng(4))
-    advantages = torch.randn(6, 4, 3, generator=rng(5))
-    weights = {"temperature": 0.7, "entropy_weight": 0.3, "kl_weight": 0.6}
-    parts = differentiate(
-        policy, reference, tokens, mask, actions, advantages, reduction=reduction, **weights
+def values_of(trajectories, values, actions=None):
+    actions = trajectories.tokens[..., None] if actions is None else actions
+    return ActionValues(
+        actions=actions, values=values, baseline=torch.zeros_like(values), mask=trajectories.mask
     )
-    ours = [parameter.grad for parameter in policy.parameters()]
-
-    whole = torch.log_softmax(policy(tokens) / 0.7, -1)
-    taken = -(whole.gather(-1, actions) * advantages).mean(-1)[mask]
-    loss = taken.mean() if reduction == "mean" else taken.sum()
-    entropy = torch.distributions.Categorical(logits=whole).entropy()[mask].mean()
-    others = torch.distributions.Categorical(logits=reference(tokens).detach() / 0.7)
-    kl = torch.distributions.kl_divergence(torch.distributions.Categorical(logits=whole), others)[mask].mean()
-    objective = loss - 0.3 * entropy + 0.6 * kl
-    theirs = torch.autograd.grad(objective, list(policy.parameters()), allow_unused=True)
-    torch.testing.assert_close(flat(ours), flat(theirs), atol=1e-5, rtol=1e-4)
-    figures = [parts[f"policy/{name}"] for name in ("loss", "entropy", "kl")]
-    torch.testing.assert_close(figures, [loss.detach(), entropy.detach(), kl.detach()])
 
 
-def make_algorithm(policy, eos_id=None, config=None, reward=reward, num_rollouts=2, seed=0):
-    random = rng(seed)
+def make_estimator(policy, kind, *, eos_id=None, reward=reward, random=None, sampling=None, **settings):
+    parts = {"policy": policy, "reward": reward, "sampling": sampling or SamplingSettings(), "eos_id": eos_id}
+    parts |= {"pad_id": 0, "rng": random or rng()}
+    if kind == "rollouts":
+        return Rollouts(RolloutsSettings(**{"num_rollouts": 2} | settings), **parts)
+    if kind == "returns":
+        names = ("policy", "reward", "rng")
+        return Returns(ReturnsSettings(**settings), **{name: parts[name] for name in names})
+    names = ("reward", "sampling", "rng")
+    return Candidates(CandidatesSettings(**settings), **{name: parts[name] for name in names})
 
-    def estimate(rollout_policy, trajectories):
-        return action_values(
-            rollout_policy,
-            trajectories.tokens,
-            trajectories.mask,
-            reward,
-            num_rollouts=num_rollouts,
-            eos_id=eos_id,
-            rng=random,
+
+def make_algorithm(
+    policy, estimator="returns", *, eos_id=None, seed=0, reward=reward, temperature=1.0, **settings
+):
+    """With an estimator, or with one of the given kind, which draws from the same random numbers."""
+    random, sampling = rng(seed), SamplingSettings(temperature=temperature)
+    if isinstance(estimator, str):
+        estimator = make_estimator(
+            policy, estimator, eos_id=eos_id, reward=reward, random=random, sampling=sampling
         )
-
     return Reinforce(
-        config or ReinforceSettings(),
+        ReinforceSettings(**settings),
         policy=policy,
-        action_values=estimate,
+        estimator=estimator,
+        sampling=sampling,
         max_length=3,
         eos_id=eos_id,
         rng=random,
-        reward=reward,
     )
 
 
-@pytest.mark.parametrize("baseline", ["none", "step_mean"])
+def gradients(policy):
+    return {name: p.grad for name, p in policy.named_parameters()}
+
+
+def assert_gradients(policy, exact, *, atol=2e-5, rtol=1e-3):
+    """Every parameter's own gradient, where the exact one reaches it."""
+    for (name, parameter), gradient in zip(policy.named_parameters(), exact, strict=True):
+        if gradient is not None:
+            torch.testing.assert_close(
+                parameter.grad, gradient, atol=atol, rtol=rtol, msg=lambda m: f"{name}: {m}"
+            )
+    assert max(float(g.abs().max()) for g in exact if g is not None) > 0.01
+
+
+# The step as a whole, on all sequences at once instead of on a sample.
+
+
+@pytest.fixture
+def whole_population(monkeypatch):
+    """Let the algorithm act by drawing every sequence once."""
+
+    def of(policy, eos_id):
+        tokens, mask = all_sequences(3, 3, eos_id)
+        everything = Trajectories(tokens=tokens, mask=mask, log_probs=torch.zeros(tokens.shape))
+        monkeypatch.setattr(module, "sample", lambda *_, **__: everything)
+        return everything, sequence_probabilities(policy, tokens, mask).float()
+
+    return of
+
+
 @pytest.mark.parametrize("eos_id", [None, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_large_sample_gives_the_exact_gradient(kind, eos_id, baseline):
-    policy = tiny_generator(kind)
-    exact = flat(exact_gradient(policy, eos_id))
-    size = 20_000
-    config = ReinforceSettings(
-        batch_size=size,
-        learning_rate=0.0,
-        gradient_clip=1e9,
-        baseline=baseline,
-        whiten=False,
-        reduction="sum",
-    )
-    make_algorithm(policy, eos_id, config).policy_step()
-    estimated = -flat([p.grad for p in policy.parameters()]) / size
-    assert torch.cosine_similarity(estimated, exact, dim=0) > 0.995
-    torch.testing.assert_close(estimated.norm(), exact.norm(), atol=0, rtol=0.1)
+def test_a_step_with_exact_values_has_the_exact_gradient_in_every_parameter(kind, eos_id, whole_population):
+    """∇ Σ_Y p(Y) R(Y), by differentiating the sum itself."""
+    policy = tiny_generator(kind).eval()
+    batch, probabilities = whole_population(policy, eos_id)
+    exact_values = exact_action_values(policy, batch.tokens, batch.mask, reward, eos_id)
+    log_probs = torch.where(batch.mask, policy.log_probs(batch.tokens), 0.0).sum(1)
+    expected = -(log_probs.exp() * reward(batch)).sum()
+    exact = torch.autograd.grad(expected, list(policy.parameters()), allow_unused=True)
+    estimator = Fixed(lambda t: values_of(t, (probabilities[:, None] * exact_values)[..., None]))
+    make_algorithm(policy, estimator, eos_id=eos_id, **PLAIN).step()
+    assert_gradients(policy, exact)
 
 
+@pytest.mark.parametrize("eos_id", [None, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_rewarded_becomes_likelier_and_every_parameter_moves(kind):
-    policy = tiny_generator(kind, scale=0.3)
-    before = {name: p.detach().clone() for name, p in policy.named_parameters()}
-
-    def ones(tokens, mask):
-        return (tokens == 1).float().mean(1)
-
-    algorithm = make_algorithm(
-        policy, config=ReinforceSettings(batch_size=64, learning_rate=0.02), reward=ones
-    )
-    share = [(sample(policy, 500, 3, eos_id=None, rng=rng(9)).tokens == 1).float().mean()]
-    for _ in range(25):
-        algorithm.policy_step()
-    share.append((sample(policy, 500, 3, eos_id=None, rng=rng(9)).tokens == 1).float().mean())
-    assert share[1] > share[0] + 0.3
-    still = [name for name, p in policy.named_parameters() if torch.equal(p, before[name])]
-    assert all("attention_in.bias" in name for name in still)  # a key bias shifts all scores alike
-
-
-def test_loss_of_known_values_is_per_token_and_blind_behind_the_mask():
-    log_probs = torch.tensor([[-1.0, -2.0], [-3.0, -50.0]])
-    mask = torch.tensor([[True, True], [True, False]])
-    advantages = torch.tensor([[2.0, 1.0], [-1.0, 1e6]])
-    assert reinforce_loss(log_probs, advantages, mask, "sum") == 2 + 2 - 3
-    assert reinforce_loss(log_probs, advantages, mask) == pytest.approx(1 / 3)
-
-
-def test_dropout_is_off_while_acting_and_learning():
-    policy = tiny_generator("lstm", dropout=0.5)
-    config = ReinforceSettings(batch_size=50, learning_rate=0.0, temperature=0.7)
-    seen = {}
-
-    def estimate(rollout_policy, trajectories):
-        seen["log_probs"] = trajectories.log_probs
-        seen["again"] = rollout_policy.eval().log_probs(trajectories.tokens, 0.7)
-        return torch.ones_like(trajectories.log_probs)
-
-    algorithm = Reinforce(
-        config, policy=policy.train(), action_values=estimate, max_length=3, eos_id=None, rng=rng()
-    )
-    algorithm.policy_step()
-    torch.testing.assert_close(seen["log_probs"], seen["again"], atol=1e-5, rtol=1e-5)
-
-
-def test_learning_does_not_depend_on_dropout():
-    gradients = []
-    for seed in range(2):
-        torch.manual_seed(seed)
-        policy = tiny_generator("lstm", dropout=0.5).train()
-        make_algorithm(policy, config=ReinforceSettings(batch_size=20)).policy_step()
-        gradients.append(flat(p.grad for p in policy.parameters()))
-    assert torch.equal(*gradients)
-
-
-def test_entropy_and_divergence_are_exact_and_pull_as_they_say():
-    def step_many(config):
-        policy = tiny_generator("lstm", scale=1.0)
-        algorithm = make_algorithm(
-            policy, config=config, reward=lambda tokens, mask: (tokens == 1).float().sum(1)
-        )
-        algorithm.start()
-        for _ in range(30):
-            metrics, _ = algorithm.policy_step()
-        return metrics
-
-    settings = {"batch_size": 64, "learning_rate": 0.02}
-    free = step_many(ReinforceSettings(**settings))
-    spread = step_many(ReinforceSettings(**settings, entropy_weight=3.0))
-    near = step_many(ReinforceSettings(**settings, kl_weight=3.0))
-    far = step_many(ReinforceSettings(**settings, kl_weight=1e-6))
-    assert spread["policy/entropy"] > free["policy/entropy"] + 0.2
-    assert 0 <= near["policy/kl"] < 0.2 * far["policy/kl"]
-
-
-def test_the_entropy_is_that_of_the_distribution():
-    policy = tiny_generator("lstm")
-    torch.nn.init.zeros_(policy.output_weight)
-    torch.nn.init.zeros_(policy.output_bias)  # uniform over 3 tokens
-    metrics, _ = make_algorithm(policy, config=ReinforceSettings(batch_size=10, kl_weight=1.0)).policy_step()
-    torch.testing.assert_close(metrics["policy/entropy"], torch.tensor(3.0).log())
-    torch.testing.assert_close(metrics["policy/kl"], torch.tensor(0.0))
-
-
-def test_the_rollout_policy_lags_behind():
-    policy = tiny_generator("lstm")
-    algorithm = make_algorithm(policy, config=ReinforceSettings(batch_size=8, learning_rate=0.1, lag=0.75))
-    start = policy.output_bias.detach().clone()
-    algorithm.policy_step()
-    expected = 0.75 * start + 0.25 * policy.output_bias.detach()
-    torch.testing.assert_close(algorithm.rollout_policy.output_bias.detach(), expected)
-    assert make_algorithm(policy).rollout_policy is policy
-
-
-def test_state_is_complete():
-    config = ReinforceSettings(batch_size=8, learning_rate=0.05, lag=0.5, baseline="ewma", kl_weight=0.1)
-    one, two = (tiny_generator("lstm") for _ in range(2))
-    first, second = make_algorithm(one, settings=config), make_algorithm(two, config=config, seed=5)
-    first.start()
-    for _ in range(3):
-        first.policy_step()
-    second.load_state_dict(copy.deepcopy(first.state_dict()))
-    two.load_state_dict(one.state_dict())
-    second.rng.set_state(first.rng.get_state())
-    first.policy_step()
-    second.policy_step()
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
-
-
-def test_reward_per_step_is_the_mean_action_value_of_those_that_reach_it():
-    policy = tiny_generator("lstm")
-    algorithm = make_algorithm(policy, eos_id=2, config=ReinforceSettings(batch_size=40))
-    seen = {}
-    original = algorithm.action_values
-    algorithm.action_values = lambda p, t: seen.setdefault("q", original(p, seen.setdefault("t", t)))
-    metrics, values = algorithm.policy_step()
-    mask = seen["t"].mask
+def test_a_step_over_all_actions_has_the_exact_gradient_in_every_parameter(kind, eos_id, whole_population):
+    """∇ Σ_Y p(Y) Σ_t Σ_a π(a | y_<t) R(y_<t a), the distribution of prefixes held fixed."""
+    policy = tiny_generator(kind).eval()
+    batch, probabilities = whole_population(policy, eos_id)
+    distribution = policy(batch.tokens).softmax(-1)
+    every_action = torch.arange(3).expand(*batch.tokens.shape, 3)
+    rewards = torch.zeros(every_action.shape)
     for step in range(3):
-        torch.testing.assert_close(
-            metrics[f"reward/step_{step + 1:02d}"], seen["q"][mask[:, step], step].mean()
-        )
-    final = reward(seen["t"].tokens, mask).mean()
-    torch.testing.assert_close(metrics["reward/mean"], final)
-    assert torch.equal(values["reward/action_values"][..., 0], seen["q"])
+        for action in range(3):
+            prefix = batch.tokens[:, : step + 1].clone()
+            prefix[:, step] = action
+            rewards[:, step, action] = reward(TokenBatch(prefix, batch.mask[:, : step + 1]))
+    reached = probabilities[:, None, None] * batch.mask[..., None]
+    total = -(reached * distribution * rewards).sum()
+    exact = torch.autograd.grad(total, list(policy.parameters()), allow_unused=True)
+    weighted = 3 * (reached * distribution * rewards).detach()  # the loss is a mean over the 3 actions
+    estimator = Fixed(lambda t: values_of(t, weighted, every_action))
+    make_algorithm(policy, estimator, eos_id=eos_id, **PLAIN).step()
+    assert_gradients(policy, exact)
 
 
-def prefix_reward(tokens, mask):
-    """Defined for prefixes of any length, and not a sum."""
-    places = torch.arange(tokens.shape[1])
-    scores = torch.where(mask, WEIGHTS[places, tokens], 0.0)
-    return scores.sum(1) + scores[:, 0] * scores[:, -1] * mask[:, -1]
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_is_that_of_plain_autograd_and_adam(kind, whiten):
+    """All terms at once, means over tokens, clipping: every parameter ends where a plain step takes it."""
+    policy = tiny_generator(kind, 5).eval()
+    tokens = sample(policy, 40, 3, eos_id=2, rng=rng(0))
+    given = torch.randn(40, 3, 2, generator=rng(1))
+    actions = torch.randint(0, 5, (40, 3, 2), generator=rng(2))
+    twin = copy.deepcopy(policy)
+    algorithm = make_algorithm(
+        policy, Fixed(lambda t: values_of(t, given, actions)), eos_id=2, temperature=0.7, batch_size=40,
+        learning_rate=0.03, gradient_clip=0.5, whiten=whiten, advantage_clip=1.0, entropy_weight=0.3, kl_weight=0.6,
+    )  # fmt: skip
+    algorithm.start()
+    with torch.no_grad():  # so that the divergence from the reference is not 0
+        for ours, theirs in zip(policy.parameters(), twin.parameters(), strict=True):
+            ours.mul_(1.1)
+            theirs.copy_(ours)
+    report = algorithm.step(0.5)
+    batch = algorithm.estimator.trajectories
+    assert not torch.equal(batch.tokens, tokens.tokens)
+
+    mask = batch.mask
+    advantages = given
+    if whiten:
+        advantages = (given - given[mask].mean()) / given[mask].std(correction=0)
+    advantages = advantages.clamp(-1, 1)
+    whole = torch.log_softmax(twin(batch.tokens) / 0.7, -1)
+    reference = torch.log_softmax(algorithm.reference(batch.tokens) / 0.7, -1).detach()
+    loss = -(whole.gather(-1, actions) * advantages).mean(-1)[mask].mean()
+    entropy = torch.distributions.Categorical(logits=whole).entropy()[mask].mean()
+    divergence = (
+        nn.functional.kl_div(reference, whole, log_target=True, reduction="none").sum(-1)[mask].mean()
+    )
+    optimizer = torch.optim.Adam(twin.parameters(), lr=0.5 * 0.03)
+    (loss - 0.3 * entropy + 0.6 * divergence).backward()
+    norm = nn.utils.clip_grad_norm_(twin.parameters(), 0.5)
+    optimizer.step()
+    for (name, ours), theirs in zip(policy.named_parameters(), twin.parameters(), strict=True):
+        if theirs.grad is not None and theirs.grad.abs().max() > 1e-6:  # Adam magnifies rounding of zeros
+            torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
+    torch.testing.assert_close(
+        [report.metrics[f"policy/{name}"] for name in ("loss", "entropy", "kl", "gradient_norm")],
+        [loss.detach(), entropy.detach(), divergence.detach(), norm],
+        atol=1e-5, rtol=1e-4,
+    )  # fmt: skip
+    assert norm > 0.5
+    assert divergence > 1e-3
+
+
+# The step as a whole, on samples.
+
+
+def per_sequence_gradients(policy, value_of, eos_id):
+    """What one sampled sequence contributes to each parameter, for every sequence, and its probability."""
+    tokens, mask = all_sequences(3, 3, eos_id)
+    probabilities = sequence_probabilities(policy, tokens, mask)
+    rows = []
+    for row in range(len(tokens)):
+        log_probs = policy.log_probs(tokens[row : row + 1])[0]
+        total = (log_probs * value_of(row)).sum()
+        found = torch.autograd.grad(total, list(policy.parameters()), allow_unused=True)
+        rows.append(torch.cat([g.flatten() for g in found if g is not None]))
+    return torch.stack(rows).double(), probabilities[:, None]
+
+
+@pytest.mark.parametrize("estimator", ["returns", "rollouts"])
+@pytest.mark.parametrize("eos_id", [None, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_sample_gives_every_parameter_its_gradient_within_standard_errors(kind, eos_id, estimator):
+    """The bound is that of REINFORCE with whole returns, whose variance rollouts can only lower."""
+    policy, size = tiny_generator(kind).eval(), 8000
+    tokens, mask = all_sequences(3, 3, eos_id)
+    returns = torch.where(mask, reward(TokenBatch(tokens, mask))[:, None], 0.0)
+    contributions, probabilities = per_sequence_gradients(policy, lambda row: returns[row], eos_id)
+    exact = (probabilities * contributions).sum(0)
+    deviation = (probabilities * (contributions - exact).square()).sum(0).sqrt()
+    algorithm = make_algorithm(policy, estimator, eos_id=eos_id, batch_size=size, **PLAIN)
+    algorithm.step()
+    ours = -torch.cat([p.grad.flatten() for p in policy.parameters() if p.grad is not None]).double() / size
+    bound = 5 * 1.3 * deviation / size**0.5 + 1e-5  # two rollouts of one sequence share its prefix
+    assert ((ours - exact).abs() < bound).all()
+    assert (exact.abs() > 2 * bound).any()  # narrow enough to see a gradient
 
 
 @pytest.mark.parametrize("eos_id", [None, 2])
-def test_alternatives_follow_the_exact_expectation_over_all_actions(eos_id):
-    """grad sum_Y p(Y) sum_t sum_a G(a | y_<t) R(y_<t, a), the distribution of states held fixed."""
-    policy = tiny_generator("lstm")
+def test_a_large_sample_of_candidates_gives_the_expectation_over_all_actions(eos_id):
+    """Σ_Y p(Y) Σ_t Σ_a ∇π(a | y_<t) R(y_<t a) in every parameter, from batches whose spread gives the bound."""
+    policy = tiny_generator("lstm").eval()
     tokens, mask = all_sequences(3, 3, eos_id)
     probabilities = sequence_probabilities(policy, tokens, mask).float()
     distribution = policy(tokens).softmax(-1)
@@ -277,43 +269,208 @@ def test_alternatives_follow_the_exact_expectation_over_all_actions(eos_id):
         for action in range(3):
             prefix = tokens[:, : step + 1].clone()
             prefix[:, step] = action
-            rewards = prefix_reward(prefix, mask[:, : step + 1])
+            rewards = reward(TokenBatch(prefix, mask[:, : step + 1]))
             value = value + (probabilities * mask[:, step] * distribution[:, step, action] * rewards).sum()
-    exact = flat(torch.autograd.grad(value, list(policy.parameters()), allow_unused=True))
-    config = ReinforceSettings(
-        batch_size=4000,
-        alternatives=6,
-        learning_rate=0.0,
-        gradient_clip=1e9,
-        whiten=False,
-        reduction="sum",
+    exact = torch.cat([g.flatten() for g in torch.autograd.grad(value, list(policy.parameters()))])
+    random, found = rng(), []
+    estimator = make_estimator(policy, "candidates", eos_id=eos_id, random=random, num_candidates=4)
+    algorithm = Reinforce(
+        ReinforceSettings(batch_size=400, **PLAIN), policy=policy, estimator=estimator,
+        sampling=SamplingSettings(), max_length=3, eos_id=eos_id, rng=random,
+    )  # fmt: skip
+    for _ in range(30):
+        algorithm.step()
+        found.append(-torch.cat([p.grad.flatten() for p in policy.parameters()]) / 400)
+    estimates = torch.stack(found)
+    bound = 5 * estimates.std(0) / 30**0.5 + 1e-5
+    assert ((estimates.mean(0) - exact).abs() < bound).all()
+    assert (exact.abs() > 2 * bound).sum() > 20
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_rewarded_becomes_likelier_and_every_parameter_moves(kind):
+    policy = tiny_generator(kind, scale=0.3)
+    before = {name: p.detach().clone() for name, p in policy.named_parameters()}
+    algorithm = make_algorithm(
+        policy,
+        "rollouts",
+        reward=lambda batch: (batch.tokens == 1).float().mean(1),
+        batch_size=64,
+        learning_rate=0.02,
     )
-    make_algorithm(policy, eos_id, config, prefix_reward).policy_step()
-    estimated = -flat([p.grad for p in policy.parameters()]) / 4000
-    assert torch.cosine_similarity(estimated, exact, dim=0) > 0.995
-    torch.testing.assert_close(estimated.norm(), exact.norm(), atol=0, rtol=0.1)
+    share = [(sample(policy, 500, 3, eos_id=None, rng=rng(9)).tokens == 1).float().mean()]
+    for _ in range(25):
+        algorithm.step()
+    share.append((sample(policy, 500, 3, eos_id=None, rng=rng(9)).tokens == 1).float().mean())
+    assert share[1] > share[0] + 0.3
+    still = [name for name, p in policy.named_parameters() if torch.equal(p, before[name])]
+    assert all("attention_in.bias" in name for name in still)  # a key bias shifts all scores alike
 
 
-def test_alternatives_are_judged_as_the_last_token_of_their_prefix():
-    tokens = torch.tensor([[1, 2, 0], [2, 0, 0]])
-    mask = torch.tensor([[True, True, True], [True, False, False]])
-    alternatives = torch.tensor([[[0, 1], [2, 1], [1, 2]], [[2, 0], [1, 1], [0, 0]]])
-    seen = []
-
-    def ends(tokens, mask):
-        seen.append(tokens[mask.all(1)].tolist())
-        return tokens[:, -1] + 10.0 * tokens.shape[1]
-
-    values = alternative_values(tokens, mask, alternatives, ends)
-    assert seen == [[[0], [1], [2], [0]], [[1, 2], [1, 1]], [[1, 2, 1], [1, 2, 2]]]
-    assert values.tolist() == [[[10, 11], [22, 21], [31, 32]], [[12, 10], [0, 0], [0, 0]]]
+# Who is asked what, and when.
 
 
-def test_a_smaller_factor_makes_a_smaller_step():
-    def moved(factor):
+def test_the_steps_of_a_step():
+    policy = tiny_generator("lstm")
+    estimator = Fixed(lambda t: values_of(t, torch.randn(*t.mask.shape, 1, generator=rng())))
+    algorithm = make_algorithm(policy, estimator, batch_size=8)
+    assert isinstance(algorithm, Trainer)
+    assert algorithm.steps_per_turn == 1
+    algorithm.start()
+    report = algorithm.step()
+    assert estimator.log == ["start", "call", "learn"]
+    assert estimator.policy is policy
+    assert report.metrics["critic/loss"] == 1
+    assert report.always
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_acting_and_learning_are_at_the_temperature_of_sampling(temperature):
+    policy = tiny_generator("lstm")
+    seen = Fixed(lambda t: values_of(t, torch.ones(*t.mask.shape, 1)))
+    make_algorithm(policy, seen, batch_size=50, temperature=temperature, **PLAIN).step()
+    trajectories = seen.trajectories
+    log_probs = policy.log_probs(trajectories.tokens, temperature)
+    torch.testing.assert_close(trajectories.log_probs, log_probs.detach(), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(trajectories.log_probs, policy.log_probs(trajectories.tokens), atol=0.05)
+    exact = torch.autograd.grad(-log_probs.sum(), list(policy.parameters()))
+    assert_gradients(policy, exact, atol=1e-3)
+
+
+def test_the_precision_of_sampling_reaches_the_acting():
+    def acted(precision):
+        policy = tiny_generator("lstm", 50)
+        seen = Fixed(lambda t: values_of(t, torch.ones(*t.mask.shape, 1)))
+        Reinforce(
+            ReinforceSettings(batch_size=100), policy=policy, estimator=seen, max_length=3, eos_id=None, rng=rng(),
+            sampling=SamplingSettings(precision=precision),
+        ).step()  # fmt: skip
+        return seen.trajectories.log_probs
+
+    assert not torch.equal(acted("float32"), acted("bfloat16"))
+
+
+def test_dropout_is_off_while_acting_and_learning():
+    found = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        policy = tiny_generator("lstm", dropout=0.5).train()
+        seen = Fixed(lambda t: values_of(t, torch.ones(*t.mask.shape, 1)))
+        make_algorithm(policy, seen, batch_size=20).step()
+        expected = policy.eval()
+        found.append([p.grad.clone() for p in expected.parameters()])
+    for one, two in zip(*found, strict=True):
+        assert torch.equal(one, two)
+
+
+def test_the_reference_is_the_policy_at_the_start_and_not_at_the_building():
+    policy = tiny_generator("lstm")
+    algorithm = make_algorithm(policy, batch_size=8, learning_rate=0.1, kl_weight=0.5)
+    with torch.no_grad():
+        policy.output_bias.add_(torch.tensor([3.0, 0.0, -3.0]))  # as pre-training does
+    algorithm.start()
+    torch.testing.assert_close(algorithm.step().metrics["policy/kl"], torch.tensor(0.0))
+    at_start = policy.output_bias.detach().clone()
+    assert algorithm.step().metrics["policy/kl"] > 1e-4
+    assert not torch.equal(algorithm.reference.output_bias, at_start)
+    assert all(not p.requires_grad for p in algorithm.reference.parameters())
+
+
+def test_entropy_and_divergence_pull_as_they_say():
+    def step_many(**settings):
+        algorithm = make_algorithm(
+            tiny_generator("lstm", scale=1.0), "rollouts", reward=lambda batch: (batch.tokens == 1).float().sum(1),
+            batch_size=64, learning_rate=0.02, **settings,
+        )  # fmt: skip
+        algorithm.start()
+        return [algorithm.step().metrics for _ in range(30)][-1]
+
+    free, spread, near, far = (
+        step_many(**settings)
+        for settings in ({}, {"entropy_weight": 3.0}, {"kl_weight": 3.0}, {"kl_weight": 1e-6})
+    )
+    assert spread["policy/entropy"] > free["policy/entropy"] + 0.2
+    assert 0 <= near["policy/kl"] < 0.2 * far["policy/kl"]
+
+
+def test_the_divergence_is_measured_now_and_then_even_without_weight():
+    def steps(kl_weight):
+        algorithm = make_algorithm(
+            tiny_generator("lstm"), batch_size=32, learning_rate=0.05, kl_weight=kl_weight
+        )
+        algorithm.start()
+        reads = []
+        hidden = algorithm.reference.hidden
+        algorithm.reference.hidden = lambda tokens: reads.append(1) or hidden(tokens)
+        return [algorithm.step().metrics.get("policy/kl") for _ in range(2 * KL_INTERVAL + 1)], len(reads)
+
+    found, reads = steps(0.0)
+    assert [step for step, kl in enumerate(found) if kl is not None] == [0, KL_INTERVAL, 2 * KL_INTERVAL]
+    assert reads == 3  # a forward pass of the reference for each, and for no other step
+    weighted, reads = steps(1e-9)
+    assert all(kl is not None for kl in weighted) and reads == 2 * KL_INTERVAL + 1
+    torch.testing.assert_close(found[KL_INTERVAL], weighted[KL_INTERVAL], atol=1e-4, rtol=1e-2)
+    assert found[KL_INTERVAL] > 1e-3
+
+
+def test_measuring_the_divergence_changes_no_step(monkeypatch):
+    ends = []
+    for interval in (1, 1000):
+        monkeypatch.setattr(module, "KL_INTERVAL", interval)
+        policy = tiny_generator("lstm")
+        algorithm = make_algorithm(policy, "rollouts", batch_size=8, learning_rate=0.05)
+        algorithm.start()
+        for _ in range(3):
+            algorithm.step()
+        ends.append([p.detach() for p in policy.parameters()])
+    assert all(torch.equal(one, two) for one, two in zip(*ends, strict=True))
+
+
+@pytest.mark.parametrize("estimator", ["rollouts", "candidates", "returns"])
+def test_state_is_complete(estimator):
+    def build(policy, seed=0):
+        random = rng(seed)
+        options = {"rollouts": {"lag": 0.5, "baseline": "ewma"}, "candidates": {"num_candidates": 3}}
+        options["returns"] = {"baseline": "ewma"}
+        built = make_estimator(policy, estimator, random=random, **options[estimator])
+        return Reinforce(
+            ReinforceSettings(batch_size=8, learning_rate=0.05, kl_weight=0.1), policy=policy, estimator=built,
+            sampling=SamplingSettings(), max_length=3, eos_id=None, rng=random,
+        )  # fmt: skip
+
+    one, two = tiny_generator("lstm"), tiny_generator("lstm", seed=5)
+    first, second = build(one), build(two, seed=5)
+    first.start()
+    for _ in range(3):
+        first.step()
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    two.load_state_dict(one.state_dict())
+    second.rng.set_state(first.rng.get_state())
+    reports = first.step(), second.step()
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert reports[0].metrics == reports[1].metrics
+
+
+def test_the_log_tells_values_lengths_and_advantages():
+    policy = tiny_generator("lstm")
+    values = torch.randn(40, 3, 2, generator=rng(3))
+    estimator = Fixed(lambda t: values_of(t, values, torch.zeros(40, 3, 2, dtype=torch.long)))
+    report = make_algorithm(policy, estimator, eos_id=2, batch_size=40, whiten=False).step()
+    mask = estimator.trajectories.mask
+    assert 1 < mask.sum(1).float().mean() < 3
+    lasts = [values[b, int(mask[b].sum()) - 1].mean() for b in range(40)]
+    torch.testing.assert_close(report.metrics["reward/mean"], torch.stack(lasts).mean())
+    torch.testing.assert_close(report.metrics["policy/length"], mask.sum(1).float().mean())
+    torch.testing.assert_close(report.metrics["policy/advantage_std"], values[mask].std(correction=0))
+    assert torch.equal(report.histograms["reward/action_values"], values[mask].flatten())
+    assert not [name for name in report.metrics if "step_" in name]
+
+
+def test_a_smaller_rate_makes_a_smaller_step():
+    def moved(rate):
         policy = tiny_generator("lstm")
         before = policy.output_bias.detach().clone()
-        make_algorithm(policy, config=ReinforceSettings(batch_size=8, learning_rate=0.1)).policy_step(factor)
+        make_algorithm(policy, batch_size=8, learning_rate=0.1).step(rate)
         return (policy.output_bias.detach() - before).abs().max()
 
     torch.testing.assert_close(moved(0.25), 0.25 * moved(1.0), atol=1e-5, rtol=1e-3)
@@ -323,24 +480,19 @@ def test_a_smaller_factor_makes_a_smaller_step():
 def test_only_the_given_parameters_are_clipped_and_moved():
     policy = tiny_generator("lstm")
     before = {name: p.detach().clone() for name, p in policy.named_parameters()}
-    algorithm = make_algorithm(policy, config=ReinforceSettings(batch_size=8, learning_rate=0.1))
     given = Reinforce(
         ReinforceSettings(batch_size=8, learning_rate=0.1, gradient_clip=1e-3, reduction="sum"),
         policy=policy,
-        action_values=algorithm.action_values,
+        estimator=make_estimator(policy, "rollouts"),
+        sampling=SamplingSettings(),
         max_length=3,
         eos_id=None,
         rng=rng(),
         parameters=[policy.output_bias],
     )
-    metrics, _ = given.policy_step()
+    report = given.step()
     moved = [name for name, p in policy.named_parameters() if not torch.equal(p, before[name])]
     assert moved == ["output_bias"]
     torch.testing.assert_close(policy.output_bias.grad.norm(), torch.tensor(1e-3), rtol=1e-2, atol=0)
     assert policy.output_weight.grad.norm() > 0.1  # neither clipped nor part of the norm
-    assert metrics["policy/gradient_norm"] > 1e-2
-
-
-def test_one_alternative_is_refused():
-    with pytest.raises(ValueError, match="--algorithm.alternatives"):
-        make_algorithm(tiny_generator("lstm"), config=ReinforceSettings(alternatives=1))
+    assert report.metrics["policy/gradient_norm"] > 1e-2

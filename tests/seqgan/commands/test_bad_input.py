@@ -14,7 +14,7 @@ from seqgan.runtime.checkpoint import FORMAT
 from tests.tiny_run import ROOT, flags
 
 TINY = ["--preset", "tiny", *flags()]
-TEXT = str(ROOT / "data" / "tiny.txt")
+TEXT = str(ROOT / "seqgan" / "text" / "tiny.txt")
 FILES = {
     "empty.txt": b"",
     "blank.txt": b"\n  \n",
@@ -98,7 +98,7 @@ def failing_command(capfd, tmp_path, monkeypatch):
         ),
         (
             ["--corpus.kind", "web"],
-            "--corpus.kind: no 'web'; choose coco, docstrings, file, oracle or package",
+            "--corpus.kind: no 'web'; choose coco, docstrings, file, oracle, tiny or package",
         ),
         (["--corpus.kind", "coco", "--corpus.path", "folder"], "folder/train.txt: cannot be read"),
         (
@@ -183,11 +183,6 @@ def failing_command(capfd, tmp_path, monkeypatch):
 )
 def test_a_failed_start_leaves_no_run(fails, tmp_path, arguments, message):
     assert message.format(here=tmp_path) in fails("prepare", *TINY, "--run", "runs/new", *arguments)
-
-
-def test_a_corpus_named_by_a_preset_is_looked_for_here(fails, tmp_path):
-    error = fails("train", "--preset", "tiny")
-    assert f"data/tiny.txt: cannot be read (from the folder {tmp_path}): No such file" in error
 
 
 @pytest.mark.parametrize(

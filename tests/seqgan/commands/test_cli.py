@@ -19,7 +19,8 @@ import pytest
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from seqgan.cli import COMMANDS, main
-from seqgan.config.schema import flag_name, flatten, read_toml, to_settings, to_toml
+from seqgan.config.schema import flag_name, to_settings
+from seqgan.config.toml import flatten, read_toml, to_toml
 from seqgan.experiment.settings import SEQGAN
 from seqgan.reports.tables import SUMMARY
 from tests.tiny_run import ROOT, flags

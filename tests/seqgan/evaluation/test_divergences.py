@@ -10,8 +10,10 @@ from seqgan.evaluation.oracle import OracleTask
 from seqgan.oracle.model import load_oracle
 from seqgan.sampling.sample import sample
 from seqgan.text.masking import mask_from_tokens
+from seqgan.text.token_batch import TokenBatch
 from tests.seqgan.evaluation.test_likelihood import Bigram
 from tests.shared_data import shared_data
+from tests.tiny_models import whole
 
 # Every probability is a multiple of 1/8, every sequence's of 1/512: 512 sequences are the exact distribution.
 P = torch.tensor([[5, 2, 1], [1, 3, 4], [2, 5, 1], [1, 2, 5]]) / 8
@@ -32,11 +34,11 @@ def all_sequences(eos_id):
 
 
 def exact_set(table, eos_id):
-    """The 512 sequences that hold each one as often as its probability says, with their mask."""
+    """The 512 sequences that hold each one as often as its probability says, as one batch."""
     rows = [s for s in all_sequences(eos_id) for _ in range(round(512 * probability(table, s)))]
     assert len(rows) == 512
     tokens = torch.tensor([[*row, 3, 3][:3] for row in rows])
-    return tokens, mask_from_tokens(tokens, eos_id)
+    return TokenBatch(tokens, mask_from_tokens(tokens, eos_id))
 
 
 def expectation(table, function, eos_id):
@@ -45,10 +47,9 @@ def expectation(table, function, eos_id):
 
 @pytest.mark.parametrize("eos_id", [None, EOS])
 def test_all_metrics_equal_enumeration(eos_id):
-    samples, samples_mask = exact_set(Q, eos_id)
-    test, test_mask = exact_set(P, eos_id)
-    task = OracleTask(Bigram(P), test, test_mask, batch_size=10)
-    metrics = {name: e.value for name, e in task.score(Bigram(Q), samples, samples_mask).items()}
+    samples, test = exact_set(Q, eos_id), exact_set(P, eos_id)
+    task = OracleTask(Bigram(P), test, batch_size=10)
+    metrics = {name: e.value for name, e in task.score(Bigram(Q), samples).items()}
 
     def per_token(table, function):
         return expectation(table, function, eos_id) / expectation(table, len, eos_id)
@@ -79,8 +80,8 @@ def test_all_metrics_equal_enumeration(eos_id):
 
 @pytest.mark.parametrize("eos_id", [None, EOS])
 def test_the_floor_of_the_divergences_is_zero(eos_id):
-    own, mask = exact_set(P, eos_id)
-    floor = OracleTask(Bigram(P), own, mask).floor(own, mask)
+    own = exact_set(P, eos_id)
+    floor = OracleTask(Bigram(P), own).floor(own)
     for name in ("kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon"):
         assert floor[name].value == floor[name].standard_error == 0
     assert floor["nll_oracle"] == floor["entropy"] == floor["nll_test"]
@@ -89,37 +90,34 @@ def test_the_floor_of_the_divergences_is_zero(eos_id):
 def test_jensen_shannon_ends_at_ln_2_however_far_apart_the_densities_are():
     never = torch.tensor([[1.0, 1e-30, 1e-30]] * 4)
     always = never.flip(1)
-    sets = [torch.full((4, 3), token) for token in (0, 2)]
-    mask = torch.ones(4, 3).bool()
-    value = OracleTask(Bigram(never), sets[0], mask).score(Bigram(always), sets[1], mask)["jensen_shannon"]
+    sets = [whole(torch.full((4, 3), token)) for token in (0, 2)]
+    value = OracleTask(Bigram(never), sets[0]).score(Bigram(always), sets[1])["jensen_shannon"]
     assert value.value == pytest.approx(math.log(2), rel=1e-12)
     assert value.standard_error == 0
 
 
 def test_cooling_lowers_the_oracle_nll_but_not_jeffreys():
-    test, mask = exact_set(P, None)
-    task = OracleTask(Bigram(P), test, mask)
+    test = exact_set(P, None)
+    task = OracleTask(Bigram(P), test)
     cooled = P.pow(3) / P.pow(3).sum(1, keepdim=True)
     draws = sample(Bigram(P), 2000, 3, eos_id=None, rng=torch.Generator().manual_seed(0), temperature=1 / 3)
-    metrics = task.score(Bigram(P), draws.tokens, draws.mask, temperature=1 / 3)
-    floor = task.floor(test, mask)
+    metrics = task.score(Bigram(P), draws, temperature=1 / 3)
+    floor = task.floor(test)
     assert metrics["nll_oracle"].value < floor["nll_oracle"].value - 0.1
     assert metrics["jeffreys"].value > 0.1
-    same = task.score(Bigram(cooled), draws.tokens, draws.mask)  # one generator, said in two ways
+    same = task.score(Bigram(cooled), draws)  # one generator, said in two ways
     for name, estimate in metrics.items():
         assert estimate.value == pytest.approx(same[name].value, abs=1e-5)
 
 
 def test_estimates_from_samples_keep_to_their_standard_errors():
     oracle, generator = Bigram(P), Bigram(Q)
-    exact = OracleTask(oracle, *exact_set(P, EOS)).score(generator, *exact_set(Q, EOS))
+    exact = OracleTask(oracle, exact_set(P, EOS)).score(generator, exact_set(Q, EOS))
     rng = torch.Generator().manual_seed(1)
     drawn = []
     for _ in range(100):
         test, samples = (sample(g, 200, 3, eos_id=EOS, rng=rng) for g in (oracle, generator))
-        drawn.append(
-            OracleTask(oracle, test.tokens, test.mask).score(generator, samples.tokens, samples.mask)
-        )
+        drawn.append(OracleTask(oracle, test).score(generator, samples))
     for name, estimate in exact.items():
         errors = torch.tensor([(d[name].value - estimate.value) / d[name].standard_error for d in drawn])
         assert abs(errors.mean()) < 0.45 and 0.75 < errors.std() < 1.3, name
@@ -129,7 +127,7 @@ def test_the_official_oracle_scores_its_own_samples():
     """5.7547 ± 0.0054 nats per token (20,000 sequences elsewhere); here two thousand, seeded."""
     oracle = load_oracle(shared_data("seqgan_oracle.npz"))
     own, test = (sample(oracle, 2000, 20, eos_id=None, rng=torch.Generator().manual_seed(s)) for s in (1, 2))
-    floor = OracleTask(oracle, test.tokens, test.mask).floor(own.tokens, own.mask)
+    floor = OracleTask(oracle, test).floor(own)
     assert floor["nll_oracle"].value == pytest.approx(5.7547, abs=4 * floor["nll_oracle"].standard_error)
     assert floor["nll_test"].value == pytest.approx(5.7547, abs=4 * floor["nll_test"].standard_error)
     assert 0.005 < floor["nll_oracle"].standard_error < 0.02

@@ -7,7 +7,8 @@ from seqgan.evaluation.evaluator import EvaluationSettings, Evaluator
 from seqgan.evaluation.signature import Signature
 from seqgan.sampling.decoding import Decoding
 from seqgan.text.sequences import Sequences
-from tests.tiny_models import rng, tiny_generator
+from seqgan.text.token_batch import TokenBatch
+from tests.tiny_models import rng, tiny_generator, whole
 
 UNK, EOS, SIZE = 3, 2, 6
 
@@ -25,7 +26,7 @@ def make_evaluator(tokens, mask, **changes):
         "oracle": None,
         "seed": 0,
     }
-    return Evaluator(tokens, mask, **options | changes)
+    return Evaluator(TokenBatch(tokens, mask), **options | changes)
 
 
 def constant_generator(token):
@@ -34,7 +35,7 @@ def constant_generator(token):
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.zero_()
-        generator.output_bias[[token, EOS]] = torch.tensor([50.0, 49.0])
+        generator.head.bias[[token, EOS]] = torch.tensor([50.0, 49.0])
     return generator
 
 
@@ -53,11 +54,11 @@ def test_eos_is_scored_but_is_no_word():
     mask = torch.tensor([[True, True, False], [True] * 3])
     evaluator = make_evaluator(tokens, mask)
     assert len(evaluator.real_text.references) == 2
-    words = evaluator._words(tokens, mask)
+    words = evaluator._words(TokenBatch(tokens, mask))
     assert words.lengths.tolist() == [1, 2]
     generator = tiny_generator("lstm", SIZE)
     values = evaluator(generator).score.values
-    expected = -generator.log_probs(tokens)[mask].mean()
+    expected = -generator.log_probs(whole(tokens))[mask].mean()
     assert values["nll_test"] == pytest.approx(float(expected.detach()), abs=1e-5)
 
 

@@ -24,9 +24,10 @@ from seqgan.oracle.corpus import OracleCorpusSettings, draw_oracle_corpus
 from seqgan.oracle.model import load_oracle
 from seqgan.sampling.sample import sample
 from seqgan.text.sequences import Sequences
-from tests.seqgan.models.test_generators import read_step_by_step
+from seqgan.text.token_batch import TokenBatch
+from tests.seqgan.models.test_generators import read_step_by_step, step
 from tests.shared_data import shared_data
-from tests.tiny_models import all_sequences, rng, sequence_probabilities
+from tests.tiny_models import all_sequences, rng, sequence_probabilities, whole
 
 SIZE = 4
 CORPUS = st.lists(st.lists(st.integers(0, SIZE - 1), max_size=7), max_size=10)
@@ -246,21 +247,23 @@ def test_the_generator_scores_as_the_model_in_one_pass_and_step_by_step(order):
     model = fit_kneser_ney(pack(TRAINING), order=order, vocabulary_size=5)
     expected = torch.from_numpy(-model.sequence_log_probs(Sequences.from_array(tokens.numpy())))
     mask = torch.ones_like(tokens).bool()
-    torch.testing.assert_close(sequence_nll(generator, tokens, mask), expected, atol=1e-5, rtol=1e-5)
-    assert torch.equal(read_step_by_step(generator, tokens), generator(tokens))
-    torch.testing.assert_close(generator(tokens).exp().sum(-1), torch.ones(50, 6))
-    estimate = nll(generator, tokens, mask)
+    torch.testing.assert_close(
+        sequence_nll(generator, TokenBatch(tokens, mask)), expected, atol=1e-5, rtol=1e-5
+    )
+    assert torch.equal(read_step_by_step(generator, tokens), generator(whole(tokens)))
+    torch.testing.assert_close(generator(whole(tokens)).exp().sum(-1), torch.ones(50, 6))
+    estimate = nll(generator, TokenBatch(tokens, mask))
     perplexity = model.perplexity(Sequences.from_array(tokens.numpy()))
     assert math.exp(estimate.value) == pytest.approx(perplexity.value, rel=1e-5)
 
 
 def test_forbidden_tokens_are_impossible_and_the_others_sum_to_one():
     generator = ngram_generator(forbidden=(0, 4))
-    probabilities = generator(torch.tensor([[1, 2, 3], [3, 3, 3]])).exp()
+    probabilities = generator(whole(torch.tensor([[1, 2, 3], [3, 3, 3]]))).exp()
     assert (probabilities[..., [0, 4]] == 0).all()
     torch.testing.assert_close(probabilities.sum(-1), torch.ones(2, 3))
-    generator.forbid(3)
-    after = generator(torch.tensor([[1, 2, 1]])).softmax(-1)
+    generator.head.forbid(3)
+    after = generator(whole(torch.tensor([[1, 2, 1]]))).softmax(-1)
     torch.testing.assert_close(
         after[..., [1, 2]], probabilities[:1, :, [1, 2]] / (1 - probabilities[:1, :, 3:4])
     )
@@ -268,9 +271,9 @@ def test_forbidden_tokens_are_impossible_and_the_others_sum_to_one():
 
 def test_states_can_be_repeated_and_selected():
     generator = ngram_generator()
-    _, state = generator.step(torch.tensor([0, 0]), generator.initial_state(2))
-    logits, _ = generator.step(torch.tensor([1, 3]), state)
-    again, _ = generator.step(torch.tensor([3, 3, 1]), state.repeat(2).select(torch.tensor([3, 2, 0])))
+    _, state = step(generator, torch.tensor([0, 0]), generator.initial_state(2))
+    logits, _ = step(generator, torch.tensor([1, 3]), state)
+    again, _ = step(generator, torch.tensor([3, 3, 1]), state.repeat(2).select(torch.tensor([3, 2, 0])))
     torch.testing.assert_close(again, logits[[1, 1, 0]])
 
 
@@ -286,7 +289,7 @@ def test_samples_follow_the_model(options):
     if not {"top_k", "top_p"} & options.keys():
         probabilities = sequence_probabilities(generator, sequences, masks, options.get("temperature", 1.0))
         assert (frequencies - probabilities).abs().sum() < 0.05
-        log_probs = generator.log_probs(draws.tokens, options.get("temperature", 1.0))
+        log_probs = generator.log_probs(draws, options.get("temperature", 1.0))
         torch.testing.assert_close(draws.log_probs[draws.mask], log_probs[draws.mask], atol=1e-5, rtol=1e-5)
     else:
         assert (frequencies > 0).sum() < 20
@@ -313,7 +316,7 @@ def test_the_baseline_of_the_oracle_task():
     draws = sample(generator, 500, 20, eos_id=None, rng=rng())
     few = corpus.test.select(np.arange(500))
     test = torch.from_numpy(few.ids.reshape(500, 20)).long()
-    task = OracleTask(load_oracle(config.path), test, torch.ones_like(test).bool())
-    score = task.score(generator, draws.tokens, draws.mask)
+    task = OracleTask(load_oracle(config.path), whole(test))
+    score = task.score(generator, draws)
     assert score["nll_test"].value == pytest.approx(math.log(bigram.perplexity(few).value), abs=1e-4)
     assert score["jeffreys"].value == pytest.approx(4.1, abs=0.2)

@@ -11,8 +11,11 @@ from torch import nn
 from seqgan.evaluation.bootstrap import paired_interval
 from seqgan.evaluation.likelihood import nll, per_token, sequence_nll
 from seqgan.models.generator import Generator, State
+from seqgan.models.heads import LinearHead
 from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
 from seqgan.text.masking import mask_from_lengths
+from seqgan.text.token_batch import TokenBatch
+from tests.tiny_models import whole
 
 
 @dataclass(frozen=True)
@@ -20,17 +23,27 @@ class NoState(State):
     unused: torch.Tensor
 
 
+class CountingHead(LinearHead):
+    """Counts the rows that become logits."""
+
+    most_rows = num_rows = 0
+
+    def logits(self, hidden):
+        self.most_rows = max(self.most_rows, len(hidden))
+        self.num_rows += len(hidden)
+        return super().logits(hidden)
+
+
 class Bigram(Generator):
     """p(next | last) by a table whose last row is the distribution of the first token."""
 
     def __init__(self, table, dropout=0.0):
         num_tokens = table.shape[1]
-        super().__init__(vocabulary_size=num_tokens + 1, bos_id=num_tokens, forbidden=(num_tokens,))
+        super().__init__(vocabulary_size=num_tokens + 1, bos_id=num_tokens)
         log_table = torch.cat([table.log(), torch.zeros(num_tokens + 1, 1)], 1)
-        self.output_weight = nn.Parameter(log_table.t().contiguous())
-        self.output_bias = nn.Parameter(torch.zeros(num_tokens + 1))
+        self.head = CountingHead(num_tokens + 1, num_tokens + 1, forbidden=(num_tokens,))
+        self.head.weight.data = log_table.t().contiguous()
         self.dropout = nn.Dropout(dropout)
-        self.most_rows = self.num_rows = 0
 
     def initial_state(self, batch_size):
         return NoState(torch.zeros(batch_size))
@@ -41,11 +54,6 @@ class Bigram(Generator):
     def encode(self, inputs):
         return self.dropout(nn.functional.one_hot(inputs, self.vocabulary_size).float())
 
-    def logits(self, hidden):
-        self.most_rows = max(self.most_rows, len(hidden))
-        self.num_rows += len(hidden)
-        return super().logits(hidden)
-
 
 TABLE = torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75], [0.1, 0.2, 0.7], [0.25, 0.5, 0.25]])
 
@@ -54,79 +62,80 @@ def random_sequences(num_sequences, num_steps, seed=0):
     rng = np.random.default_rng(seed)
     tokens = torch.from_numpy(rng.integers(0, 3, (num_sequences, num_steps)))
     lengths = torch.from_numpy(rng.integers(0, num_steps + 1, num_sequences))
-    return tokens, mask_from_lengths(lengths, num_steps)
+    return TokenBatch(tokens, mask_from_lengths(lengths, num_steps))
 
 
-def expected_sums(table, tokens, mask):
-    rows = zip(tokens.tolist(), mask.sum(1).tolist(), strict=True)
+def expected_sums(table, batch):
+    rows = zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)
     return [
         -sum(math.log(table[last, t]) for last, t in zip([3, *row], row[:n], strict=False)) for row, n in rows
     ]
 
 
 def test_known_value():
-    tokens = torch.tensor([[1, 2, 0], [0, 1, 2]])
     mask = torch.tensor([[True, True, True], [True, False, False]])
-    estimate = nll(Bigram(TABLE), tokens, mask)  # 1/2 · 3/4 · 1/10 and 1/4
+    estimate = nll(
+        Bigram(TABLE), TokenBatch(torch.tensor([[1, 2, 0], [0, 1, 2]]), mask)
+    )  # 1/2 · 3/4 · 1/10 and 1/4
     assert estimate.value == pytest.approx(-math.log(0.5 * 0.75 * 0.1 * 0.25) / 4)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64, 1000])
 def test_weighted_by_tokens_whatever_the_batches(batch_size):
-    tokens, mask = random_sequences(65, 9)
-    sums = expected_sums(TABLE, tokens, mask)
+    batch = random_sequences(65, 9)
+    sums = expected_sums(TABLE, batch)
     generator = Bigram(TABLE)
     torch.testing.assert_close(
-        sequence_nll(generator, tokens, mask, batch_size=batch_size), torch.tensor(sums, dtype=torch.float64)
+        sequence_nll(generator, batch, batch_size=batch_size), torch.tensor(sums, dtype=torch.float64)
     )
-    estimate = nll(generator, tokens, mask, batch_size=batch_size)
-    assert estimate.value == pytest.approx(sum(sums) / int(mask.sum()), rel=1e-6)
+    estimate = nll(generator, batch, batch_size=batch_size)
+    assert estimate.value == pytest.approx(sum(sums) / int(batch.mask.sum()), rel=1e-6)
 
 
 def test_nothing_behind_the_mask_counts():
-    tokens, mask = random_sequences(20, 6)
-    padded = nn.functional.pad(torch.where(mask, tokens, 3), (0, 4), value=3)  # 3 is forbidden
-    padded_mask = nn.functional.pad(mask, (0, 4))
+    batch = random_sequences(20, 6)
+    padded = nn.functional.pad(torch.where(batch.mask, batch.tokens, 3), (0, 4), value=3)  # 3 is forbidden
+    padded = TokenBatch(padded, nn.functional.pad(batch.mask, (0, 4)))
     generator = Bigram(TABLE)
-    assert nll(generator, padded, padded_mask) == nll(generator, tokens, mask)
+    assert nll(generator, padded) == nll(generator, batch)
 
 
 def test_temperature_divides_the_logits():
-    tokens, mask = random_sequences(20, 6)
+    batch = random_sequences(20, 6)
     cooled = TABLE.pow(2)
     cooled /= cooled.sum(1, keepdim=True)
-    expected = nll(Bigram(cooled), tokens, mask).value
-    assert nll(Bigram(TABLE), tokens, mask, temperature=0.5).value == pytest.approx(expected, rel=1e-6)
+    expected = nll(Bigram(cooled), batch).value
+    assert nll(Bigram(TABLE), batch, temperature=0.5).value == pytest.approx(expected, rel=1e-6)
 
 
 def test_equals_the_generators_own_log_probabilities():
-    tokens, mask = random_sequences(20, 6)
+    batch = random_sequences(20, 6)
     generator = Bigram(TABLE)
-    expected = -(generator.log_probs(tokens, 1.3) * mask).sum(1).detach().double()
-    torch.testing.assert_close(sequence_nll(generator, tokens, mask, temperature=1.3), expected)
+    expected = -(generator.log_probs(batch, 1.3) * batch.mask).sum(1).detach().double()
+    torch.testing.assert_close(sequence_nll(generator, batch, temperature=1.3), expected)
 
 
 def test_scored_without_dropout_or_gradient_and_every_mode_restored():
-    tokens, mask = random_sequences(20, 6)
+    batch = random_sequences(20, 6)
     generator = Bigram(TABLE, dropout=0.5)
     generator.frozen = nn.Dropout().eval()
-    sums = sequence_nll(generator, tokens, mask)
-    assert torch.equal(sums, sequence_nll(Bigram(TABLE), tokens, mask))
+    sums = sequence_nll(generator, batch)
+    assert torch.equal(sums, sequence_nll(Bigram(TABLE), batch))
     assert not sums.requires_grad
     assert generator.training and generator.dropout.training and not generator.frozen.training
     with pytest.raises(RuntimeError):
-        sequence_nll(generator, tokens + 7, mask)
+        sequence_nll(generator, TokenBatch(batch.tokens + 7, batch.mask))
     assert generator.training
-    sequence_nll(generator.eval(), tokens, mask)
+    sequence_nll(generator.eval(), batch)
     assert not generator.training and not generator.dropout.training
 
 
 def test_only_masked_tokens_become_logits_and_few_at_a_time():
-    tokens, mask = random_sequences(300, 9)
+    batch = random_sequences(300, 9)
     generator = Bigram(TABLE)
-    nll(generator, tokens, mask)
-    assert generator.num_rows == int(mask.sum()) > 5 * ROWS_PER_CHUNK["cpu"]
-    assert generator.most_rows <= ROWS_PER_CHUNK["cpu"]
+    nll(generator, batch)
+    assert generator.head.num_rows == int(batch.mask.sum()) > 5 * ROWS_PER_CHUNK["cpu"]
+    assert generator.head.most_rows <= ROWS_PER_CHUNK["cpu"]
 
 
 def test_standard_error_is_the_deviation_of_the_estimate():
@@ -142,11 +151,11 @@ def test_standard_error_is_the_deviation_of_the_estimate():
 
 def test_degenerate_sets():
     generator = Bigram(TABLE)
-    tokens = torch.tensor([[1, 2, 0]])
-    assert math.isnan(nll(generator, tokens, torch.ones_like(tokens, dtype=torch.bool)).standard_error)
-    for empty in (tokens, tokens[:0]):
+    one = whole(torch.tensor([[1, 2, 0]]))
+    assert math.isnan(nll(generator, one).standard_error)
+    for empty in (TokenBatch(one.tokens, ~one.mask), one.select(slice(0))):
         with pytest.raises(ValueError, match="no token to score"):
-            nll(generator, empty, torch.zeros_like(empty, dtype=torch.bool))
+            nll(generator, empty)
 
 
 def test_lengths_alone_make_no_figure_unsure():

@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from seqgan.cli import main
-from seqgan.config.schema import flatten, to_settings
+from seqgan.config.schema import to_settings
+from seqgan.config.toml import flatten
 from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.settings import CORPORA, SEQGAN
 from seqgan.oracle.corpus import OracleCorpusSettings
 from seqgan.text.cache import prepare_corpus
 from tests.shared_data import shared_data
+from tests.tiny_models import whole
 from tests.tiny_run import ROOT, tiny_config, tiny_experiment
 
 
@@ -34,7 +36,7 @@ def test_scores_are_log_likelihoods_per_token_with_eos_whatever_the_batch():
     sentence, other = "The girl makes soup.", "We were happy about the long letter."
     ids = experiment.language.encode(sentence)
     assert ids[-1] == experiment.vocabulary.eos_id
-    expected = experiment.policy.log_probs(torch.tensor([ids])).mean().detach()
+    expected = experiment.policy.log_probs(whole(torch.tensor([ids]))).mean().detach()
     together = experiment.score([sentence, other])
     assert together[0] == pytest.approx(float(expected), abs=1e-5)
     assert together[0] == pytest.approx(experiment.score([sentence])[0], abs=1e-6)
@@ -188,7 +190,7 @@ def test_the_oracle_corpus_is_drawn_anew_the_same_and_scored_by_its_oracle(tmp_p
     assert floor["kl_q_p"] == pytest.approx(0, abs=1e-5)
     assert floor["jeffreys"] == pytest.approx(0, abs=1e-5)
     reopened = Experiment.open(tmp_path / "run")
-    assert torch.equal(reopened.oracle.output_bias, experiment.oracle.output_bias)
+    assert torch.equal(reopened.oracle.head.bias, experiment.oracle.head.bias)
     train = {row.tobytes() for row in experiment.corpus.train.ids.reshape(-1, 20)}
     assert not train & {row.tobytes() for row in experiment.corpus.test.ids.reshape(-1, 20)}
 

@@ -2,48 +2,103 @@
 
 import pytest
 
-from leakgan.experiment import LeakGANExperiment
+from leakgan.catalogue import CATALOGUE as LEAKGAN
+from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment
-from tests.seqgan.training.test_loop import assert_same, final_state
-from tests.tiny_run import tiny_config, tiny_experiment
+from tests.runs import assert_same, final_state, finish
+from tests.tiny_run import tiny_experiment, tiny_settings
 
 
-def trained(experiment):
-    experiment.train()
+def pretrained(run, **options):
+    experiment = tiny_experiment(run, **options)
+    experiment.pretrain()
     experiment.loop.tracker.close()
-    return final_state(experiment.run.path)
 
 
-@pytest.mark.parametrize("kind", [Experiment, LeakGANExperiment])
-def test_the_same_settings_lead_to_the_same_end(kind, tmp_path):
-    whole = trained(tiny_experiment(tmp_path / "whole", experiment=kind))
-    config = tiny_config(framework=kind.framework)
-    again = kind(config, tmp_path / "again", pretrained=tmp_path / "whole")
+@pytest.mark.parametrize("catalogue", [SEQGAN, LEAKGAN], ids=lambda catalogue: catalogue.name)
+def test_the_same_settings_lead_to_the_same_end(catalogue, tmp_path):
+    finish(tiny_experiment(tmp_path / "whole", catalogue=catalogue))
+    settings = tiny_settings(catalogue=catalogue)
+    again = Experiment(settings, tmp_path / "again", catalogue=catalogue, pretrained=tmp_path / "whole")
     assert again.loop.phase_index == len(again.loop.phases) - 1
-    assert_same(whole, trained(again))
+    finish(again)
+    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "again"))
+
+
+OTHER = {
+    "estimator": {"kind": "candidates", "num_candidates": 3},
+    "algorithm": {"learning_rate": 0.1},
+    "reward": {"transform": "logit"},
+}
 
 
 def test_what_comes_after_pre_training_may_differ(tmp_path):
-    first = tiny_experiment(tmp_path / "first")
-    first.pretrain()
-    first.loop.tracker.close()
-    other = {
-        "reward": {"kind": "constant"},
-        "algorithm": {"lag": 0.0, "alternatives": 3, "learning_rate": 0.1},
-    }
-    second = Experiment(tiny_config(other), tmp_path / "second", pretrained=tmp_path / "first")
-    fresh = tiny_experiment(tmp_path / "third", other)
-    assert_same(trained(second), trained(fresh))
+    pretrained(tmp_path / "first")
+    finish(Experiment(tiny_settings(OTHER), tmp_path / "second", pretrained=tmp_path / "first"))
+    finish(tiny_experiment(tmp_path / "third", OTHER))
+    assert_same(final_state(tmp_path / "second"), final_state(tmp_path / "third"))
+
+
+def test_the_same_may_still_change_in_a_run_that_has_not_come_so_far(tmp_path):
+    """Nothing before the adversarial phase uses a reward (FOUND 17)."""
+    pretrained(tmp_path / "first")
+    finish(tiny_experiment(tmp_path / "first", OTHER))
+    finish(tiny_experiment(tmp_path / "third", OTHER))
+    assert_same(final_state(tmp_path / "first"), final_state(tmp_path / "third"))
+    assert Experiment.open(tmp_path / "first").settings.algorithm.learning_rate == 0.1
+    with pytest.raises(ValueError, match=r"--algorithm.learning-rate: 0.2 differs from 0.1"):
+        tiny_experiment(tmp_path / "first", OTHER, {"algorithm": {"learning_rate": 0.2}})
+
+
+def test_before_any_training_all_but_the_corpus_may_change(tmp_path):
+    tiny_experiment(tmp_path / "run")
+    tiny_experiment(tmp_path / "run", {"mle": {"epochs": 3}, "generator": {"hidden_size": 8}})
+    assert Experiment.open(tmp_path / "run").settings.mle.epochs == 3
+    with pytest.raises(ValueError, match=r"--corpus.max-length: 9 differs from 16"):
+        tiny_experiment(tmp_path / "run", {"corpus": {"max_length": 9}})
 
 
 def test_other_settings_before_it_are_refused_and_nothing_is_written(tmp_path):
-    first = tiny_experiment(tmp_path / "first")
+    tiny_experiment(tmp_path / "first")
     with pytest.raises(ValueError, match="--pretrained: .*first has not finished its pre-training"):
-        Experiment(tiny_config(), tmp_path / "second", pretrained=tmp_path / "first")
+        Experiment(tiny_settings(), tmp_path / "second", pretrained=tmp_path / "first")
+    pretrained(tmp_path / "first")
+    other = tiny_settings({"mle": {"epochs": 3}})
+    with pytest.raises(ValueError, match=r"--mle.epochs: 3 differs from 2"):
+        Experiment(other, tmp_path / "second", pretrained=tmp_path / "first")
+    with pytest.raises(ValueError, match="is no run folder"):
+        Experiment(tiny_settings(), tmp_path / "second", pretrained=tmp_path / "nothing")
+    assert not (tmp_path / "second" / "config.toml").exists()
+
+
+def test_a_run_on_another_text_is_refused(tmp_path):
+    """Of equal vocabulary size and the same path: only the digest tells (FOUND 24)."""
+    text = tmp_path / "text.txt"
+    lines = [f"the {noun} sees the {other} .\n" for noun in "abcdefgh" for other in "abcdefgh"]
+    corpus = {"corpus": {"kind": "file", "path": str(text), "min_count": 1}}
+    text.write_text("".join(lines))
+    first = tiny_experiment(tmp_path / "first", corpus)
     first.pretrain()
     first.loop.tracker.close()
-    with pytest.raises(ValueError, match=r"--mle.epochs: 3 differs from 2"):
-        Experiment(tiny_config({"mle": {"epochs": 3}}), tmp_path / "second", pretrained=tmp_path / "first")
-    with pytest.raises(ValueError, match="is no run folder"):
-        Experiment(tiny_config(), tmp_path / "second", pretrained=tmp_path / "nothing")
-    assert not (tmp_path / "second").exists()
+    text.write_text("".join(reversed(lines)))
+    with pytest.raises(ValueError, match="--pretrained: .*first was trained on another text"):
+        Experiment(tiny_settings(corpus), tmp_path / "second", pretrained=tmp_path / "first")
+    other = tiny_experiment(tmp_path / "other", corpus)
+    assert other.corpus.digest != first.corpus.digest
+    checkpoints = tmp_path / "other" / "checkpoints"
+    checkpoints.mkdir()
+    (checkpoints / "state.pt").write_bytes((tmp_path / "first" / "checkpoints" / "state.pt").read_bytes())
+    with pytest.raises(ValueError, match="state.pt: belongs to another corpus"):
+        other.train()
+
+
+def test_what_a_killed_start_left_is_not_gone_on_with(tmp_path):
+    """The folder holds another run's checkpoint, but is no run yet (FOUND 25)."""
+    pretrained(tmp_path / "first")
+    finish(tiny_experiment(tmp_path / "clean", {"seed": 1}))
+    left = tmp_path / "second" / "checkpoints"
+    left.mkdir(parents=True)
+    for name in ("state.pt", "pretrained.pt"):
+        (left / name).write_bytes((tmp_path / "first" / "checkpoints" / name).read_bytes())
+    finish(tiny_experiment(tmp_path / "second", {"seed": 1}))
+    assert_same(final_state(tmp_path / "clean"), final_state(tmp_path / "second"))

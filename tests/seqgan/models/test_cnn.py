@@ -11,6 +11,8 @@ from seqgan.models import cnn as module
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
 from seqgan.models.kernels.window_maxima import final_maxima, tabled_maxima, tap_table
 from seqgan.text.masking import mask_from_lengths
+from seqgan.text.token_batch import TokenBatch
+from tests.tiny_models import whole
 
 CONFIG = CNNDiscriminatorSettings(embedding_size=5, widths=(3, 1, 8, 2), num_filters=(4, 3, 2, 6))
 
@@ -68,14 +70,13 @@ class PlainCNN(nn.Module):
 def test_full_sequences_and_every_prefix_equal_the_plain_cnn(num_steps: int) -> None:
     ours = build().eval()
     plain = PlainCNN(ours)
-    tokens = random_tokens(30, num_steps)
-    mask = torch.ones_like(tokens, dtype=torch.bool)
+    batch = whole(random_tokens(30, num_steps))
     close = {"rtol": 1e-5, "atol": 1e-5}
-    torch.testing.assert_close(ours(tokens, mask), plain(tokens), **close)
-    torch.testing.assert_close(ours.score(tokens, mask), plain(tokens), **close)
-    features, prefix_logits = ours.features(tokens), ours.prefix_logits(tokens, mask)
+    torch.testing.assert_close(ours.logits(batch), plain(batch.tokens), **close)
+    torch.testing.assert_close(ours.score(batch), plain(batch.tokens), **close)
+    features, prefix_logits = ours.features(batch), ours.prefix_logits(batch)
     for step in range(num_steps):
-        prefix = tokens[:, : step + 1]
+        prefix = batch.tokens[:, : step + 1]
         torch.testing.assert_close(features[:, step], plain.features(prefix), **close)
         torch.testing.assert_close(prefix_logits[:, step], plain(prefix), **close)
 
@@ -85,10 +86,10 @@ def test_variable_lengths_equal_the_plain_cnn_one_by_one() -> None:
     plain = PlainCNN(ours)
     tokens = random_tokens(60, 11)
     lengths = torch.arange(60) % 11 + 1
-    mask = mask_from_lengths(lengths, 11)
+    batch = TokenBatch(tokens, mask_from_lengths(lengths, 11))
     expected = torch.cat([plain(tokens[row : row + 1, :length]) for row, length in enumerate(lengths)])
-    torch.testing.assert_close(ours(tokens, mask), expected, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(ours.score(tokens, mask), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.logits(batch), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.score(batch), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_gradients_equal_those_of_the_plain_cnn() -> None:
@@ -96,7 +97,7 @@ def test_gradients_equal_those_of_the_plain_cnn() -> None:
     plain = PlainCNN(ours)
     plain.embedding.weight.requires_grad_()
     tokens = random_tokens(30, 9)
-    ours(tokens, torch.ones_like(tokens, dtype=torch.bool)).sigmoid().sum().backward()
+    ours.logits(whole(tokens)).sigmoid().sum().backward()
     plain(tokens).sigmoid().sum().backward()
     torch.testing.assert_close(ours.embedding.grad, plain.embedding.weight.grad, rtol=1e-4, atol=1e-6)
     for weight, bias, convolution in zip(ours.filters, ours.filter_biases, plain.convolutions, strict=True):
@@ -118,21 +119,20 @@ def test_both_ways_of_scoring_equal_the_forward_pass(
     ours = build(dataclasses.replace(CONFIG, table_megabytes=table_megabytes)).eval()
     tokens = random_tokens(600, 9)
     lengths = torch.randint(0, 10, (600,), generator=torch.Generator().manual_seed(1))
-    mask = mask_from_lengths(lengths if vary else torch.full((600,), 9), 9)
-    torch.testing.assert_close(ours.score(tokens, mask), ours(tokens, mask), rtol=1e-5, atol=1e-5)
+    batch = TokenBatch(tokens, mask_from_lengths(lengths if vary else torch.full((600,), 9), 9))
+    torch.testing.assert_close(ours.score(batch), ours.logits(batch), rtol=1e-5, atol=1e-5)
     assert len(tables) == (len(CONFIG.widths) if table_megabytes else 0)
 
 
 def test_scoring_follows_the_weights() -> None:
     ours = build().eval()
-    tokens = random_tokens(100, 9)
-    mask = torch.ones_like(tokens, dtype=torch.bool)
-    before = ours.score(tokens, mask)
+    batch = whole(random_tokens(100, 9))
+    before = ours.score(batch)
     with torch.no_grad():
         ours.filters[0].add_(0.1)
-    after = ours.score(tokens, mask)
+    after = ours.score(batch)
     assert not after.allclose(before)
-    torch.testing.assert_close(after, ours(tokens, mask), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(after, ours.logits(batch), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("table_megabytes", [0, 256])
@@ -141,11 +141,10 @@ def test_bfloat16_is_close(table_megabytes: int) -> None:
         embedding_size=16, widths=(1, 2, 3), num_filters=(60, 60, 60), table_megabytes=table_megabytes
     )
     ours = build(config).eval()
-    tokens = random_tokens(500, 10)
-    mask = mask_from_lengths(torch.arange(500) % 10 + 1, 10)
-    exact = ours.score(tokens, mask)
+    batch = TokenBatch(random_tokens(500, 10), mask_from_lengths(torch.arange(500) % 10 + 1, 10))
+    exact = ours.score(batch)
     ours.settings = dataclasses.replace(config, scoring_precision="bfloat16")
-    rounded = ours.score(tokens, mask)
+    rounded = ours.score(batch)
     assert rounded.dtype == torch.float32
     assert not rounded.equal(exact)
     assert (rounded - exact).abs().max() < 0.05 * exact.std()
@@ -169,12 +168,11 @@ def test_maxima_by_table_are_those_of_the_windows_whatever_their_signs(dtype: to
 def test_dropout_works_on_the_features_in_training_alone() -> None:
     ours = build(dataclasses.replace(CONFIG, dropout=0.2)).train()
     nn.init.ones_(ours.output_weight)
-    tokens = random_tokens(1, 9).expand(4000, -1)
-    mask = torch.ones_like(tokens, dtype=torch.bool)
+    batch = whole(random_tokens(1, 9).expand(4000, -1))
     torch.manual_seed(0)
-    logits = ours(tokens, mask)
-    features = ours.features(tokens[:1])[0, -1]
-    expected = ours.score(tokens, mask)[0]
+    logits = ours.logits(batch)
+    features = ours.features(batch.select(slice(1)))[0, -1]
+    expected = ours.score(batch)[0]
     torch.testing.assert_close(logits.mean(), expected, rtol=0.02, atol=0.0)
     torch.testing.assert_close(logits.var(), features.square().sum() * 0.2 / 0.8, rtol=0.1, atol=0.0)
 
@@ -199,7 +197,8 @@ def test_sizes_and_initial_weights_of_the_paper() -> None:
         assert weight.std().item() == pytest.approx(0.088, abs=0.005)
     limit = (6 / (1720 + 1720)) ** 0.5
     assert ours.highway_weight.abs().max().item() == pytest.approx(limit, rel=0.01)
-    assert ours.highway_bias.unique().tolist() == [-2.0, 0.0]
+    fresh = PlainCNN(ours)
+    assert (fresh.gate.bias == -2).all() and (fresh.transform.bias == 0).all()  # mostly closed at first
 
 
 def test_settings_out_of_range() -> None:

@@ -4,16 +4,22 @@ from torch.nn import functional
 
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings, lstm_cell
 from seqgan.models.transformer import TransformerGenerator, TransformerSettings
-from tests.tiny_models import EVERY_KIND, KINDS, rng, tiny_generator
+from tests.tiny_models import EVERY_KIND, KINDS, rng, tiny_generator, whole
+
+
+def step(generator, tokens, state):
+    """The logits behind one more token, and the state."""
+    hidden, state = generator.advance(tokens, state)
+    return generator.head.logits(hidden), state
 
 
 def read_step_by_step(generator, tokens):
     state = generator.initial_state(len(tokens))
     last, logits = torch.full((len(tokens),), generator.bos_id), []
-    for step in range(tokens.shape[1]):
-        step_logits, state = generator.step(last, state)
-        logits.append(step_logits)
-        last = tokens[:, step]
+    for token in tokens.unbind(1):
+        next_logits, state = step(generator, last, state)
+        logits.append(next_logits)
+        last = token
     return torch.stack(logits, 1)
 
 
@@ -24,7 +30,7 @@ def test_step_by_step_equals_teacher_forced(kind, num_layers):
     tokens = torch.randint(0, 11, (5, 9), generator=rng())
     with torch.no_grad():
         torch.testing.assert_close(
-            read_step_by_step(generator, tokens), generator(tokens), atol=1e-5, rtol=1e-5
+            read_step_by_step(generator, tokens), generator(whole(tokens)), atol=1e-5, rtol=1e-5
         )
 
 
@@ -34,7 +40,7 @@ def test_a_token_changes_later_steps_only(kind):
     tokens = torch.randint(0, 11, (1, 9), generator=rng())
     changed = tokens.clone()
     changed[0, 4] = (tokens[0, 4] + 1) % 11
-    differs = (generator(tokens) - generator(changed)).abs().amax(-1)[0] > 1e-6
+    differs = (generator(whole(tokens)) - generator(whole(changed))).abs().amax(-1)[0] > 1e-6
     assert differs.tolist() == [False] * 5 + [True] * 4
 
 
@@ -42,21 +48,21 @@ def test_a_token_changes_later_steps_only(kind):
 def test_rows_do_not_see_each_other_and_states_can_be_repeated_selected_and_joined(kind):
     generator = tiny_generator(kind, 11).eval()
     tokens = torch.randint(0, 11, (4, 6), generator=rng())
-    _, state = generator.step(tokens[:, 0], generator.initial_state(4))
-    _, state = generator.step(tokens[:, 1], state)
-    logits, after = generator.step(tokens[:, 2], state)
+    _, state = step(generator, tokens[:, 0], generator.initial_state(4))
+    _, state = step(generator, tokens[:, 1], state)
+    logits, after = step(generator, tokens[:, 2], state)
     order = torch.tensor([2, 0, 0, 3])
-    torch.testing.assert_close(generator.step(tokens[order, 2], state.select(order))[0], logits[order])
-    repeated = generator.step(tokens[:, 2].repeat_interleave(3), state.repeat(3))[0]
+    torch.testing.assert_close(step(generator, tokens[order, 2], state.select(order))[0], logits[order])
+    repeated = step(generator, tokens[:, 2].repeat_interleave(3), state.repeat(3))[0]
     torch.testing.assert_close(repeated, logits.repeat_interleave(3, 0))
     joined = type(state).concatenate([state.select(slice(2, 4)), state.select(slice(0, 2))])
-    torch.testing.assert_close(generator.step(tokens[[2, 3, 0, 1], 2], joined)[0], logits[[2, 3, 0, 1]])
+    torch.testing.assert_close(step(generator, tokens[[2, 3, 0, 1], 2], joined)[0], logits[[2, 3, 0, 1]])
     # Two continuations of one state do not disturb each other.
-    generator.step(tokens[:, 5], state)
-    torch.testing.assert_close(generator.step(tokens[:, 2], state)[0], logits)
+    step(generator, tokens[:, 5], state)
+    torch.testing.assert_close(step(generator, tokens[:, 2], state)[0], logits)
     torch.testing.assert_close(
-        generator.step(tokens[:, 3], after)[0],
-        generator.step(tokens[:, 3], generator.step(tokens[:, 2], state)[1])[0],
+        step(generator, tokens[:, 3], after)[0],
+        step(generator, tokens[:, 3], step(generator, tokens[:, 2], state)[1])[0],
     )
 
 
@@ -64,18 +70,20 @@ def test_rows_do_not_see_each_other_and_states_can_be_repeated_selected_and_join
 def test_log_probabilities_are_normalised_and_forbidden_tokens_impossible(kind):
     generator = tiny_generator(kind, 7, forbidden=(0, 4)).eval()
     tokens = torch.tensor([[1, 2, 3], [5, 6, 1]])
-    probabilities = generator(tokens).softmax(-1)
+    probabilities = generator(whole(tokens)).softmax(-1)
     assert (probabilities[..., [0, 4]] == 0).all()
     torch.testing.assert_close(probabilities.sum(-1), torch.ones(2, 3))
-    expected = functional.cross_entropy(generator(tokens).transpose(1, 2) / 0.7, tokens, reduction="none")
-    torch.testing.assert_close(generator.log_probs(tokens, temperature=0.7), -expected)
+    expected = functional.cross_entropy(
+        generator(whole(tokens)).transpose(1, 2) / 0.7, tokens, reduction="none"
+    )
+    torch.testing.assert_close(generator.log_probs(whole(tokens), temperature=0.7), -expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_parameter_is_trained(kind):
     generator = tiny_generator(kind, 7)
     tokens = torch.randint(0, 7, (16, 8), generator=rng())
-    generator.log_probs(tokens).sum().backward()
+    generator.log_probs(whole(tokens)).sum().backward()
     for name, parameter in generator.named_parameters():
         assert parameter.grad is not None, name
         if not name.startswith("positions"):
@@ -86,21 +94,23 @@ def test_every_parameter_is_trained(kind):
 def test_dropout_acts_in_training_only(kind):
     generator = tiny_generator(kind, 7, dropout=0.5)
     tokens = torch.randint(0, 7, (4, 8), generator=rng())
-    assert not torch.equal(generator(tokens), generator(tokens))
+    assert not torch.equal(generator(whole(tokens)), generator(whole(tokens)))
     assert not torch.equal(read_step_by_step(generator, tokens), read_step_by_step(generator, tokens))
     generator.eval()
-    assert torch.equal(generator(tokens), generator(tokens))
-    torch.testing.assert_close(read_step_by_step(generator, tokens), generator(tokens), atol=1e-5, rtol=1e-5)
+    assert torch.equal(generator(whole(tokens)), generator(whole(tokens)))
+    torch.testing.assert_close(
+        read_step_by_step(generator, tokens), generator(whole(tokens)), atol=1e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_the_same_rng_gives_the_same_weights_and_the_weights_can_be_loaded(kind):
     first, second, other = (tiny_generator(kind, 7, seed=seed) for seed in (3, 3, 4))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-    assert not torch.equal(first.output_weight, other.output_weight)
+    assert not torch.equal(first.head.weight, other.head.weight)
     other.load_state_dict(first.state_dict())
     tokens = torch.tensor([[1, 2, 3]])
-    assert torch.equal(first.eval()(tokens), other.eval()(tokens))
+    assert torch.equal(first.eval()(whole(tokens)), other.eval()(whole(tokens)))
 
 
 def test_lstm_weights_have_the_asked_for_scale():
@@ -119,9 +129,9 @@ def test_lstm_weights_have_the_asked_for_scale():
 
 def test_transformer_refuses_sequences_longer_than_its_positions():
     generator = tiny_generator("transformer", 7, max_length=4)
-    generator(torch.ones(1, 4, dtype=torch.long))
+    generator(whole(torch.ones(1, 4, dtype=torch.long)))
     with pytest.raises(ValueError, match=r"--generator.max-length: 4 .* 5 tokens"):
-        generator(torch.ones(1, 5, dtype=torch.long))
+        generator(whole(torch.ones(1, 5, dtype=torch.long)))
     with pytest.raises(ValueError, match="--generator.max-length: 4"):
         read_step_by_step(generator, torch.ones(1, 5, dtype=torch.long))
 
@@ -134,7 +144,7 @@ def test_transformer_refuses_heads_that_do_not_divide_its_size():
 def test_transformer_knows_positions():
     """Without positions, attention over the same tokens in another order would give the same last vector."""
     generator = tiny_generator("transformer", 7, num_layers=1).eval()
-    logits = generator(torch.tensor([[1, 2, 3, 4], [2, 1, 3, 4]]))
+    logits = generator(whole(torch.tensor([[1, 2, 3, 4], [2, 1, 3, 4]])))
     assert (logits[0, 3] - logits[1, 3]).abs().amax() > 1e-3
 
 
@@ -153,9 +163,9 @@ def test_thelstm_cell_is_that_of_torch_in_value_and_gradient():
 def test_a_token_that_is_forbidden_leaves_its_probability_to_the_others(kind):
     generator = tiny_generator(kind, 6).eval()
     tokens = torch.tensor([[1, 5, 2]])
-    before = generator(tokens).softmax(-1)
-    generator.forbid(3)
-    after = generator(tokens).softmax(-1)
+    before = generator(whole(tokens)).softmax(-1)
+    generator.head.forbid(3)
+    after = generator(whole(tokens)).softmax(-1)
     expected = before.clone()
     expected[..., 3] = 0
     torch.testing.assert_close(after, expected / expected.sum(-1, keepdim=True))

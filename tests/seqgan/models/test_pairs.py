@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
+from seqgan.text.token_batch import TokenBatch
+from tests.tiny_models import whole
 
 
 def build(distances: tuple[int, ...] = (1,), l2: float = 2e-4) -> PairsDiscriminator:
@@ -22,10 +24,10 @@ def test_logit_by_hand() -> None:
     discriminator.current_vectors[0, 2] = torch.tensor([2.0, -1.0, 7.0])
     discriminator.token_biases[4], discriminator.token_biases[2] = 10.0, 20.0
     discriminator.bias.fill_(100.0)
-    tokens, mask = torch.tensor([[4, 2, 0]]), torch.tensor([[True, True, False]])
+    batch = TokenBatch(torch.tensor([[4, 2, 0]]), torch.tensor([[True, True, False]]))
     # Start to 4: 3 + 2 = 5, bias 10. Then 4 to 2: 1 - 1 = 0, bias 20.
-    assert discriminator(tokens, mask).tolist() == [135.0]
-    assert discriminator.prefix_logits(tokens, mask).tolist() == [[115.0, 135.0, 135.0]]
+    assert discriminator.logits(batch).tolist() == [135.0]
+    assert discriminator.prefix_logits(batch).tolist() == [[115.0, 135.0, 135.0]]
 
 
 @pytest.mark.parametrize("distances", [(1,), (2,), (1, 2), (3, 1), (9,)])
@@ -43,7 +45,7 @@ def test_equals_a_loop_over_tokens(distances: tuple[int, ...]) -> None:
                     before = discriminator.previous_vectors[i, row[step - distance]]
                 total += (before @ discriminator.current_vectors[i, token]).item()
         expected.append(total)
-    logits = discriminator(tokens, torch.ones_like(tokens, dtype=torch.bool))
+    logits = discriminator.logits(whole(tokens))
     torch.testing.assert_close(logits, torch.tensor(expected))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqgan.reports.alarms import Alarm, find_alarms
+from seqgan.reports.alarms import RungAlarm, find_alarms
 from seqgan.reports.learning_curves import NLL, History, draw_learning_curves, points, read_history
 from tests.tiny_run import tiny_experiment
 
@@ -10,9 +10,9 @@ ROWS = [
     {"step": 10, "phase": "mle", NLL: 5.0, "mle/loss": 5.5},
     {"step": 20, "phase": "mle", NLL: 4.0},
     {"step": 30, "phase": "mle", NLL: 4.5, "evaluation/bleu_4": 0.1},
-    {"step": 34, "phase": "discriminator", "discriminator/auc_held_out": 0.7},
-    {"step": 35, "phase": "adversarial", "policy/entropy": 3.0, "reward/mean": None},
-    {"step": 40, "phase": "adversarial", NLL: 4.2, "evaluation/bleu_4": 0.2, "policy/entropy": 1.0},
+    {"step": 4, "phase": "discriminator", "discriminator/auc_held_out": 0.7},
+    {"step": 1, "phase": "adversarial", "policy/entropy": 3.0, "reward/mean": None},
+    {"step": 6, "phase": "adversarial", NLL: 4.2, "evaluation/bleu_4": 0.2, "policy/entropy": 1.0},
 ]
 
 
@@ -28,7 +28,7 @@ def test_steps_of_the_adversarial_phase_count_from_its_first():
 def test_the_likelihood_starts_from_the_model_that_was_handed_on():
     assert points(History(ROWS), NLL, adversarial=True) == [(0, 4.0), (6, 4.2)]
     assert points(History(ROWS, keeps_best=False), NLL, adversarial=True) == [(0, 4.5), (6, 4.2)]
-    assert points(History(ROWS[4:]), NLL, adversarial=True) == [(40, 4.2)]
+    assert points(History(ROWS[4:]), NLL, adversarial=True) == [(6, 4.2)]
     assert points(History(ROWS), NLL, adversarial=False) == [(10, 5.0), (20, 4.0), (30, 4.5)]
 
 
@@ -58,23 +58,24 @@ def test_a_run_that_logged_nothing_has_no_history_and_a_damaged_one_is_named(tmp
     experiment = tiny_experiment(tmp_path / "run")
     assert read_history(experiment) == History([], keeps_best=True)
     (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1, "pha')
-    with pytest.raises(ValueError, match=r"metrics.jsonl: is damaged: "):
+    with pytest.raises(ValueError, match=r"metrics.jsonl: line 1 is damaged"):
         read_history(experiment)
 
 
 def test_alarms_are_found_in_the_order_in_which_they_first_rang():
     rows = [
-        {"step": 1, "phase": "mle", "alarm/duplicates": 0.0},
-        {"step": 2, "phase": "adversarial", "alarm/entropy_collapse": 1.0, "alarm/duplicates": 0.0},
-        {"step": 3, "phase": "adversarial", "alarm/entropy_collapse": 0.0, "alarm/duplicates": 1.0},
-        {"step": 4, "phase": "adversarial", "alarm/entropy_collapse": 1.0, "alarm/own": 1.0},
+        {"step": 1, "phase": "mle", "mle/loss": 1.0},
+        {"step": 2, "phase": "adversarial", "alarm": "entropy_collapse", "ringing": True, "text": "..."},
+        {"step": 3, "phase": "adversarial", "alarm": "own", "ringing": True, "text": "..."},
+        {"step": 4, "phase": "adversarial", "alarm": "entropy_collapse", "ringing": False, "text": "..."},
+        {"step": 9, "phase": "adversarial", "alarm": "entropy_collapse", "ringing": True, "text": "..."},
+        {"step": 9, "phase": "adversarial", "alarm": "own", "ringing": False, "text": "..."},
     ]
     found = find_alarms(rows)
     assert found == [
-        Alarm("entropy_collapse", "adversarial", 2, 2, 3),
-        Alarm("duplicates", "adversarial", 3, 1, 3),
-        Alarm("own", "adversarial", 4, 1, 1),
+        RungAlarm("entropy_collapse", "adversarial", 2, 2, True),
+        RungAlarm("own", "adversarial", 3, 1, False),
     ]
-    assert found[0].meaning == "the policy's entropy is below half of its first value"
-    assert found[2].meaning == ""
+    assert found[0].meaning.startswith("the policy's entropy is below half of its first value")
+    assert found[1].meaning == ""
     assert find_alarms(rows[:1]) == []

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from leakgan.experiment import LeakGANExperiment
+
 from seqgan.cli import main, parse
-from seqgan.config.schema import flatten, to_settings
-from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.frameworks import open_run
+from seqgan.config.schema import to_settings
+from seqgan.config.toml import flatten
+from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.experiment.settings import SEQGAN
 from seqgan.reports.measurements import measure
 from seqgan.reports.report_tables import metric_cell

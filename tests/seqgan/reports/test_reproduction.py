@@ -3,11 +3,10 @@
 import shlex
 
 import pytest
-
 from leakgan.experiment import LeakGANExperiment
+
 from seqgan.cli import parse
-from seqgan.experiment.experiment import Experiment
-from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.experiment.settings import SEQGAN
 from seqgan.reports.reproduction import flags_from, original_config, training_command
 from tests.haiku.experiment import HaikuExperiment
@@ -65,9 +64,7 @@ def test_a_run_is_made_again(tmp_path, experiment, layers):
 
 
 def test_the_nearest_preset_is_named_and_the_kind_comes_first(tmp_path):
-    config = SEQGAN.load_preset(
-        "tiny", {"seed": 1, "corpus": {"path": "data/tiny.txt"}, "reward": {"kind": "constant"}}
-    )
+    config = SEQGAN.load_preset("tiny", {"seed": 1, "reward": {"kind": "constant"}})
     experiment = Experiment(config, tmp_path / "x")
     assert training_command(experiment) == (
         f"seqgan train --preset tiny --reward.kind constant --seed 1 --run {tmp_path / 'x'}"

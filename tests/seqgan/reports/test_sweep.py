@@ -9,13 +9,13 @@ import statistics
 
 import numpy as np
 import pytest
-
 from leakgan.experiment import LeakGANExperiment
+
 from seqgan.cli import main
 from seqgan.evaluation.kneser_ney import fit_kneser_ney
 from seqgan.evaluation.likelihood import sequence_nll
 from seqgan.evaluation.metrics import METRICS
-from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.experiment import open_run
 from seqgan.experiment.run_folder import REAL_TEXT
 from seqgan.oracle.model import is_official, load_oracle, random_oracle
 from seqgan.reports.comparison import measure_runs
@@ -206,7 +206,7 @@ def test_the_baseline_is_the_best_n_gram_model_for_the_corpus(runs, oracle_run, 
     possible = vocabulary.size - len(set(vocabulary.forbidden))
     model = fit_kneser_ney(corpus.train, order=order, vocabulary_size=possible, discount=discount)
     test = experiment.split("test")
-    sums = sequence_nll(experiment.load_generator("ngram"), test.tokens, test.mask)
+    sums = sequence_nll(experiment.load_generator("ngram"), test)
     np.testing.assert_allclose(-sums.numpy(), model.sequence_log_probs(corpus.test), rtol=1e-4)
 
 

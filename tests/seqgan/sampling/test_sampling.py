@@ -8,7 +8,17 @@ from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 from seqgan.sampling.sample import sample
 from seqgan.sampling.token_sampler import TokenSampler, find_block, find_token, search_cumulative
 from seqgan.sampling.truncation import truncate_logits
-from tests.tiny_models import EVERY_KIND, KINDS, all_sequences, rng, sequence_probabilities, tiny_generator
+from seqgan.text.masking import mask_from_lengths
+from seqgan.text.token_batch import TokenBatch
+from tests.tiny_models import (
+    EVERY_KIND,
+    KINDS,
+    all_sequences,
+    rng,
+    sequence_probabilities,
+    tiny_generator,
+    whole,
+)
 
 ADVERSARIAL_UNIFORMS = [0.0, 1e-45, 2**-126, 2**-24, 0.5, 1 - 2**-23, 1 - 2**-24, 1.0]
 
@@ -40,7 +50,7 @@ def test_a_draw_inverts_the_cumulative_sum(vocabulary_size):
     uniforms = torch.rand(4, 500, generator=rng())
     tokens, log_probs = sampler.draw(hidden, uniforms)
     with torch.no_grad():
-        probabilities = generator.logits(hidden).double().softmax(-1)
+        probabilities = generator.head.logits(hidden).double().softmax(-1)
     cumulative = probabilities.cumsum(-1)
     naive = torch.searchsorted(cumulative, uniforms.double(), right=True)
     for row, place in (tokens != naive).nonzero().tolist():  # only where u hits an edge up to rounding
@@ -56,7 +66,7 @@ def test_draws_have_the_softmax_distribution(precision):
     generator, sampler, hidden = sampler_and_hidden(300, rows=3, precision=precision)
     tokens, _ = sampler.draw(hidden, torch.rand(3, 200_000, generator=rng()))
     with torch.no_grad():
-        probabilities = generator.logits(hidden).softmax(-1)
+        probabilities = generator.head.logits(hidden).softmax(-1)
     for row in range(3):
         counts = tokens[row].bincount(minlength=300)
         if precision == "float32":
@@ -105,29 +115,29 @@ def test_a_search_is_safe_at_the_total_itself():
 def test_large_and_far_apart_logits_neither_overflow_nor_vanish():
     generator, sampler, hidden = sampler_and_hidden(50, temperature=1e-3)
     tokens, log_probs = sampler.draw(hidden * 30, torch.rand(4, 10, generator=rng()))
-    assert (tokens == generator.logits(hidden * 30).argmax(-1, keepdim=True)).all()
+    assert (tokens == generator.head.logits(hidden * 30).argmax(-1, keepdim=True)).all()
     assert log_probs.abs().max() < 1e-3
-    generator.output_bias.data -= 500  # every exponential would be 0
+    generator.head.bias.data -= 500  # every exponential would be 0
     tokens, log_probs = TokenSampler(generator).draw(hidden, torch.rand(4, 10, generator=rng()))
-    expected = generator.logits(hidden).log_softmax(-1).gather(-1, tokens)
+    expected = generator.head.logits(hidden).log_softmax(-1).gather(-1, tokens)
     torch.testing.assert_close(log_probs, expected, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("settings", [{}, {"top_k": 3}, {"top_p": 0.9}])
 def test_padding_and_what_is_cut_off_stay_impossible_however_small_the_logits(settings):
     generator, _, hidden = sampler_and_hidden(263, forbidden=(7,))
-    generator.output_bias.data -= 50
+    generator.head.bias.data -= 50
     tokens, log_probs = TokenSampler(generator, temperature=1e-3, **settings).draw(
         hidden, torch.rand(4, 50, generator=rng())
     )
-    assert (tokens == generator.logits(hidden).argmax(-1, keepdim=True)).all()
+    assert (tokens == generator.head.logits(hidden).argmax(-1, keepdim=True)).all()
     assert log_probs.abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("settings", [{}, {"top_k": 3}, {"top_p": 0.9}])
 def test_a_broken_generator_gives_tokens_and_says_so(settings):
     generator = tiny_generator("lstm", 263)
-    generator.output_weight.data.fill_(math.nan)
+    generator.head.weight.data.fill_(math.nan)
     trajectories = sample(generator, 4, 6, eos_id=None, rng=rng(), **settings)
     assert ((trajectories.tokens >= 0) & (trajectories.tokens < 263)).all()
     assert trajectories.log_probs.isnan().all()
@@ -151,7 +161,7 @@ def test_log_probabilities_are_those_of_what_was_sampled(kind, settings):
     generator = tiny_generator(kind, 9, forbidden=(0,)).eval()
     trajectories = sample(generator, 40, 7, eos_id=1, rng=rng(), **settings)
     with torch.no_grad():
-        logits = generator(trajectories.tokens).flatten(0, 1) / settings.get("temperature", 1.0)
+        logits = generator(trajectories).flatten(0, 1) / settings.get("temperature", 1.0)
     logits = truncate_logits(logits, settings.get("top_k"), settings.get("top_p"))
     expected = logits.log_softmax(-1).gather(-1, trajectories.tokens.view(-1, 1)).view(40, 7)
     torch.testing.assert_close(
@@ -191,7 +201,7 @@ def test_behind_eos_there_is_nothing():
 
 def test_sampling_stops_early_and_still_fills_the_rows(monkeypatch):
     generator = tiny_generator("lstm", 4)
-    generator.output_bias.data[3] = 100.0  # EOS always
+    generator.head.bias.data[3] = 100.0  # EOS always
     calls = []
     advance = generator.advance
     monkeypatch.setattr(generator, "advance", lambda *args: calls.append(1) or advance(*args))
@@ -205,7 +215,7 @@ def test_sampling_stops_early_and_still_fills_the_rows(monkeypatch):
 def test_temperature_zero_takes_the_likeliest_token(kind):
     generator = tiny_generator(kind, 9).eval()
     trajectories = sample(generator, 3, 6, eos_id=None, rng=rng(), temperature=0.0)
-    assert torch.equal(generator(trajectories.tokens).argmax(-1), trajectories.tokens)
+    assert torch.equal(generator(trajectories).argmax(-1), trajectories.tokens)
     assert (trajectories.log_probs == 0).all()
 
 
@@ -223,6 +233,16 @@ def test_truncation_keeps_what_it_should():
     assert kept(top_k=3, top_p=0.6) == [[True, True, False, False], [False, False, True, True]]
     equal = truncate_logits(torch.zeros(1, 5), 2, None)
     assert (equal > -1e3).sum() == 2
+
+
+@pytest.mark.parametrize("static_shapes", [False, True], ids=["by value", "by index"])
+@pytest.mark.parametrize(("top_p", "expected"), [(0.25, 1), (0.5, 2), (0.75, 3), (0.5000001, 3)])
+def test_a_set_of_exactly_the_mass_is_enough(top_p, expected, static_shapes, monkeypatch):
+    """Four tokens of 1/4 each, which float32 holds exactly; the fifth and sixth are impossible."""
+    monkeypatch.setattr("seqgan.runtime.devices.static_shapes", lambda tensor: static_shapes)
+    logits = torch.tensor([[-math.inf, 0.0, 0.0, 0.0, 0.0, -math.inf]])
+    kept = (truncate_logits(logits, None, top_p) > -math.inf)[0]
+    assert kept.tolist() == [False] + [place < expected for place in range(4)] + [False]
 
 
 @pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 0.999])
@@ -245,22 +265,82 @@ def test_the_smallest_set_of_a_mass_by_trying_one_token_after_the_other(top_p):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_prefix_is_kept_exactly_and_continued_by_its_own_distribution(kind):
+def test_a_prompt_is_continued_by_its_own_distribution(kind):
     generator = tiny_generator(kind, 5).eval()
-    trajectories = sample(generator, 20_000, 3, eos_id=None, rng=rng(), prefix=[4, 2], batch_size=20_000)
-    assert (trajectories.tokens[:, :2] == torch.tensor([4, 2])).all()
-    assert (trajectories.log_probs[:, :2] == 0).all()
-    assert trajectories.mask.all()
+    prompt = whole(torch.tensor([[4, 2]]).expand(20_000, -1))
+    trajectories = sample(generator, 20_000, 1, eos_id=None, rng=rng(), prompt=prompt, batch_size=20_000)
+    assert trajectories.tokens.shape == (20_000, 1) and trajectories.prompt is prompt
     with torch.no_grad():
-        probabilities = generator(torch.tensor([[4, 2, 0]]))[0, 2].softmax(-1)
-    assert abs(chi_square(trajectories.tokens[:, 2].bincount(minlength=5), probabilities)) < 4
-    ended = sample(generator, 3, 6, eos_id=2, rng=rng(), prefix=torch.tensor([4, 2]))
-    assert ended.mask.sum(1).tolist() == [2, 2, 2]
-    assert ended.tokens.tolist() == [[4, 2, 0, 0, 0, 0]] * 3
-    whole = sample(generator, 2, 2, eos_id=None, rng=rng(), prefix=[4, 2])
-    assert whole.tokens.tolist() == [[4, 2], [4, 2]]
-    with pytest.raises(ValueError, match="prefix: 2 tokens are too many; there may be at most 1"):
-        sample(generator, 2, 1, eos_id=None, rng=rng(), prefix=[4, 2])
+        probabilities = generator(whole(torch.tensor([[4, 2, 0]])))[0, 2].softmax(-1)
+    assert abs(chi_square(trajectories.tokens[:, 0].bincount(minlength=5), probabilities)) < 4
+
+
+def random_prompts(num_rows, vocabulary_size):
+    """Prompts of 0 to 4 tokens, and a column that says which is which."""
+    tokens = torch.randint(vocabulary_size, (num_rows, 4), generator=rng(3))
+    mask = mask_from_lengths(torch.randint(5, (num_rows,), generator=rng(4)), 4)
+    return TokenBatch(tokens, mask, columns={"row": list(range(num_rows))})
+
+
+def naive_completion(generator, prompt, uniforms, eos_id):
+    """One sequence, read anew for every token, drawn by the cumulative sum of its softmax."""
+    read, tokens, log_probs = [generator.bos_id, *prompt], [], []
+    for uniform in uniforms.tolist():
+        logits = generator.head.logits(generator.encode(torch.tensor([read]))[:, -1])
+        log_softmax = logits[0].double().log_softmax(-1)
+        token = int(torch.searchsorted(log_softmax.exp().cumsum(0), uniform, right=True))
+        read.append(token)
+        tokens.append(token)
+        log_probs.append(float(log_softmax[token]))
+        if token == eos_id:
+            break
+    return tokens, log_probs
+
+
+@pytest.mark.parametrize("batch_size", [3, 512])
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_prompts_of_any_length_are_completed_as_one_by_one(kind, batch_size):
+    generator = tiny_generator(kind, 7, forbidden=(0,)).eval()
+    prompt = random_prompts(14, 7)
+    assert len(prompt.lengths.unique()) == 5
+    drawn = sample(generator, 14, 6, eos_id=2, rng=rng(), prompt=prompt, batch_size=batch_size)
+    assert 0 < (drawn.lengths < 6).sum() < 14
+    uniforms = torch.rand(14, 6, generator=rng())
+    with torch.no_grad():
+        teacher_forced = generator.log_probs(drawn)
+        for row in range(14):
+            given = prompt.tokens[row, prompt.mask[row]].tolist()
+            tokens, log_probs = naive_completion(generator, given, uniforms[row], 2)
+            mask = drawn.mask[row]
+            assert drawn.tokens[row, mask].tolist() == tokens
+            expected = torch.tensor(log_probs)
+            torch.testing.assert_close(drawn.log_probs[row, mask], expected, atol=2e-5, rtol=1e-5)
+            torch.testing.assert_close(teacher_forced[row, mask], expected, atol=2e-5, rtol=1e-5)
+    assert drawn.columns == prompt.columns and drawn.prompt is prompt
+
+
+def test_prompts_get_the_gradient_of_sequences_read_alone():
+    generator = tiny_generator("lstm", 7).eval()
+    batch = sample(generator, 6, 5, eos_id=None, rng=rng(), prompt=random_prompts(6, 7))
+    generator.log_probs(batch).sum().backward()
+    together = [parameter.grad.clone() for parameter in generator.parameters()]
+    generator.zero_grad()
+    for row in range(6):
+        prompt = batch.prompt.tokens[row, batch.prompt.mask[row]]
+        joined = torch.cat([prompt, batch.tokens[row]])[None]
+        generator.log_probs(whole(joined))[0, len(prompt) :].sum().backward()
+    alone = [parameter.grad for parameter in generator.parameters()]
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_no_room_no_prompts_and_too_few_prompts():
+    generator = tiny_generator("lstm", 5)
+    prompt = whole(torch.tensor([[4, 2], [1, 3]]))
+    assert sample(generator, 2, 0, eos_id=None, rng=rng(), prompt=prompt).tokens.shape == (2, 0)
+    empty = sample(generator, 2, 5, eos_id=2, rng=rng(), prompt=whole(torch.empty(2, 0, dtype=torch.long)))
+    assert torch.equal(empty.tokens, sample(generator, 2, 5, eos_id=2, rng=rng()).tokens)
+    with pytest.raises(ValueError, match="prompt: 2 rows for 3 sequences"):
+        sample(generator, 3, 5, eos_id=None, rng=rng(), prompt=prompt)
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
@@ -291,7 +371,7 @@ def test_sampling_is_without_dropout_and_gradient_and_restores_every_mode():
 def test_samples_can_be_learned_from():
     generator = tiny_generator("lstm", 9)
     trajectories = sample(generator, 4, 6, eos_id=None, rng=rng())
-    generator.log_probs(trajectories.tokens).sum().backward()
+    generator.log_probs(trajectories).sum().backward()
     assert generator.embedding.weight.grad.norm() > 0
 
 
@@ -316,5 +396,5 @@ def test_a_full_size_vocabulary_is_drawn_from_by_its_softmax():
     ).eval()
     hidden = torch.rand(1, 32, generator=rng(9)) * 2 - 1
     tokens, _ = TokenSampler(generator).draw(hidden, torch.rand(1, 400_000, generator=rng()))
-    probabilities = generator.logits(hidden).softmax(-1)[0].detach()
+    probabilities = generator.head.logits(hidden).softmax(-1)[0].detach()
     assert abs(chi_square(tokens[0].bincount(minlength=5000), probabilities)) < 4

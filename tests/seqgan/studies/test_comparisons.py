@@ -16,9 +16,9 @@ import table
 
 import leakgan.__main__
 from seqgan import cli
-from seqgan.config.schema import flatten, read_toml
+from seqgan.config.toml import flatten, read_toml
 from seqgan.evaluation.signature import Score, Signature
-from seqgan.experiment.frameworks import open_run
+from seqgan.experiment.experiment import open_run
 from seqgan.reports.measurements import measure
 from seqgan.runtime.tracking import read_rows
 from seqgan.sampling.decoding import Decoding

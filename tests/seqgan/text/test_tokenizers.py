@@ -1,8 +1,11 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import NLTKWordTokenizer
 
+from seqgan.text.docstrings import standard_library_sentences, standard_library_sources
 from seqgan.text.tokenizers import TOKENIZERS, build_tokenizer, glue
 from tests.shared_data import shared_data
 
@@ -19,6 +22,28 @@ class Reversed:
 
 class NoTokenizer:
     pass
+
+
+class Faulty:
+    """Returns or raises what a test asks for."""
+
+    tokens: object = None
+    text: object = "text"
+
+    def tokenize(self, text: str) -> object:
+        if isinstance(self.tokens, Exception):
+            raise self.tokens
+        return self.tokens
+
+    def detokenize(self, tokens) -> object:
+        if isinstance(self.text, Exception):
+            raise self.text
+        return self.text
+
+
+class NotBuilt(Faulty):
+    def __init__(self) -> None:
+        raise RuntimeError("no model\nat hand")
 
 
 SENTENCES = [
@@ -54,6 +79,40 @@ def test_treebank_equals_nltk_on_captions():
     ]
     same = sum(tokenizer.detokenize(tokenizer.tokenize(line)) == line for line in lines)
     assert same / len(lines) > 0.98
+
+
+TOKENIZED = {
+    'he liked " the lord of the rings " trilogy .': 'he liked "the lord of the rings" trilogy.',
+    "it isn ' t the dog ' s , i ' m sure .": "it isn't the dog's, i'm sure.",
+    "we can ' t say they ' ve won .": "we can't say they've won.",
+    '" yes , " he said , " i do . "': '"yes," he said, "i do."',
+    "ten % of $ 5 ( or less ) ; no more !": "ten% of $5 (or less); no more!",
+}
+
+
+@pytest.mark.parametrize("text", TOKENIZED)
+def test_text_that_was_tokenized_before_reads_as_it_is_usually_written(text):
+    """The tokens are those of the usual text, so that they stay the same when it is cut again."""
+    tokenizer = build_tokenizer("treebank")
+    tokens = tokenizer.tokenize(text)
+    assert tokenizer.detokenize(tokens) == TOKENIZED[text]
+    assert tokenizer.tokenize(TOKENIZED[text]) == tokens
+
+
+@pytest.mark.parametrize("text", ["the letters ' s ' and ' t ' .", "a ' quoted ' word", "he ' s", "n ' t"])
+def test_quoted_letters_are_no_clitics(text):
+    tokens = build_tokenizer("treebank").tokenize(text)
+    clitics = {"he ' s": ["he", "'s"], "n ' t": ["n't"]}
+    assert tokens == clitics.get(text, text.split())
+
+
+def test_treebank_cuts_ordinary_text_as_nltk_does():
+    folder = next(path.parent for path in standard_library_sources() if path.parent.name == "email")
+    tokenizer = build_tokenizer("treebank")
+    sentences = [s for s in standard_library_sentences(folder) if not re.search(r'\s"\s', s)]
+    assert len(sentences) > 200
+    for sentence in [*SENTENCES, *sentences]:
+        assert tokenizer.tokenize(sentence) == NLTKWordTokenizer().tokenize(sentence)
 
 
 PIECES = [
@@ -115,6 +174,41 @@ def test_import_path_names_a_users_tokenizer():
     assert tokenizer.detokenize(["two", "one"]) == "one two"
 
 
+def test_a_file_names_a_users_tokenizer(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "class Own:\n"
+        "    def tokenize(self, text): return text.split('_')\n"
+        "    def detokenize(self, tokens): return '_'.join(tokens)\n"
+    )
+    tokenizer = build_tokenizer(f"{tmp_path / 'own.py'}:Own")
+    assert tokenizer.tokenize("a_b") == ["a", "b"]
+    with pytest.raises(ValueError, match=r"--corpus\.tokenizer: .*nowhere\.py"):
+        build_tokenizer(f"{tmp_path / 'nowhere.py'}:Own")
+
+
+@pytest.mark.parametrize(
+    "tokens", [None, "a b", ("a", "b"), [1], ["a", None], ["a", ""], RuntimeError("two\nlines"), KeyError(3)]
+)
+def test_a_users_tokenizer_that_fails_is_named_in_one_line(monkeypatch, tokens):
+    monkeypatch.setattr(Faulty, "tokens", tokens)
+    name = f"{__name__}:Faulty"
+    with pytest.raises(ValueError, match="tokenize") as caught:
+        build_tokenizer(name).tokenize("some text")
+    message = str(caught.value)
+    assert message.startswith(f"--corpus.tokenizer: {name}.tokenize") and "'some text'" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("text", [None, b"a", ["a"], RuntimeError("two\nlines")])
+def test_a_users_tokenizer_that_returns_no_text_is_named_in_one_line(monkeypatch, text):
+    monkeypatch.setattr(Faulty, "text", text)
+    name = f"{__name__}:Faulty"
+    with pytest.raises(ValueError, match="detokenize") as caught:
+        build_tokenizer(name, lower_case=True).detokenize(["a"])
+    message = str(caught.value)
+    assert message.startswith(f"--corpus.tokenizer: {name}.detokenize") and "\n" not in message
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -127,6 +221,7 @@ def test_import_path_names_a_users_tokenizer():
         "no_such_module:X",
         "json:X",
         f"{__name__}:NoTokenizer",
+        f"{__name__}:NotBuilt",
         "math:pi",
     ],
 )

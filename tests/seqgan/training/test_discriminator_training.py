@@ -1,18 +1,14 @@
 import copy
 import math
-from functools import partial
 
 import pytest
 import torch
 
 from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
-from seqgan.sampling.sample import sample
+from seqgan.sampling.settings import SamplingSettings
 from seqgan.text.token_batch import TokenBatch
-from seqgan.training.discriminator import (
-    DiscriminatorPhase,
-    DiscriminatorTrainer,
-    DiscriminatorTrainingSettings,
-)
+from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingSettings
+from seqgan.training.schedule import Phase, PhaseRun, Turn
 from tests.tiny_models import rng, tiny_generator
 
 LENGTH = 4
@@ -25,32 +21,51 @@ def text(seed, number=120):
     return TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 
-def make_trainer(seed=0, policy=None, real=None, **settings):
-    random = rng(seed + 100)
-    policy = policy or tiny_generator("lstm", 6, scale=0.1, forbidden=(0,))
-    defaults = {"refreshes": 4, "epochs": 2, "batch_size": 20, "learning_rate": 0.03}
+def make_trainer(seed=0, policy=None, train=None, validation=None, **settings):
+    defaults = {"epochs": 2, "batch_size": 20, "learning_rate": 0.03}
     return DiscriminatorTrainer(
-        PairsDiscriminator(PairsDiscriminatorSettings(rank=4, l2=1e-3), vocabulary_size=6, rng=rng(seed)),
         DiscriminatorTrainingSettings(**defaults | settings),
-        real=real or text(1),
-        held_out=text(2, 60),
-        sample_negatives=lambda number: sample(policy, number, LENGTH, eos_id=None, rng=random),
+        discriminator=PairsDiscriminator(
+            PairsDiscriminatorSettings(rank=4, l2=1e-3), vocabulary_size=6, rng=rng(seed)
+        ),
+        policy=policy or tiny_generator("lstm", 6, scale=0.1, forbidden=(0,)),
+        train=train or text(1),
+        validation=validation or text(2, 60),
+        sampling=SamplingSettings(),
+        eos_id=None,
+        pad_id=0,
+        max_length=LENGTH,
+        rng=rng(seed + 100),
         seed=seed,
     )
 
 
+def make_phase(trainer, rounds=4, patience=5):
+    phase = Phase(
+        "discriminator",
+        rounds,
+        [Turn("discriminator", trainer.steps_per_turn)],
+        patience=patience,
+        keep_best=True,
+    )
+    trainers = {"discriminator": trainer}
+    return PhaseRun(phase, trainers, assess=trainer.assess, kept=trainer.discriminator)
+
+
 def run(phase):
-    results = []
+    """Go through a phase; give the reports of its steps."""
+    phase.start()
+    reports = []
     while not phase.done:
-        results.append(phase.advance())
-    return results
+        reports.append(phase.advance().report)
+    phase.finish()
+    return reports
 
 
 def test_it_learns_to_tell_real_from_generated_and_says_so_for_held_out_text():
-    phase = DiscriminatorPhase(make_trainer())
-    results = run(phase)
-    phase.finish()
-    metrics = phase.trainer.measure(phase.trainer.sample_negatives(200))
+    trainer = make_trainer()
+    results = run(make_phase(trainer))
+    metrics = trainer.refresh()
     assert float(results[0].metrics["discriminator/auc_held_out"]) == pytest.approx(0.5, abs=0.15)
     assert float(metrics["discriminator/auc_held_out"]) > 0.7
     assert float(metrics["discriminator/accuracy_held_out"]) > 0.6
@@ -61,35 +76,60 @@ def test_it_learns_to_tell_real_from_generated_and_says_so_for_held_out_text():
     assert float(results[-1].metrics["discriminator/accuracy"]) > 0.6
 
 
-def test_negatives_are_fresh_in_every_refresh_and_gone_through_epochs_times():
+def test_negatives_are_fresh_in_every_turn_and_gone_through_epochs_times():
     trainer = make_trainer()
-    seen = []
-    trainer.sample_negatives = partial(lambda f, n: (seen.append(n), f(n))[1], trainer.sample_negatives)
-    negatives = []
-    for _ in range(2 * trainer.steps_per_refresh):
-        trainer.train_step()
-        negatives.append(trainer.negatives.tokens)
-    assert trainer.steps_per_refresh == 2 * 12
-    assert seen == [120, 120]
-    assert negatives[0] is negatives[23]
-    assert not torch.equal(negatives[0], negatives[24])
+    reports, drawn = [], []
+    for _ in range(2):
+        for _ in range(trainer.steps_per_turn - 1):
+            reports.append(trainer.step())
+            drawn.append(trainer.negatives.tokens)
+        reports.append(trainer.step())
+        assert trainer.negatives is None  # the set has been gone through
+    assert trainer.steps_per_turn == 2 * 12
+    assert [report.always for report in reports] == [True, *[False] * 23] * 2
+    assert drawn[0] is drawn[22]
+    assert not torch.equal(drawn[0], drawn[23])
+    assert len(drawn[0]) == 120
+
+
+def test_a_set_that_has_been_assessed_is_the_next_that_is_trained_on():
+    trainer = make_trainer()
+    figure = trainer.assess()
+    drawn = trainer.negatives
+    assert figure.loss == -float(figure.metrics["discriminator/auc_held_out"])
+    report = trainer.step()
+    assert trainer.negatives is drawn
+    assert not report.always
+    assert "discriminator/auc_held_out" not in report.metrics
+
+
+def test_a_phase_begins_with_negatives_of_the_policy_as_it_then_is():
+    trainer = make_trainer()
+    trainer.step()
+    trainer.start()
+    assert trainer.negatives is None
+    with torch.no_grad():
+        trainer.policy.head.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 50.0]))
+    trainer.step()
+    assert (trainer.negatives.tokens == 5).all()
 
 
 def test_an_epoch_uses_every_real_sequence_and_every_negative_once(monkeypatch):
     trainer = make_trainer(num_negatives=50, batch_size=16)
     batches = []
+    trainer.refresh()
+    logits = trainer.discriminator.logits
     monkeypatch.setattr(
-        trainer, "_update", lambda tokens, mask, labels: batches.append((tokens, labels)) or {}
+        trainer.discriminator, "logits", lambda batch: (batches.append(batch.tokens), logits(batch))[1]
     )
     for _ in range(trainer.steps_per_epoch):
-        trainer.train_step()
-    labels = torch.cat([labels for _, labels in batches])
-    assert [len(labels) for _, labels in batches] == [16] * 6 + [4]
-    assert labels.sum() == 50
-    fakes = torch.cat([tokens[~labels] for tokens, labels in batches])
+        trainer.step()
+    assert [len(tokens) for tokens in batches] == [16] * 6 + [4]
+    halves = [tokens.chunk(2) for tokens in batches]
+    reals, fakes = (torch.cat(side) for side in zip(*halves, strict=True))
     assert sorted(map(tuple, fakes.tolist())) == sorted(map(tuple, trainer.negatives.tokens.tolist()))
-    reals = torch.cat([tokens[labels] for tokens, labels in batches])
-    assert set(map(tuple, reals.tolist())) <= set(map(tuple, trainer.real.tokens.tolist()))
+    assert len(reals) == 50
+    assert set(map(tuple, reals.tolist())) <= set(map(tuple, trainer.train.tokens.tolist()))
 
 
 def test_random_text_cannot_be_told_apart_when_held_out_but_is_memorised():
@@ -98,47 +138,63 @@ def test_random_text_cannot_be_told_apart_when_held_out_but_is_memorised():
     noise = TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
     uniform = tiny_generator("lstm", 6, forbidden=(0,))
     with torch.no_grad():
-        uniform.output_weight.zero_()
-        uniform.output_bias.zero_()
-    trainer = make_trainer(policy=uniform, real=noise, refreshes=20, patience=0, learning_rate=0.1)
-    trainer.held_out = TokenBatch(
-        torch.randint(1, 6, (400, LENGTH), generator=rng(6)), torch.ones(400, LENGTH).bool()
-    )
-    run(DiscriminatorPhase(trainer))
-    metrics = trainer.measure(trainer.sample_negatives(400))
+        uniform.head.weight.zero_()
+        uniform.head.bias.zero_()
+    other = torch.randint(1, 6, (400, LENGTH), generator=rng(6))
+    held_out = TokenBatch(other, torch.ones(400, LENGTH).bool())
+    trainer = make_trainer(policy=uniform, train=noise, validation=held_out, learning_rate=0.1)
+    for _ in range(20 * trainer.steps_per_turn):
+        trainer.step()
+    trainer.num_negatives = 400
+    metrics = trainer.refresh()
     assert float(metrics["discriminator/auc_held_out"]) == pytest.approx(0.5, abs=0.06)
     assert float(metrics["discriminator/auc_train"]) > 0.6
 
 
 def test_early_stopping_hands_on_the_weights_that_were_measured_best(monkeypatch):
-    trainer = make_trainer(refreshes=30, patience=2)
-    figures = iter([0.5, 0.6, 0.8, 0.7, 0.75, 0.1])
+    trainer = make_trainer()
+    figures = iter([0.6, 0.8, 0.7, 0.75])
     measured = []
 
     def measure(negatives):
         measured.append(copy.deepcopy(trainer.discriminator.state_dict()))
-        return {"discriminator/auc_held_out": torch.tensor(next(figures))}
+        return {"discriminator/auc_held_out": torch.tensor(next(figures, 0.5))}
 
+    trainer.refresh()
     monkeypatch.setattr(trainer, "measure", measure)
-    phase = DiscriminatorPhase(trainer)
+    phase = make_phase(trainer, rounds=30, patience=2)
+    monkeypatch.setattr(trainer, "start", lambda: None)
     run(phase)
-    assert phase.step == 4 * trainer.steps_per_refresh + 1
-    phase.finish()
+    assert phase.step == 4 * trainer.steps_per_turn
     for name, value in trainer.discriminator.state_dict().items():
-        assert torch.equal(value, measured[2][name])
+        assert torch.equal(value, measured[1][name])
+
+
+def test_the_training_text_is_measured_by_a_random_part_of_it():
+    """The lines of a file may be sorted: its first ones are not the text (FOUND 10)."""
+    low, high = torch.full((60, LENGTH), 1), torch.full((60, LENGTH), 5)
+    both = torch.cat([low, high])
+    trainer = make_trainer(train=TokenBatch(both, torch.ones_like(both).bool()))
+    seen = []
+    score = trainer.discriminator.score
+    trainer.discriminator.score = lambda batch: (seen.append(batch.tokens), score(batch))[1]
+    trainer.refresh()
+    of_training_text = seen[1]
+    assert len(of_training_text) == 60
+    assert 0.2 < float((of_training_text == 5).float().mean()) < 0.8
 
 
 @pytest.mark.parametrize("cut", [1, 13, 24, 30])
-def test_state_is_complete_in_the_middle_of_a_refresh(cut):
+def test_state_is_complete_in_the_middle_of_a_set(cut):
     whole, first = make_trainer(), make_trainer()
-    results = [whole.train_step() for _ in range(40)]
+    results = [whole.step() for _ in range(40)]
     for _ in range(cut):
-        first.train_step()
+        first.step()
     second = make_trainer()
     second.discriminator.load_state_dict(first.discriminator.state_dict())
     second.load_state_dict(copy.deepcopy(first.state_dict()))
-    second.sample_negatives = first.sample_negatives  # its random state is the run's
-    again = [second.train_step() for _ in range(40 - cut)]
+    second.rng.set_state(first.rng.get_state())  # saved by the run
+    again = [second.step() for _ in range(40 - cut)]
     assert [float(r.metrics["discriminator/loss"]) for r in again] == [
         float(r.metrics["discriminator/loss"]) for r in results[cut:]
     ]
@@ -148,5 +204,5 @@ def test_every_parameter_moves():
     trainer = make_trainer()
     before = {name: p.detach().clone() for name, p in trainer.discriminator.named_parameters()}
     for _ in range(10):
-        trainer.train_step()
+        trainer.step()
     assert not [n for n, p in trainer.discriminator.named_parameters() if torch.equal(p, before[n])]

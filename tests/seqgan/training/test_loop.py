@@ -1,7 +1,6 @@
 """Resuming: an interrupted run ends bit for bit like one that was not."""
 
 import json
-import os
 import signal
 import warnings
 
@@ -11,39 +10,8 @@ import torch
 from seqgan.runtime import checkpoint
 from seqgan.training.alarms import TrainingDiverged
 from seqgan.training.loop import Interrupted
+from tests.runs import PHASES, assert_same, final_state, interrupt_at
 from tests.tiny_run import tiny_experiment
-
-PHASES = ("mle", "discriminator", "adversarial")
-
-
-def final_state(run):
-    """Everything that a finished run leaves, apart from times."""
-    state = checkpoint.load(run / "checkpoints" / "state.pt")
-    generators = {p.name: checkpoint.load(p)["generator"] for p in (run / "checkpoints").glob("*-*.pt")}
-    return flatten(state) | flatten(generators), (run / "metrics.jsonl").read_text()
-
-
-def flatten(state, path=""):
-    if isinstance(state, dict):
-        items = state.items()
-    elif isinstance(state, list | tuple):
-        items = enumerate(state)
-    else:
-        return {path: state}
-    return {k: v for key, value in items for k, v in flatten(value, f"{path}/{key}").items()}
-
-
-def assert_same(one, two):
-    (state, rows), (other_state, other_rows) = one, two
-    assert state.keys() == other_state.keys()
-    for name, value in state.items():
-        same = (
-            torch.equal(value, other_state[name])
-            if isinstance(value, torch.Tensor)
-            else value == other_state[name]
-        )
-        assert same, name
-    assert rows == other_rows
 
 
 @pytest.fixture(scope="module", name="uninterrupted")
@@ -53,19 +21,6 @@ def run_once(tmp_path_factory):
     experiment.train()
     experiment.loop.tracker.close()
     return run, experiment.loop.step
-
-
-def interrupt_at(experiment, step, number=signal.SIGTERM):
-    """Send this process a signal when the given step is done."""
-    loop = experiment.loop
-    original = loop._report
-
-    def report(phase, result, bar):
-        original(phase, result, bar)
-        if loop.step == step:
-            os.kill(os.getpid(), number)
-
-    loop._report = report
 
 
 def test_interrupted_at_every_few_steps_a_run_ends_the_same(uninterrupted, tmp_path):
@@ -87,8 +42,11 @@ def test_interrupted_at_every_few_steps_a_run_ends_the_same(uninterrupted, tmp_p
     assert_same(final_state(run), final_state(tmp_path / "run"))
 
 
-def test_alternatives_are_resumed_as_well(tmp_path):
-    settings = {"algorithm": {"alternatives": 4}, "adversarial": {"cosine_decay": True}}
+def test_candidates_are_resumed_as_well(tmp_path):
+    settings = {
+        "estimator": {"kind": "candidates", "num_candidates": 4},
+        "adversarial": {"cosine_decay": True},
+    }
     whole, cut = (tiny_experiment(tmp_path / name, settings) for name in ("whole", "cut"))
     whole.train()
     interrupt_at(cut, whole.loop.step - 20)
@@ -111,17 +69,15 @@ def test_killed_between_two_checkpoints_a_run_ends_the_same(uninterrupted, tmp_p
 
     experiment = tiny_experiment(tmp_path / "run")
     loop = experiment.loop
-    original, counts = loop._report, dict.fromkeys(PHASES, 0)
+    running = next(found for found in loop.phases if found.name == phase)
 
-    def report(running, result, bar):
-        original(running, result, bar)
-        counts[running.name] += 1
-        if running.name == phase and counts[phase] == 4:
+    def save_or_die():
+        if loop.phases[loop.phase_index] is running and running.step == 4:
             loop.save()
-        if running.name == phase and counts[phase] == 11:
+        if loop.phases[loop.phase_index] is running and running.step == 11:
             raise Killed
 
-    loop._report = report
+    loop.after_step = save_or_die
     with pytest.raises(Killed):
         experiment.train()
     loop.tracker.close()
@@ -169,43 +125,41 @@ def test_what_a_run_keeps(uninterrupted):
 def test_the_adversarial_generator_is_the_one_that_was_trained(uninterrupted):
     run, _ = uninterrupted
     generators = {
-        n: checkpoint.load(run / "checkpoints" / f"{n}.pt")["generator"]
+        n: checkpoint.load(run / "checkpoints" / f"{n}.pt")["generator"]["generator"]
         for n in ("mle-best", "adversarial-last")
     }
     policy = checkpoint.load(run / "checkpoints" / "state.pt")["components"]["policy"]
     for name, value in policy.items():
         assert torch.equal(generators["adversarial-last"][name], value)
-    assert not torch.equal(generators["mle-best"]["output_bias"], policy["output_bias"])
+    assert not torch.equal(generators["mle-best"]["head.bias"], policy["head.bias"])
 
 
 def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
     experiment = tiny_experiment(tmp_path / "run")
     loop = experiment.loop
-    original = loop._report
 
-    def report(phase, result, bar):
-        original(phase, result, bar)
+    def save_then_break():
         if loop.step == 4:
             loop.save()
         if loop.step == 5:
             with torch.no_grad():
-                experiment.policy.output_bias.fill_(float("nan"))
+                experiment.policy.head.bias.fill_(float("nan"))
 
-    loop._report = report
+    loop.after_step = save_then_break
     with pytest.raises(TrainingDiverged, match="mle/loss is nan"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         experiment.train()
     loop.tracker.close()
     saved = checkpoint.load(tmp_path / "run" / "checkpoints" / "state.pt")
-    assert saved["components"]["policy"]["output_bias"].isfinite().all()
-    assert saved["components"]["mle"]["step"] == 4
+    assert saved["components"]["policy"]["head.bias"].isfinite().all()
+    assert saved["components"]["mle"]["num_steps"] == 4
 
 
 def test_not_finite_weights_are_never_saved(tmp_path):
     experiment = tiny_experiment(tmp_path / "run")
     experiment.loop.save()
     with torch.no_grad():
-        experiment.policy.output_bias[0] = float("inf")
+        experiment.policy.head.bias[0] = float("inf")
     with pytest.raises(TrainingDiverged, match="a weight is not finite"):
         experiment.loop.save()
     experiment.loop.tracker.close()

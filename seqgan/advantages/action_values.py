@@ -1,0 +1,71 @@
+"""Action values with their baselines, and the contract of whatever estimates them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from seqgan.models.generator import Generator
+from seqgan.runtime.trainer import Stateful
+from seqgan.sampling.trajectories import Trajectories
+from seqgan.text.masking import masked_whiten
+from seqgan.text.token_batch import TokenBatch
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ActionValues:
+    """The values of K actions at each step of B sequences; K is 1 where only sampled tokens are valued."""
+
+    actions: Int[Tensor, "B T K"]
+    """Token ids."""
+    values: Float[Tensor, "B T K"]
+    """Estimates of Q(y_1..y_{t-1}, action); 0 behind the mask."""
+    baseline: Float[Tensor, "B T K"]
+    """What is subtracted from the values; must not depend on the action that it stands beside."""
+    mask: Bool[Tensor, "B T"]
+    """True on the real tokens of the sequences, up to and including EOS."""
+
+    @property
+    def advantages(self) -> Float[Tensor, "B T K"]:
+        """Values less baseline; 0 behind the mask."""
+        return torch.where(self.mask[..., None], self.values - self.baseline, 0.0)
+
+
+@runtime_checkable
+class AdvantageEstimator(Stateful, Protocol):
+    """A way from sampled sequences to action values: a new one is one file with this class."""
+
+    def start(self) -> None:
+        """Prepare for adversarial training. Called once, when the policy is the pre-trained one."""
+
+    def __call__(self, policy: Generator, trajectories: Trajectories) -> ActionValues:
+        """Return actions, values and baselines for sequences that ``policy`` has sampled."""
+
+    def learn(self, trajectories: Trajectories, values: ActionValues) -> Mapping[str, Tensor]:
+        """Learn from a policy step that has been taken; return metrics.
+
+        A critic is fitted here, and a rollout policy that lags follows.
+        """
+
+
+def normalise_advantages(
+    advantages: Float[Tensor, "B T K"], mask: Bool[Tensor, "B T"], *, whiten: bool, clip: float | None
+) -> Float[Tensor, "B T K"]:
+    """Return the advantages, whitened over all real actions if asked, then clipped to ±``clip``."""
+    if whiten:
+        real = mask[..., None].expand_as(advantages).flatten(1)  # (B, T·K)
+        advantages = masked_whiten(advantages.flatten(1), real).view_as(advantages)
+    return advantages if clip is None else advantages.clamp(-clip, clip)
+
+
+def replace_tokens(
+    batch: TokenBatch, rows: Int[Tensor, "R"], tokens: Int[Tensor, "R S"], mask: Bool[Tensor, "R S"]
+) -> TokenBatch:
+    """Return R sequences that keep the prompts and columns of the given rows of ``batch``."""
+    if batch.prompt is None and not batch.columns:  # the usual case, in which no list is walked through
+        return TokenBatch(tokens, mask)
+    context = TokenBatch(batch.tokens, batch.mask, prompt=batch.prompt, columns=batch.columns).select(rows)
+    return TokenBatch(tokens, mask, prompt=context.prompt, columns=context.columns)

@@ -1,0 +1,32 @@
+"""Write a part of a run's corpus as text, as metrics see it."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from seqgan.experiment.experiment import open_run
+from seqgan.runtime.files import write_atomically
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Which text, and where it goes."""
+
+    run: Path
+    """Run folder."""
+    part: Literal["train", "validation", "test"] = "test"
+    """Which part of the corpus."""
+    output: Path | None = None
+    """File to write, one sentence a line; by default standard output."""
+
+
+def run(arguments: Arguments) -> None:
+    """Write the sentences of the part, in their order."""
+    experiment = open_run(arguments.run)
+    sequences = experiment.corpus.sequences(arguments.part)
+    lines = (f"{experiment.language.decode(sequences[n].tolist())}\n" for n in range(len(sequences)))
+    if arguments.output is None:
+        sys.stdout.writelines(lines)
+    else:
+        write_atomically(arguments.output, lambda file: file.writelines(line.encode() for line in lines))

@@ -1,0 +1,38 @@
+"""The discriminator's reward (Yu et al. 2017, equation 4)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from seqgan.config.kinds import KindSettings
+from seqgan.models.discriminator import Discriminator
+from seqgan.text.token_batch import TokenBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorRewardSettings(KindSettings):
+    """Settings of the discriminator's reward."""
+
+    kind: str = "discriminator"
+    """Which reward: discriminator, or an import path package.module:name."""
+    transform: Literal["probability", "logit"] = "probability"
+    """The probability that a sequence is real (0 to 1), or its logit."""
+
+
+class DiscriminatorReward:
+    """The discriminator's score of whole sequences, as it is trained at that moment.
+
+    ``probability`` is sigmoid(logit), the reward of Yu et al. 2017. ``logit`` is, for an optimal
+    discriminator, log p(Y)/q(Y), so that its policy gradient is that of −KL(q‖p).
+    """
+
+    def __init__(self, settings: DiscriminatorRewardSettings, *, discriminator: Discriminator) -> None:
+        self.settings = settings
+        self.discriminator = discriminator
+
+    def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return the probability or the logit of each sequence."""
+        logits = self.discriminator.score(batch)
+        return logits.sigmoid() if self.settings.transform == "probability" else logits

@@ -1,0 +1,216 @@
+"""Prepare a corpus: lines to token ids, the split into parts, the vocabulary."""
+
+import re
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64
+
+from seqgan.config.kinds import KindSettings, absolute
+from seqgan.config.ranges import Range
+from seqgan.runtime.seeding import make_rng
+from seqgan.text.lines import Lines
+from seqgan.text.prepared import PreparedCorpus, Report
+from seqgan.text.sequences import Sequences
+from seqgan.text.tokenizers import Tokenizer, build_tokenizer
+from seqgan.text.vocabulary import Vocabulary
+
+END = 0  # stands for EOS while tokens are numbered in the order in which they are met
+
+# A full stop or comma alone between spaces, as in text that is tokenized already; or glued to its word.
+_LONE_PUNCTUATION = re.compile(r"\s[.,](?:\s|$)")
+_GLUED_PUNCTUATION = re.compile(r"\w[.,](?:\s|$)")
+_LOOKED_AT = 1000  # lines, for facts about the text as a whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextCorpusSettings(KindSettings):
+    """Settings of every corpus that is made from text, one sequence a line."""
+
+    tokenizer: str = "treebank"
+    """treebank, whitespace, characters, or a class of yours: package.module:Class or file.py:Class."""
+    lower_case: bool = False
+    """Read the text in lower case."""
+    min_count: Annotated[int | None, Range(minimum=1)] = None
+    """Tokens seen less often than this in the training part become UNK. By default 2, so that the model
+    learns where unknown words stand; 1 where this would make more than half of a small text unknown."""
+    max_vocabulary_size: Annotated[int | None, Range(minimum=5)] = None
+    """Most tokens in the vocabulary, PAD, BOS, EOS and UNK included; the rarest become UNK."""
+    max_length: Annotated[int, Range(minimum=2)] = 40
+    """Most tokens in a sequence, EOS included."""
+    long_sequences: Literal["drop", "truncate"] = "drop"
+    """What happens to longer ones; truncated they have no EOS. Either way they are counted."""
+    validation_size: Annotated[float, Range(minimum=0, open=True)] = 0.1
+    """Validation part drawn from the training lines where no file is given: a share below 1, or a number."""
+    split_seed: int = 0
+    """Seed of the split into parts; not the seed of the run, so that runs share their parts."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The lines of a corpus; a part that is None is to be drawn from the training lines."""
+
+    train: Lines
+    validation: Lines | None = None
+    test: Lines | None = None
+
+
+def prepare_texts(texts: Texts, settings: TextCorpusSettings, *, test_size: float = 0.1) -> PreparedCorpus:
+    """Tokenize the lines, draw the parts that are not given, and number the tokens.
+
+    Parts are drawn so that equal lines stay together; ``test_size`` is a share below 1, or a number, for a
+    test part that is not given. The vocabulary is that of the training part alone. Where rare words are
+    unknown, different lines can become equal sequences: drawn ones that the training part holds are left out
+    and counted. Parts that are given stay as they are; the report says how far they overlap with it.
+
+    Raises:
+        ValueError: No usable line, too few to split, or a vocabulary without words.
+    """
+    source = texts.train.source
+    numbering = _Numbering(build_tokenizer(settings.tokenizer, lower_case=settings.lower_case), settings)
+    given = {"train": texts.train, "validation": texts.validation, "test": texts.test}
+    parts = {name: numbering.read(lines) for name, lines in given.items() if lines is not None}
+    sizes = {"validation": settings.validation_size, "test": test_size}
+    sizes = {name: size for name, size in sizes.items() if name not in parts}
+    parts |= split(parts["train"], sizes, settings.split_seed, source)
+    vocabulary = numbering.build_vocabulary(parts["train"], source)
+    ids = [vocabulary.eos_id, *(vocabulary.ids.get(t, vocabulary.unk_id) for t in numbering.numbers)]
+    id_of_number = np.array(ids, np.int32)
+    parts = {name: Sequences(id_of_number[part.ids], part.offsets) for name, part in parts.items()}
+    numbering.counts["left_out"] = _leave_out_copies(parts, sizes, source)
+    return PreparedCorpus(
+        **parts,
+        vocabulary=vocabulary,
+        tokenizer=absolute(settings.tokenizer),
+        lower_case=settings.lower_case,
+        max_length=settings.max_length,
+        counts=numbering.counts | _punctuation_shares(texts.train.lines),
+    )
+
+
+@dataclass
+class _Numbering:
+    """Numbers the tokens 1, 2, ... in order of appearance, and counts what it meets."""
+
+    tokenizer: Tokenizer
+    settings: TextCorpusSettings
+    numbers: dict[str, int] = field(default_factory=dict)
+    counts: Report = field(
+        default_factory=lambda: dict.fromkeys(
+            ("lines", "blank_lines", "long_sequences", "dropped", "truncated"), 0
+        )
+    )
+    lengths: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def read(self, lines: Lines) -> Sequences:
+        """Return the lines as sequences of numbers, each closed by END; a truncated one is not.
+
+        Raises:
+            ValueError: No line is left, or a tokenizer of the user's fails; names source and line.
+        """
+        settings, counts, numbers = self.settings, self.counts, self.numbers
+        ids, offsets = array("i"), array("q", [0])
+        for row, line in enumerate(lines.lines, 1):
+            try:
+                tokens = self.tokenizer.tokenize(line) if line.strip() else []
+            except ValueError as error:
+                raise ValueError(f"{lines.source}, line {row}: {error}") from error
+            is_long = len(tokens) >= settings.max_length  # EOS counts
+            is_dropped = is_long and settings.long_sequences == "drop"
+            counts["lines"] += 1
+            counts["blank_lines"] += not tokens
+            counts["long_sequences"] += is_long
+            counts["dropped"] += is_dropped
+            counts["truncated"] += is_long and not is_dropped
+            if tokens:
+                self.lengths.append(len(tokens) + 1)
+            if tokens and not is_dropped:
+                ids.extend(numbers.setdefault(t, len(numbers) + 1) for t in tokens[: settings.max_length])
+                if not is_long:
+                    ids.append(END)
+                offsets.append(len(ids))
+        if not ids:
+            reason = f"no line has fewer than --corpus.max-length {settings.max_length} tokens"
+            is_blank = not any(map(str.strip, lines.lines))
+            raise ValueError(f"{lines.source}: {'only blank lines' if is_blank else reason}")
+        counts["length_99"] = int(np.quantile(self.lengths, 0.99, method="higher"))
+        return Sequences(np.array(ids, np.int32), np.array(offsets, np.int64))
+
+    def build_vocabulary(self, train: Sequences, source: str) -> Vocabulary:
+        """Return the vocabulary of the training part, and note the least count that it keeps.
+
+        Raises:
+            ValueError: No token is left.
+        """
+        occurrences = np.bincount(train.ids, minlength=len(self.numbers) + 1)[END + 1 :]
+        min_count = self.settings.min_count
+        if min_count is None:
+            min_count = 2 if 2 * (occurrences == 1).sum() <= occurrences.sum() else 1
+        counts = {t: count for t, count in zip(self.numbers, occurrences.tolist(), strict=True) if count}
+        max_size = self.settings.max_vocabulary_size
+        vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=max_size)
+        if not vocabulary.ids:
+            raise ValueError(f"{source}: --corpus.min-count {min_count} leaves no token in the vocabulary")
+        self.counts["min_count"] = min_count
+        return vocabulary
+
+
+def split(train: Sequences, sizes: Mapping[str, float], seed: int, source: str) -> dict[str, Sequences]:
+    """Draw parts of the given sizes (shares below 1, or numbers) from the distinct sequences.
+
+    All copies of a sequence go where it goes; within a part the order stays. At least one distinct
+    sequence goes into each part.
+
+    Raises:
+        ValueError: Nothing would be left for training.
+    """
+    groups: dict[bytes, int] = {}
+    keys = train.keys()
+    group_of_row = np.array([groups.setdefault(key, len(groups)) for key in keys])
+    numbers = {name: max(1, round(len(groups) * size if size < 1 else size)) for name, size in sizes.items()}
+    if sum(numbers.values()) >= len(groups):
+        wanted = " and ".join(f"{number} for {name}" for name, number in numbers.items())
+        raise ValueError(f"{source}: of {len(groups)} distinct sequences, {wanted} leave none for training")
+    order = torch.randperm(len(groups), generator=make_rng("cpu", seed, "split")).numpy()
+    part_of_group = np.zeros(len(groups), np.int64)  # 0 is training
+    start = 0
+    for part, number in enumerate(numbers.values(), 1):
+        part_of_group[order[start : start + number]] = part
+        start += number
+    part_of_row = part_of_group[group_of_row]
+    return {name: train.select(_rows(part_of_row == part)) for part, name in enumerate(["train", *sizes])}
+
+
+def _leave_out_copies(parts: dict[str, Sequences], drawn: Iterable[str], source: str) -> int:
+    """Take out of each drawn part what the training part holds; return how many sequences these are."""
+    train_keys = set(parts["train"].keys())
+    left_out = 0
+    for name in drawn:
+        keys = parts[name].keys()
+        kept = np.array([key not in train_keys for key in keys])
+        if not kept.any():
+            raise ValueError(
+                f"{source}: every {name} sequence is also a training one once rare words are unknown; "
+                "take a smaller --corpus.min-count or a larger --corpus.max-vocabulary-size"
+            )
+        parts[name] = parts[name].select(_rows(kept))
+        left_out += int((~kept).sum())
+    return left_out
+
+
+def _rows(chosen: Bool[np.ndarray, "N"]) -> Int64[np.ndarray, "R"]:
+    return np.flatnonzero(chosen).astype(np.int64)
+
+
+def _punctuation_shares(lines: list[str]) -> Report:
+    """Return the shares of lines with lone and with glued punctuation, from lines evenly spread."""
+    chosen = lines[:: -(-len(lines) // _LOOKED_AT)]
+    patterns = {"lone_punctuation": _LONE_PUNCTUATION, "glued_punctuation": _GLUED_PUNCTUATION}
+    return {
+        name: sum(pattern.search(line) is not None for line in chosen) / len(chosen)
+        for name, pattern in patterns.items()
+    }

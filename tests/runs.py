@@ -1,0 +1,59 @@
+"""Runs of seconds: finished, interrupted, compared."""
+
+import os
+import signal
+from pathlib import Path
+
+import torch
+
+from seqgan.experiment.experiment import Experiment
+from seqgan.runtime import checkpoint
+
+PHASES = ("mle", "discriminator", "adversarial")
+
+
+def finish(experiment: Experiment) -> Experiment:
+    """Train to the end and close the event file."""
+    experiment.train()
+    experiment.loop.tracker.close()
+    return experiment
+
+
+def final_state(run: Path) -> tuple[dict, str]:
+    """Everything that a finished run leaves, apart from times."""
+    state = checkpoint.load(run / "checkpoints" / "state.pt")
+    generators = {p.name: checkpoint.load(p)["generator"] for p in (run / "checkpoints").glob("*-*.pt")}
+    return flatten(state) | flatten(generators), (run / "metrics.jsonl").read_text()
+
+
+def flatten(state, path: str = "") -> dict:
+    """Nested state as one dictionary."""
+    if isinstance(state, dict):
+        items = state.items()
+    elif isinstance(state, list | tuple):
+        items = enumerate(state)
+    else:
+        return {path: state}
+    return {k: v for key, value in items for k, v in flatten(value, f"{path}/{key}").items()}
+
+
+def assert_same(one: tuple[dict, str], two: tuple[dict, str]) -> None:
+    """Compare final states bit for bit."""
+    (state, rows), (other_state, other_rows) = one, two
+    assert state.keys() == other_state.keys()
+    for name, value in state.items():
+        other = other_state[name]
+        same = torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
+        assert same, name
+    assert rows == other_rows
+
+
+def interrupt_at(experiment: Experiment, step: int, number: int = signal.SIGTERM) -> None:
+    """Send this process a signal when the given step is done."""
+    loop = experiment.loop
+
+    def send() -> None:
+        if loop.step == step:
+            os.kill(os.getpid(), number)
+
+    loop.after_step = send

@@ -1,0 +1,51 @@
+"""The check of rewards that are written elsewhere."""
+
+import pytest
+import torch
+
+from seqgan.rewards.reward import CheckedReward, Reward, sequence_rewards
+from seqgan.text.token_batch import TokenBatch
+
+BATCH = TokenBatch(torch.arange(6).view(2, 3), torch.tensor([[True, True, True], [True, False, False]]))
+
+
+def raises(batch):
+    raise KeyError("no such word\nsecond line")
+
+
+@pytest.mark.parametrize(
+    ("function", "complaint"),
+    [
+        (raises, "raised KeyError"),
+        (lambda batch: [1.0, 2.0], "returned list"),
+        (
+            lambda batch: torch.zeros(3),
+            r"shape \(3,\) for 2 sequences of 3 tokens; it must be \(2,\) or \(2, 3\)",
+        ),
+        (lambda batch: torch.zeros(3, 2), r"shape \(3, 2\)"),
+        (lambda batch: torch.zeros(()), r"shape \(\)"),
+        (lambda batch: batch.lengths, "type torch.int64"),
+        (lambda batch: torch.tensor([0.0, torch.nan]), "not finite .* for row 1"),
+        (lambda batch: torch.tensor([torch.inf, 0.0]), "not finite .* for row 0"),
+        (lambda batch: torch.where(batch.tokens == 3, torch.nan, 1.0), "not finite .* for row 1"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_that_names_the_reward(function, complaint):
+    with pytest.raises(ValueError, match=f"^reward mine.py:f: .*{complaint}") as caught:
+        CheckedReward(function, "mine.py:f")(BATCH)
+    assert "\n" not in str(caught.value)
+    assert "learning rate" not in str(caught.value)
+
+
+def test_good_rewards_pass_and_padding_does_not_matter():
+    whole = CheckedReward(lambda batch: batch.lengths.float(), "f")
+    assert isinstance(whole, Reward)
+    assert whole(BATCH).tolist() == [3.0, 1.0]
+    dense = CheckedReward(lambda batch: torch.where(batch.mask, batch.tokens.float(), torch.nan), "f")
+    assert dense(BATCH).tolist() == [[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]]
+
+
+def test_rewards_of_tokens_are_refused_where_whole_sequences_are_scored():
+    assert sequence_rewards(lambda batch: batch.lengths.float(), BATCH).tolist() == [3.0, 1.0]
+    with pytest.raises(ValueError, match="--estimator.kind: .* choose --estimator.kind returns"):
+        sequence_rewards(lambda batch: batch.mask.float(), BATCH)

@@ -1,0 +1,138 @@
+"""Rewards of text: what a function is given, and what happens when it fails."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from seqgan.rewards.text import TextReward
+from seqgan.text.token_batch import TokenBatch
+
+WORDS = ["a", "b", "c", "red", "<eos>"]
+
+
+class Words:
+    """Ids to words, and a count of how often it was asked."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def decode(self, ids):
+        self.calls += 1
+        return " ".join(WORDS[token] for token in ids if token != 4)
+
+
+TOKENS = torch.tensor([[0, 3, 4], [1, 4, 3], [0, 3, 4], [2, 2, 2]])  # a red, b, a red, c c c
+MASK = torch.tensor([[True, True, True], [True, True, False], [True, True, True], [True, True, True]])
+BATCH = TokenBatch(TOKENS, MASK)
+PROMPT = TokenBatch(
+    torch.tensor([[0, 1], [2, 0], [3, 3], [1, 1]]), torch.tensor([[True, True], [True, False]] * 2)
+)
+RICH = TokenBatch(TOKENS, MASK, prompt=PROMPT, columns={"answer": ["red", "blue", "c", "c"]})
+
+
+def make(function, language=None):
+    return TextReward(function, language=language or Words(), name="mine.py:f")
+
+
+def test_a_function_of_completions_scores_every_row():
+    assert make(lambda completions: [text.count("red") for text in completions])(BATCH).tolist() == [
+        1,
+        0,
+        1,
+        0,
+    ]
+    assert make(lambda texts: [float(len(text)) for text in texts])(BATCH).tolist() == [5, 1, 5, 5]
+    assert make(lambda completions: np.arange(3, dtype=np.float32))(BATCH).tolist() == [0, 1, 0, 2]
+    assert make(lambda completions: torch.arange(3))(BATCH).dtype == torch.float32
+
+
+def test_equal_sequences_are_decoded_and_scored_once_where_nothing_else_tells_them_apart():
+    seen, language = [], Words()
+    make(lambda completions: seen.append(completions) or [0.0] * len(completions), language)(BATCH)
+    assert seen == [["a red", "b", "c c c"]]
+    assert language.calls == 3
+    make(lambda completions: seen.append(completions) or [0.0] * len(completions))(RICH)
+    assert seen[1] == ["a red", "b", "a red", "c c c"]
+
+
+def test_columns_go_to_those_who_name_them():
+    def right(completions, answer):
+        return [float(a in text) for text, a in zip(completions, answer, strict=True)]
+
+    assert make(right)(RICH).tolist() == [1, 0, 0, 1]
+    assert make(lambda completions, missing=None: [float(missing is None)] * 4)(RICH).tolist() == [1] * 4
+
+
+def test_a_function_written_for_trl_works_unchanged():
+    """The examples of TRL's documentation take keywords, with or without **kwargs."""
+    seen = {}
+
+    def reward_len(completions, **kwargs):
+        seen.update(kwargs)
+        return [-abs(20 - len(completion)) for completion in completions]
+
+    def reward_func(prompts, completions, answer, **kwargs):
+        assert "completion_ids" in kwargs
+        return [len(p) for p in prompts]
+
+    def everything(**kwargs):
+        return [float(len(ids)) for ids in kwargs["completion_ids"]]
+
+    assert make(reward_len)(RICH).tolist() == [-15, -19, -15, -15]
+    assert seen == {
+        "prompts": ["a b", "c", "red red", "b"],
+        "completion_ids": [[0, 3, 4], [1, 4], [0, 3, 4], [2, 2, 2]],
+        "answer": ["red", "blue", "c", "c"],
+    }
+    assert make(reward_func)(RICH).tolist() == [3, 1, 7, 1]
+    assert make(everything)(RICH).tolist() == [3, 2, 3, 3]
+    make(reward_len)(BATCH)
+    assert seen["prompts"] == ["", "", ""]
+
+
+def bad_for_b(completions):
+    if "b" in completions:
+        raise ZeroDivisionError("division by zero\nand more")
+    return [1.0] * len(completions)
+
+
+@pytest.mark.parametrize(
+    ("function", "complaint"),
+    [
+        (bad_for_b, "raised ZeroDivisionError: division by zero (completion 'b')"),
+        (
+            lambda completions, colour: [],
+            "takes 'colour', which is no column; there are completion_ids, completions",
+        ),
+        (lambda completions: [1.0], "returned 1 numbers for 3 completions"),
+        (lambda completions: None, "returned NoneType; it must return a list of numbers"),
+        (lambda completions: "abc", "returned str"),
+        (lambda completions: 1.0, "returned float"),
+        (lambda completions: {1: 2, 3: 4, 5: 6}, "returned dict"),
+        (lambda completions: [1.0, "good", 2.0], "returned 'good' for the completion 'b'"),
+        (lambda completions: [1.0, None, 2.0], "returned None for the completion 'b'"),
+        (lambda completions: [1.0, 1.0, float("nan")], "returned nan for the completion 'c c c'"),
+        (lambda completions: [float("-inf"), 1.0, 2.0], "returned -inf for the completion 'a red'"),
+        (lambda completions: [[1.0], [1.0], [1.0]], "returned [1.0] for the completion 'a red'"),
+    ],
+)
+def test_whatever_goes_wrong_is_one_line_with_the_first_bad_completion(function, complaint):
+    with pytest.raises(ValueError, match=re.escape(complaint)) as caught:
+        make(function)(BATCH)
+    message = str(caught.value)
+    assert message.startswith("reward mine.py:f: ")
+    assert "\n" not in message
+    assert "learning rate" not in message
+
+
+def test_long_and_odd_completions_are_shown_short_and_plain():
+    class Odd:
+        def decode(self, ids):
+            return "\x1b[31m" + "x" * 500
+
+    with pytest.raises(ValueError, match="returned nan") as caught:
+        make(lambda completions: [float("nan")], Odd())(BATCH.select(slice(0, 1)))
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 200

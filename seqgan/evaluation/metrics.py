@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from seqgan.config.kinds import load_object
 from seqgan.evaluation.bleu import bleu_f1
 from seqgan.evaluation.copying import longest_copied, novelty
 from seqgan.evaluation.diversity import distinct, unique_share
@@ -24,6 +25,7 @@ from seqgan.evaluation.texts import ORDERS, TextPair
 Side = Literal["quality", "diversity", "both sides", "likelihood", "copies", "lengths", "words", ""]
 Sentences = list[str]
 TextFunction = Callable[[Sentences, Sentences], float | Sequence[float]]
+CHOICE = "choose nll, bleu_f1_5 or another"
 EQUAL = ("protocol", "tokenizer", "case", "smoothing", "language_model", "dimensions", "mauve")
 """Parts of a signature without which no metric is comparable."""
 
@@ -474,7 +476,7 @@ def lower_is_better(name: str, table: Mapping[str, Metric] = EVALUATION) -> bool
     if name not in table or not table[name].better:
         raise ValueError(
             f"no metric {name!r} with a better side; choose nll, jeffreys, bleu_f1_5, ms_jaccard_4 or another "
-            "that is marked (lower) or (higher)"
+            "that tables mark (lower) or (higher)"
         )
     return table[name].lower_is_better
 
@@ -491,8 +493,10 @@ def check_criterion(name: str, table: Mapping[str, Metric] = EVALUATION, *, with
         raise ValueError(f"{name} is called nll here")
     lower_is_better(name, table)
     needs = table[name].needs
-    if needs and not (needs == "an oracle" and with_oracle):
-        raise ValueError(f"{name} needs {needs}; choose nll, bleu_f1_5 or another")
+    if needs == "an oracle" and not with_oracle:
+        raise ValueError(f"{name} needs an oracle, which --corpus.kind oracle alone has; {CHOICE}")
+    if needs and needs != "an oracle":
+        raise ValueError(f"{name} needs {needs}, which training has not; {CHOICE}")
 
 
 def measure_texts(texts: TextPair, table: Mapping[str, Metric] = EVALUATION) -> dict[str, Estimate]:
@@ -505,16 +509,21 @@ def measure_texts(texts: TextPair, table: Mapping[str, Metric] = EVALUATION) -> 
     return {name: estimate for name, estimate in found.items() if estimate is not None}
 
 
-def with_metrics(others: Iterable[Metric]) -> dict[str, Metric]:
-    """Return the table of evaluations with the metrics of strangers behind the built-in ones.
+def load_metrics(paths: Iterable[str], flag: str) -> dict[str, Metric]:
+    """Return the table of evaluations with the metrics at these import paths behind the built-in ones.
 
     Raises:
-        ValueError: Two metrics have one name.
+        ValueError: One cannot be imported, is no metric, or has a name that is taken; names the ``flag``.
     """
     table = dict(EVALUATION)
-    for metric in others:
+    for path in paths:
+        found = load_object(path, flag)
+        try:
+            metric = as_metric(found)
+        except ValueError as error:
+            raise ValueError(f"{flag}: {path}: {error}") from error
         if metric.name in table:
-            raise ValueError(f"the name {metric.name!r} is taken; give the metric another")
+            raise ValueError(f"{flag}: {path}: there is a metric {metric.name!r} already; choose another name")
         table[metric.name] = metric
     return table
 

@@ -3,4 +3,4 @@
 # Flags: scripts/controls.sh --help
 set -euo pipefail
 . "$(dirname "$0")/setup.sh"
-exec python "$root"/scripts/controls.py "$package" "$@"
+exec python -m seqgan.studies.controls "$package" "$@"

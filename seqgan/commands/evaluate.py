@@ -21,7 +21,7 @@ from seqgan.evaluation.protocols import find_protocol, score_by_protocol
 from seqgan.evaluation.signature import Score, Signature
 from seqgan.evaluation.texts import ORDERS, RealText, TextPair
 from seqgan.experiment.experiment import open_run
-from seqgan.reports.measurements import measure
+from seqgan.experiment.measurements import measure
 from seqgan.reports.tables import signatures, table
 from seqgan.runtime.devices import find_device
 from seqgan.sampling.decoding import Temperature

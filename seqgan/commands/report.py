@@ -8,14 +8,15 @@ from typing import IO, Annotated
 
 from seqgan.config.ranges import Range, Repeated
 from seqgan.config.schema import flag_name, validate
-from seqgan.experiment.experiment import open_run
 from seqgan.reports.figures import require_matplotlib
 from seqgan.reports.markdown import markdown
 from seqgan.reports.page import page
-from seqgan.reports.report import build_report
-from seqgan.reports.sweep import TEMPERATURES, decodings, label_runs, refuse_other_corpora
+from seqgan.reports.report import build_report, label_measurements
 from seqgan.reports.tables import csv_text
 from seqgan.runtime.files import write_atomically
+from seqgan.studies.runs import Runs
+from seqgan.studies.study import study_runs
+from seqgan.studies.sweep import TEMPERATURES, decodings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +55,16 @@ def run(arguments: Arguments) -> None:
     outputs = _outputs(arguments.output)
     if arguments.pictures:
         require_matplotlib()
-    experiments = [open_run(run, device=arguments.device) for run in dict.fromkeys(arguments.run)]
-    refuse_other_corpora(experiments)
-    ways = decodings(arguments.temperatures, arguments.top_k, arguments.top_p) if arguments.pictures else []
-    found = build_report(
-        label_runs(experiments),
-        commands=[command(arguments)],
-        ways=ways,
+    ways = decodings(arguments.temperatures, arguments.top_k, arguments.top_p) if arguments.pictures else {}
+    findings = study_runs(
+        Runs.open(arguments.run, device=arguments.device),
+        ways,
         checkpoints=tuple(dict.fromkeys(arguments.checkpoint)),
-        num_samples=arguments.num_samples,
+        num_sentences=arguments.num_samples,
         quiet=arguments.quiet,
     )
-    texts = (csv_text(found.measurements), markdown(found.document), page(found.document))
+    document = build_report(findings, [command(arguments)])
+    texts = (csv_text(label_measurements(findings)), markdown(document), page(document))
     for path, text in zip(outputs, texts, strict=True):
         write_atomically(path, partial(_write, text=text))
     if not arguments.quiet:

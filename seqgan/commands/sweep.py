@@ -6,12 +6,12 @@ from typing import Annotated
 
 from seqgan.config.ranges import Range, Repeated
 from seqgan.config.schema import validate
-from seqgan.experiment.experiment import open_run
 from seqgan.reports.figures import require_matplotlib, save_figure
-from seqgan.reports.pictures import OVER_TEMPERATURE, check_metrics, draw_pictures, known_envelopes
-from seqgan.reports.sweep import TEMPERATURES, decodings, sweep
+from seqgan.reports.pictures import OVER_TEMPERATURE, check_metrics, draw_pictures
 from seqgan.reports.tables import csv_text
 from seqgan.runtime.files import write_atomically
+from seqgan.studies.runs import Runs
+from seqgan.studies.sweep import TEMPERATURES, decodings, known_envelopes, sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,10 @@ def run(arguments: Arguments) -> None:
     validate(arguments)
     check_metrics(arguments.metrics)
     require_matplotlib()
-    experiments = [open_run(run, device=arguments.device) for run in dict.fromkeys(arguments.run)]
+    runs = Runs.open(arguments.run, device=arguments.device)
     ways = decodings(arguments.temperatures, arguments.top_k, arguments.top_p)
     curves = sweep(
-        experiments,
+        runs,
         ways,
         checkpoints=tuple(dict.fromkeys(arguments.checkpoint)),
         baselines=arguments.baselines,
@@ -62,7 +62,7 @@ def run(arguments: Arguments) -> None:
     written = [arguments.output / "sweep.csv"]
     text = csv_text([(curve.label, m) for curve in curves for m in curve.measurements])
     write_atomically(written[0], lambda file: file.write(text.encode()))
-    for picture in draw_pictures(curves, known_envelopes(experiments[0]), arguments.metrics):
+    for picture in draw_pictures(curves, known_envelopes(runs.first), arguments.metrics):
         for ending in ("svg", "png"):
             written.append(arguments.output / f"{picture.name}.{ending}")
             save_figure(picture.figure, written[-1])

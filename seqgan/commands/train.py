@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from seqgan.commands.arguments import ExperimentArguments, command_line
 from seqgan.experiment.experiment import Experiment
-from seqgan.reports.measurements import Measurement, measure
+from seqgan.experiment.measurements import Measurement, measure
 from seqgan.reports.tables import SUMMARY, signatures, table
 from seqgan.runtime.terminal import printable
 

@@ -119,16 +119,21 @@ class Evaluator:
             return None
         return OracleTask(self.oracle, self.real, batch_size=self.settings.batch_size)
 
-    def __call__(self, generator: Generator, decoding: Decoding | None = None) -> EvaluationResult:
+    def __call__(
+        self, generator: Generator, decoding: Decoding | None = None, *, num_samples: int | None = None
+    ) -> EvaluationResult:
         """Sample, and measure quality, diversity and likelihood; by default at the settings' temperature.
+
+        By default ``num_samples`` is the evaluator's own.
 
         Where decoding rules tokens out, real text may be impossible: nothing is said then of the
         generator's own likelihoods, and of an oracle's task there is NLL-oracle alone.
         """
         decoding = decoding or Decoding(temperature=self.settings.temperature)
+        num_samples = num_samples or self.num_samples
         samples = sample(
             generator,
-            self.num_samples,
+            num_samples,
             self.real.tokens.shape[1],
             eos_id=self.eos_id,
             rng=make_rng(generator.device, self.seed, "evaluation", self.split),
@@ -144,7 +149,7 @@ class Evaluator:
                 **self._likelihoods(generator, samples, decoding),
             },
             dataclasses.replace(
-                self._signature(self.num_samples),
+                self._signature(num_samples),
                 temperature=describe_temperature(decoding.temperature),
                 top_k=decoding.top_k,
                 top_p=decoding.top_p,

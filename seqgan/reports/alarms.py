@@ -9,11 +9,11 @@ from seqgan.training.alarms import BY_NAME
 
 @dataclass(frozen=True)
 class RungAlarm:
-    """An alarm in the rows of a run."""
+    """An alarm that rang, and in which rows of a run."""
 
     name: str
     phase: str
-    """In which it rang first."""
+    """The phase in which it rang first."""
     first_step: int
     times: int
     """How often it began to ring."""

@@ -1,4 +1,4 @@
-"""What a report consists of, whatever it is written as: sections of text, tables, figures and samples."""
+"""The blocks of a report, in whatever format: sections of text, tables, figures and samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one field of a table."""
+    """One field of a table."""
 
     text: str = ""
     note: str = ""
@@ -49,15 +49,18 @@ class Figure:
     caption: str
     svg: str
     description: str = ""
-    """What those who do not see it should know besides."""
+    """Its content in words, for those who do not see it."""
+
+
+Size = Literal["small", "medium", "wide"]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Drawings of one size, as many beside each other as there is room for."""
+    """Drawings of one size, side by side as far as there is room."""
 
     figures: Sequence[Figure]
-    size: Literal["small", "medium", "wide"] = "small"
+    size: Size = "small"
 
 
 Pieces = Sequence[tuple[str, bool]]  # a sentence in pieces, and whether each stands in its neighbour too
@@ -95,7 +98,7 @@ Block = Table | Paragraph | Code | Figures | Samples | Details
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and the blocks below it."""
 
     title: str
     blocks: Sequence[Block]

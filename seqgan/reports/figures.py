@@ -47,7 +47,7 @@ def require_matplotlib() -> None:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Inside, figures are drawn and written in the one style.
+    """Draw and write figures in the one style inside of the block.
 
     Raises:
         ValueError: matplotlib is not installed.
@@ -58,13 +58,13 @@ def style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
-    """A figure of so many inches, and its axes: one, or an array of ``rows`` x ``columns``."""
+    """Return a figure of so many inches, and its axes: one, or an array of ``rows`` x ``columns``."""
     figure = importlib.import_module("matplotlib.figure").Figure((width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=rows == columns == 1)
 
 
 def look(number: int) -> dict[str, str]:
-    """Colour and marker of the curve of that number."""
+    """Return colour and marker of the curve of that number."""
     return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
@@ -78,17 +78,21 @@ def set_log_scale(axes: Any, *names: str) -> None:
         axis.set_minor_formatter(ticker.LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
 
 
-def to_svg(figure: Any) -> str:
-    """The figure as an ``<svg>`` element, for a file or an image's data; in one page ids of several clash."""
+def to_svg(figure: Any, *, transparent: bool = False) -> str:
+    """Return the figure as an ``<svg>`` element, for a file or an image's data.
+
+    In one page the ids of several would clash. ``transparent`` leaves out the white ground.
+    """
     text = io.StringIO()
     with style():
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(text, format="svg", metadata=metadata, transparent=transparent)
     element = text.getvalue()
     return element[element.index("<svg") :]
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """The figure as a file, by the ending ``.svg`` or ``.png``.
+    """Write the figure to a file, by the ending ``.svg`` or ``.png``.
 
     Raises:
         ValueError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""What was logged while runs were trained, as figures: a small one for each metric and phase."""
+"""Learning curves: a small figure for each metric that runs have logged, and for each phase."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,21 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from seqgan.experiment.experiment import Experiment
 from seqgan.reports.blocks import Figure
 from seqgan.reports.figures import look, new_figure, style, to_svg
-from seqgan.runtime.tracking import read_rows
+from seqgan.reports.findings import History
 
 ADVERSARIAL = "adversarial"
 MOST_POINTS = 40  # of a line that is drawn as it is
-
-
-@dataclass(frozen=True)
-class History:
-    """What a run has logged, and whether its last phase started from the best MLE model."""
-
-    rows: Sequence[Mapping[str, Any]]
-    keeps_best: bool = True
 
 
 @dataclass(frozen=True)
@@ -30,7 +21,7 @@ class Panel:
 
     title: str
     metrics: Mapping[str, str]
-    """Names in metrics.jsonl, and what they are called here."""
+    """Names in metrics.jsonl, and their short titles."""
     unit: str = ""
     caption: str = ""
 
@@ -76,19 +67,8 @@ PANELS = {
 }
 
 
-def read_history(experiment: Experiment) -> History:
-    """What a run has logged; nothing where it has not been trained.
-
-    Raises:
-        ValueError: The file is damaged.
-    """
-    assert experiment.run is not None
-    path = experiment.run.path / "metrics.jsonl"
-    return History(read_rows(path) if path.exists() else [], experiment.settings.mle.keep_best)
-
-
 def draw_learning_curves(histories: Mapping[str, History]) -> dict[str, list[Figure]]:
-    """For each phase, a figure for each panel of which any run has logged something.
+    """Draw for each phase the panels of which any run has logged something.
 
     Raises:
         ValueError: matplotlib is not installed.
@@ -99,7 +79,7 @@ def draw_learning_curves(histories: Mapping[str, History]) -> dict[str, list[Fig
 
 
 def points(history: History, metric: str, *, adversarial: bool) -> list[tuple[int, float]]:
-    """Steps and values of a metric, in the adversarial phase or before it.
+    """Return steps and values of a metric, in the adversarial phase or before it.
 
     Steps count from the phase's first; before the adversarial one, from the first of all. Of
     NLL-validation the value of the model that the adversarial phase started from stands at 0.
@@ -145,11 +125,13 @@ def _draw(panel: Panel, phase: str, histories: Mapping[str, History]) -> Figure 
         figure.legend(loc="outside lower center", ncols=_num_columns(labels))
     axes.set(xlabel=f"steps, {phase}", ylabel=panel.unit)
     axes.set_title(panel.title)
-    return Figure(f"{panel.title}, {phase}", panel.caption, to_svg(figure), _describe(panel, curves))
+    return Figure(
+        f"{panel.title}, {phase}", panel.caption, to_svg(figure, transparent=True), _describe(panel, curves)
+    )
 
 
 def _plot(axes: Any, found: Sequence[tuple[int, float]], color: str, line: str) -> None:
-    """A line; of many points their means of neighbouring ones, before the points themselves in the back."""
+    """Draw a line; of many points the means of neighbouring ones, before the points themselves, pale."""
     if len(found) <= MOST_POINTS:
         axes.plot(*zip(*found, strict=True), color=color, ls=line, marker=".")
         return
@@ -159,20 +141,20 @@ def _plot(axes: Any, found: Sequence[tuple[int, float]], color: str, line: str) 
 
 
 def _num_columns(labels: Sequence[str]) -> int:
-    """Columns of a legend that fit below a panel, and are about equally full."""
+    """Return how many columns of a legend fit below a panel, about equally full."""
     fitting = max(1, min(4, 62 // (max(map(len, labels)) + 6)))
     rows = math.ceil(len(labels) / fitting)
     return math.ceil(len(labels) / rows)
 
 
 def _explain(axes: Any, styles: Mapping[str, Mapping[str, str]]) -> None:
-    """Entries of the legend."""
+    """Add entries to the legend."""
     for label, line in styles.items():
         axes.plot([], [], label=label, **line)
 
 
 def _describe(panel: Panel, curves: Mapping[tuple[str, str], Sequence[tuple[int, float]]]) -> str:
-    """First and last values in words."""
+    """Return first and last values in words."""
     parts = [
         f"{label}, {panel.metrics[metric]}: {found[0][1]:.4f} to {found[-1][1]:.4f}"
         for (label, metric), found in curves.items()

@@ -1,16 +1,17 @@
-"""How a report's page looks: the reader's fonts, light or dark as the reader has it, from phone to desk."""
+"""The style of a report's page: the reader's fonts, light or dark as the reader has it."""
 
 STYLE = """
 :root {
   color-scheme: light dark;
   --text: #1d2127; --muted: #5b6470; --back: #fdfdfc; --card: #f4f4f2; --line: #d9dadb;
-  --link: #0b5cad; --mark: #fbe8a6; --better: #0a6b3d; --worse: #a6321f;
+  --link: #0b5cad; --mark: #fbe8a6; --better: #0a6b3d; --worse: #a6321f; --shadow: #0003;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --text: #dfe3e8; --muted: #9aa4b0; --back: #14171b; --card: #1d2126; --line: #353b43;
-    --link: #7fb7ef; --mark: #5a4a10; --better: #6fcf97; --worse: #f0937f;
+    --link: #7fb7ef; --mark: #5a4a10; --better: #6fcf97; --worse: #f0937f; --shadow: #000c;
   }
+  figure img { filter: invert(1) hue-rotate(180deg); } /* black turns white, hues stay */
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
@@ -29,6 +30,14 @@ header > p, small, figcaption, .nearest { color: var(--muted); }
 nav ol { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: 1rem 0 0; padding: 0; list-style: none; }
 main > section { margin-top: 2.2rem; padding-top: 1.6rem; border-top: 1px solid var(--line); }
 .scroll, pre { overflow-x: auto; max-width: 100%; margin: 0 0 1.2rem; }
+.scroll { /* a shadow at each edge behind which there is more: the first two layers move with the content */
+  background:
+    linear-gradient(to right, var(--back) 40%, transparent) 0 0 / 3rem 100% local,
+    linear-gradient(to left, var(--back) 40%, transparent) 100% 0 / 3rem 100% local,
+    linear-gradient(to right, var(--shadow), transparent) 0 0 / .8rem 100%,
+    linear-gradient(to left, var(--shadow), transparent) 100% 0 / .8rem 100%;
+  background-repeat: no-repeat;
+}
 .table { margin: 0 0 1.2rem; }
 .table figcaption { margin: 0 0 .4rem; font-size: .875rem; }
 .table .scroll { margin: 0; }
@@ -39,7 +48,10 @@ table { border-collapse: separate; border-spacing: 0; font-size: .875rem; line-h
 th, td { padding: .3rem .7rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
 tbody th[scope=row] { min-width: 15rem; }
-@media (max-width: 40rem) { tbody th[scope=row] { min-width: 8.5rem; } }
+@media (max-width: 40rem) {
+  tbody th[scope=row] { min-width: 8.5rem; }
+  .table figcaption::after { content: " · wide tables scroll sideways"; }
+}
 td { overflow-wrap: anywhere; min-width: 5rem; }
 .numeric td, .numeric thead th:not(:first-child) { text-align: right; }
 .numeric td { white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -68,7 +80,7 @@ summary { cursor: pointer; color: var(--link); margin-bottom: .6rem; }
 .figures figure { margin: 0 0 .6rem; min-width: 0; }
 .figures .scroll { margin: 0; }
 figure img {
-  display: block; width: 100%; max-width: 70rem; background: #fff; border-radius: .4rem; padding: .4rem;
+  display: block; width: 100%; max-width: 70rem;
 }
 .medium img { min-width: 27rem; }
 .wide img { min-width: 48rem; }

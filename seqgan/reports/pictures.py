@@ -3,16 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from seqgan.evaluation.metrics import METRICS
-from seqgan.experiment.parts import Parts
-from seqgan.oracle.model import is_official
+from seqgan.experiment.measurements import Measurement
 from seqgan.reports.figures import look, new_figure, set_log_scale, style
-from seqgan.reports.measurements import Measurement
-from seqgan.reports.sweep import Curve
+from seqgan.reports.findings import Curve
 from seqgan.sampling.decoding import Decoding
 
 Z_95 = 1.96  # standard errors on either side of a value: 95 % of a normal distribution
@@ -33,7 +32,7 @@ KNOWN: Mapping[str, Sequence[tuple[float, float]]] = {
     ],
 }
 COLUMNS = 4
-LINES = {"temperature": "-", "top_k": "--", "top_p": ":"}
+LINES = {"temperature": "-", "top_k": "--", "top_p": ":", None: ""}
 DASHES: Sequence[Any] = (":", "-.", "--", (0, (1, 3)))
 OVER_TEMPERATURE = (
     *(
@@ -53,7 +52,7 @@ OVER_TEMPERATURE = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, with a name for files and words for people."""
+    """A figure with a name for files, a title and a caption."""
 
     name: str
     title: str
@@ -63,7 +62,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Plane:
-    """Which metric is drawn over which, and how."""
+    """A pair of metrics that are drawn over each other."""
 
     name: str
     title: str
@@ -102,15 +101,8 @@ PLANES = (
 BARS = "Bars are 95 % intervals over sentences; the ringed point is temperature 1."
 
 
-def known_envelopes(experiment: Parts) -> Mapping[str, Sequence[tuple[float, float]]]:
-    """Curves from publications, where they belong to the experiment's corpus."""
-    oracle, corpus = experiment.oracle, experiment.corpus
-    fits = oracle is not None and is_official(oracle) and corpus.max_length == 20
-    return KNOWN if fits and len(corpus.train) == 10_000 else {}
-
-
 def best_known(nll_test: float) -> float:
-    """The lowest NLL-oracle of :data:`KNOWN` at this NLL-test, by straight lines; NaN where none reaches."""
+    """Return the lowest NLL-oracle of :data:`KNOWN` there, by straight lines; NaN beyond all curves."""
     reaching = [zip(*c, strict=True) for c in KNOWN.values() if c[0][0] <= nll_test <= c[-1][0]]
     return min((float(np.interp(nll_test, x, y)) for x, y in reaching), default=math.nan)
 
@@ -120,13 +112,13 @@ def draw_pictures(
     known: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     metrics: Sequence[str] = OVER_TEMPERATURE,
 ) -> list[Picture]:
-    """The planes that were measured, and the ``metrics`` over what was varied.
+    """Draw the planes that were measured, and the ``metrics`` over each knob that was turned.
 
     Raises:
         ValueError: matplotlib is not installed, or there is no such metric.
     """
     check_metrics(metrics)
-    knobs = dict.fromkeys(curve.knob for curve in curves if not curve.is_point)
+    knobs = dict.fromkeys(curve.knob for curve in curves if curve.knob and len(curve.measurements) > 1)
     with style():
         planes = [
             draw_plane(plane, curves, (known or {}) if plane.name == "likelihood" else {})
@@ -137,7 +129,7 @@ def draw_pictures(
 
 
 def check_metrics(names: Sequence[str]) -> None:
-    """Refuse names of metrics that there are not.
+    """Refuse names of metrics that do not exist.
 
     Raises:
         ValueError: There is no metric of that name.
@@ -152,9 +144,9 @@ def check_metrics(names: Sequence[str]) -> None:
 def draw_plane(
     plane: Plane, curves: Sequence[Curve], known: Mapping[str, Sequence[tuple[float, float]]]
 ) -> Picture:
-    """One metric over another: a colour for each generator, dashes for what is varied, stars for points."""
+    """Draw one metric over another: a colour for each generator, dashes for each knob, stars if fixed."""
     figure, axes = new_figure(6.6, 5.2)
-    for (label, corners), dashes in zip(known.items(), DASHES, strict=False):
+    for (label, corners), dashes in zip(known.items(), cycle(DASHES), strict=False):
         axes.plot(*zip(*corners, strict=True), color="#999999", linestyle=dashes, linewidth=1, label=label)
     if plane.is_logarithmic:
         set_log_scale(axes, "x", "y")
@@ -164,10 +156,10 @@ def draw_plane(
         if not found:
             continue
         (x, x_error), (y, y_error) = (_values(found, name) for name in (plane.x, plane.y))
-        label = curve.label if curve.knob == "temperature" else f"{curve.label}, {_word(curve.knob)}"
+        label = f"{curve.label}, {_word(curve.knob)}" if curve.knob in ("top_k", "top_p") else curve.label
         axes.errorbar(x, y, xerr=x_error, yerr=y_error, label=label, elinewidth=0.8, **looks[curve.label])
         axes.lines[-1].set_linestyle(LINES[curve.knob])
-        ringed = [i for i, m in enumerate(found) if m.decoding == Decoding() and not curve.is_point]
+        ringed = [i for i, m in enumerate(found) if m.decoding == Decoding() and curve.knob]
         ring = {"color": looks[curve.label]["color"], "fillstyle": "none", "markersize": 9}
         axes.plot([x[i] for i in ringed], [y[i] for i in ringed], "o", **ring)
     axes.set(xlabel=_label(plane.x), ylabel=_label(plane.y))
@@ -176,15 +168,15 @@ def draw_plane(
 
 
 def draw_metrics(knob: str, curves: Sequence[Curve], names: Sequence[str]) -> Picture:
-    """Small figures, a metric each, over temperature, top-k or top-p; a single point is a line across."""
-    turned = [curve for curve in curves if curve.knob == knob and not curve.is_point]
-    fixed = [curve for curve in curves if curve.is_point]
+    """Draw small figures, a metric each, over temperature, top-k or top-p; what is fixed is a line across."""
+    turned = [curve for curve in curves if curve.knob == knob]
+    fixed = [curve for curve in curves if curve.knob is None]
     names = [name for name in names if any(_measured(curve, name) for curve in turned)]
     rows = math.ceil(len(names) / COLUMNS)
     figure, grid = new_figure(2.6 * COLUMNS, 2.3 * rows + 0.5, rows, COLUMNS)
     looks = _looks(curves)
     handles: dict[str, Any] = {}
-    for axes, name in zip(grid.flat, names, strict=False):
+    for axes, name in zip(grid.flat, names, strict=False):  # the grid may have more places than metrics
         set_log_scale(axes, *(["y"] if "perplexity" in name else []), *(["x"] if knob == "top_k" else []))
         for curve in turned:
             found = _measured(curve, name)
@@ -193,7 +185,7 @@ def draw_metrics(knob: str, curves: Sequence[Curve], names: Sequence[str]) -> Pi
             axes.errorbar(
                 places, values, yerr=errors, label=curve.label, elinewidth=0.8, **looks[curve.label]
             )
-        for curve, dashes in zip(fixed, DASHES, strict=False):
+        for curve, dashes in zip(fixed, cycle(DASHES), strict=False):
             for value in _values(_measured(curve, name), name)[0]:
                 axes.axhline(value, color="black", linestyle=dashes, linewidth=1, label=curve.label)
         axes.set_title(_label(name), fontsize=8)
@@ -203,29 +195,29 @@ def draw_metrics(knob: str, curves: Sequence[Curve], names: Sequence[str]) -> Pi
         axes.set_visible(False)
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
     caption = (
-        f"What {_word(knob)} changes. Bars are 95 % intervals over sentences where the metric is a mean."
+        f"Every metric over {_word(knob)}. Bars are 95 % intervals over sentences where the metric is a mean."
     )
     return Picture(knob, f"Metrics over {_word(knob)}", caption, figure)
 
 
 def _looks(curves: Sequence[Curve]) -> dict[str, dict[str, str]]:
-    """For each label a colour and marker of its own, and a black star for what is never more than a point."""
-    varied = dict.fromkeys(curve.label for curve in curves if not curve.is_point)
+    """Return for each label a colour and marker of its own, and a black star for what is fixed."""
+    varied = dict.fromkeys(curve.label for curve in curves if curve.knob)
     looks = {curve.label: {"color": "black", "marker": "*"} for curve in curves}
     return looks | {label: look(number) for number, label in enumerate(varied)}
 
 
-def _word(knob: str) -> str:
-    return knob.replace("_", "-")
+def _word(knob: str | None) -> str:
+    return (knob or "").replace("_", "-")
 
 
 def _measured(curve: Curve, *names: str) -> list[Measurement]:
-    """Those of a curve in which all the metrics were measured."""
+    """Return those of a curve in which all the metrics were measured."""
     return [m for m in curve.measurements if m.score.values.keys() >= set(names)]
 
 
 def _values(measurements: Sequence[Measurement], name: str) -> tuple[list[float], list[float]]:
-    """Values, and half the width of their intervals: 0 where nothing is known of it."""
+    """Return values, and half the width of their intervals: 0 where nothing is known of it."""
     scores = [measurement.score for measurement in measurements]
     errors = [Z_95 * score.standard_errors.get(name, 0.0) for score in scores]
     return [score.values[name] for score in scores], errors

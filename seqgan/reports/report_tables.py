@@ -3,18 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from seqgan.evaluation.metrics import ORDERS
-from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.measurements import Measurement
 from seqgan.reports.blocks import Block, Cell, Details, Paragraph, Table
-from seqgan.reports.comparison import (
-    PAIRED,
-    UNPAIRED,
-    Column,
-    Comparison,
-    Name,
-    seed_groups,
-    spreads,
-)
-from seqgan.reports.measurements import Measurement
+from seqgan.reports.findings import Column, Comparison, Difference, RunRecord, SeedGroup
 from seqgan.reports.pictures import Z_95
 from seqgan.reports.tables import MEANINGS, SUMMARY
 
@@ -53,27 +44,33 @@ ABOUT_DIFFERENCES = (
 
 
 def number(name: str, value: float) -> str:
-    """A metric's value with four decimals, or two of a perplexity."""
+    """Return a metric's value with four decimals, or two of a perplexity."""
     return f"{value:.2f}" if "perplexity" in name else f"{value:.4f}"
 
 
+def side_of(name: str) -> str:
+    """Return which side a metric shows: quality, diversity, both sides, or nothing."""
+    start = max((start for start in SIDES if name.startswith(start)), key=len, default="")
+    return SIDES.get(start, "")
+
+
 def metric_cell(name: str) -> Cell:
-    """A metric's name, and below it which side it shows and which direction is better."""
+    """Return a metric's name, and below it which side it shows and which direction is better."""
     meaning, _, direction = MEANINGS[name].partition(" (")
     title, _, unit = meaning.partition(", ")
-    side = max((start for start in SIDES if name.startswith(start)), key=len, default="")
-    notes = [unit, SIDES.get(side, ""), f"{direction.rstrip(')')} is better" if direction else ""]
+    notes = [unit, side_of(name), f"{direction.rstrip(')')} is better" if direction else ""]
     return Cell(title, ", ".join(note for note in notes if note))
 
 
-def reached(columns: Sequence[Column]) -> Iterator[Block]:
-    """What each generator reaches: the metrics of both sides, their signatures, and all metrics on demand."""
+def reached(columns: Sequence[Column], runs: Sequence[RunRecord]) -> Iterator[Block]:
+    """Build the table of what each generator reaches, its signatures, and all metrics on demand."""
     yield Paragraph(BOTH_SIDES)
     letters = _signature_letters(columns)
     header = [Cell("metric"), *(Cell(column.title, _header_note(column, letters)) for column in columns)]
     measurements = [column.measurement for column in columns]
     yield Table("Quality beside diversity", header, _rows(SUMMARY, measurements))
     yield _signatures(letters)
+    yield from _estimators(runs)
     rows = [
         row
         for title, names in GROUPS.items()
@@ -81,6 +78,15 @@ def reached(columns: Sequence[Column]) -> Iterator[Block]:
         for row in ([Cell(title)], *found)
     ]
     yield Details("All metrics", [Table("All metrics", header, rows)])
+
+
+def _estimators(runs: Sequence[RunRecord]) -> Iterator[Block]:
+    """Say by which estimator each run was trained."""
+    runs = [run for run in runs if run.estimator]
+    if runs:
+        yield Paragraph(
+            "Actions were judged by: " + "; ".join(f"{r.label}, {r.estimator}" for r in runs) + "."
+        )
 
 
 def _header_note(column: Column, letters: Mapping[str, str]) -> str:
@@ -105,7 +111,7 @@ def _value_cell(measurement: Measurement, name: str) -> Cell:
 
 
 def _signature_letters(columns: Sequence[Column]) -> dict[str, str]:
-    """A letter for each signature among the columns."""
+    """Return a letter for each signature among the columns."""
     found = dict.fromkeys(str(column.measurement.score.signature) for column in columns)
     return {signature: chr(ord("A") + i) for i, signature in enumerate(found)}
 
@@ -124,10 +130,10 @@ def _signatures(letters: Mapping[str, str]) -> Block:
     )
 
 
-def over_seeds(runs: Mapping[str, Experiment], measured: Mapping[Name, Measurement]) -> Iterator[Block]:
-    """Mean and deviation of runs that differ in their seed only; nothing where there are none."""
-    for labels in seed_groups(runs):
-        found = spreads(runs, measured, labels)
+def over_seeds(groups: Sequence[SeedGroup]) -> Iterator[Block]:
+    """Build for each group a table of means and deviations of runs that differ in their seed only."""
+    for group in groups:
+        found, labels = group.spreads, group.labels
         names = [name for name in SUMMARY if any(name in spread for spread in found.values())]
         rows = [
             [
@@ -142,28 +148,33 @@ def over_seeds(runs: Mapping[str, Experiment], measured: Mapping[Name, Measureme
             for name in names
         ]
         yield Table(
-            f"{', '.join(labels)}: mean ± standard deviation of {len(labels)} runs that differ in their seed",
+            f"{', '.join(labels)}: mean ± standard deviation over {len(labels)} training seeds on one draw "
+            "of data",
             [Cell("metric"), *(Cell(generator) for generator in found)],
             rows,
         )
 
 
 def differences_of(comparisons: Sequence[Comparison]) -> list[Block]:
-    """How far generators are apart, with intervals; nothing where there is nothing to compare."""
+    """Build the table of differences with their intervals; nothing where there are none."""
     if not comparisons:
         return []
     found = [{d.metric: d for d in comparison.differences} for comparison in comparisons]
-    rows: list[list[Cell]] = []
-    for title, names in (("Over references, paired", PAIRED), ("Over own samples", UNPAIRED)):
-        there = [name for name in names if any(name in column for column in found)]
-        rows += [[Cell(title)]] if there else []
-        for name in there:
-            cells = [Cell("–") for _ in found]
-            for i, column in enumerate(found):
-                if name in column:
-                    interval, verdict = column[name].interval, column[name].verdict
-                    bounds = f"[{interval.low:+.4f}, {interval.high:+.4f}]"
-                    cells[i] = Cell(f"{interval.value:+.4f}", f"{bounds}\n{verdict}".strip(), verdict)
-            rows.append([metric_cell(name), *cells])
-    header = [Cell("metric"), *(Cell(comparison.title) for comparison in comparisons)]
+    names = dict.fromkeys(name for column in found for name in column)
+    rows = [
+        [
+            metric_cell(name),
+            *(_difference_cell(column[name]) if name in column else Cell("–") for column in found),
+        ]
+        for name in names
+    ]
+    header = [Cell("metric"), *(Cell(f"{c.first} − {c.second}") for c in comparisons)]
     return [Paragraph(ABOUT_DIFFERENCES), Table("Differences of means", header, rows)]
+
+
+def _difference_cell(difference: Difference) -> Cell:
+    interval, verdict = difference.interval, difference.verdict
+    if interval is None:
+        return Cell(f"{difference.values[0] - difference.values[1]:+.4f}", "other sample size:\nno verdict")
+    bounds = f"[{interval.low:+.4f}, {interval.high:+.4f}]"
+    return Cell(f"{interval.value:+.4f}", f"{bounds}\n{verdict}".strip(), verdict)

@@ -1,4 +1,4 @@
-"""What people see of an evaluation: one table, and the signature."""
+"""Tables of scores as Markdown and CSV, and their signatures."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from seqgan.evaluation.metrics import METRICS, ON_REQUEST
 from seqgan.evaluation.signature import Score
-from seqgan.reports.measurements import Measurement
+from seqgan.experiment.measurements import Measurement
 
 MEANINGS = {
     name.removeprefix("evaluation/"): meaning
@@ -14,16 +14,14 @@ MEANINGS = {
     if name.startswith("evaluation/")
 }
 SUMMARY = (
-    *("nll_oracle", "nll_test", "kl_q_p", "kl_p_q", "jeffreys", "entropy"),
-    *("bleu_4", "self_bleu_4", "bleu_5", "self_bleu_5", "backward_bleu_4", "ms_jaccard_4"),
-    *("forward_perplexity", "reverse_perplexity", "distinct_2", "unique", "novelty", "longest_copied"),
-    "mean_length",
+    *("nll_oracle", "nll_test", "jeffreys"),
+    *("bleu_5", "self_bleu_5", "backward_bleu_5", "reverse_perplexity", "novelty"),
 )
-"""What `train` shows: quality beside diversity; `evaluate` shows everything."""
+"""The rows that are shown first, quality beside diversity; `evaluate` shows everything."""
 
 
 def table(columns: Mapping[str, Score], names: Collection[str] = MEANINGS) -> str:
-    """Metrics as rows and generators as columns, in Markdown; those of ``names`` that were measured.
+    """Return metrics as rows and generators as columns, in Markdown; those of ``names`` that were measured.
 
     Behind a value stands its interval, where it has one.
     """
@@ -43,7 +41,7 @@ def table(columns: Mapping[str, Score], names: Collection[str] = MEANINGS) -> st
 
 
 def csv_text(labelled: Sequence[tuple[str, Measurement]]) -> str:
-    """One line for each measurement, with every metric, its standard error, and the signature."""
+    """Return a line for each measurement, with every metric, its standard error, and the signature."""
     names = [n for n in MEANINGS if any(n in m.score.values for _, m in labelled)]
     with_errors = [n for n in names if any(n in m.score.standard_errors for _, m in labelled)]
     about = ["label", "run", "generator", "temperature", "top_k", "top_p"]
@@ -59,7 +57,7 @@ def csv_text(labelled: Sequence[tuple[str, Measurement]]) -> str:
 
 
 def _cell(score: Score, name: str) -> str:
-    """A value with its interval; empty where it was not measured."""
+    """Return a value with its interval; empty where it was not measured."""
     if name not in score.values:
         return ""
     interval = score.intervals.get(name)
@@ -72,7 +70,7 @@ def _row(label: str, cells: Sequence[str]) -> str:
 
 
 def signatures(columns: Mapping[str, Score]) -> str:
-    """How the numbers were made: once where all columns agree, else column by column."""
+    """Return how the numbers were made: once where all columns agree, else column by column."""
     found = {title: str(score.signature) for title, score in columns.items()}
     if len(set(found.values())) == 1:
         return f"signature: {next(iter(found.values()))}"

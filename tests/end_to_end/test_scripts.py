@@ -103,9 +103,9 @@ def test_the_benchmark_is_told_the_package(tree):
 def test_the_controls_are_told_the_package_and_the_tables_their_name(tree):
     for arguments, package in (((), "seqgan"), (("leakgan",), "leakgan")):
         call = run(tree, "controls.sh", *arguments, *FLAGS)[1][-1]
-        assert call == ["python", "scripts/controls.py", package, *FLAGS]
+        assert call == ["python", "-m", "seqgan.studies.controls", package, *FLAGS]
     call = run(tree, "reproduce.sh", "leakgan-oracle", "a file.npz")[1][-1]
-    assert call == ["python", "scripts/reproduce.py", "leakgan-oracle", "a file.npz"]
+    assert call == ["python", "-m", "seqgan.studies.reproduce", "leakgan-oracle", "a file.npz"]
 
 
 def test_the_benchmark_of_metrics_is_one_of_its_own(tree):

@@ -3,7 +3,9 @@
 import pytest
 
 from seqgan.reports.alarms import RungAlarm, find_alarms
-from seqgan.reports.learning_curves import NLL, History, draw_learning_curves, points, read_history
+from seqgan.reports.findings import History
+from seqgan.reports.learning_curves import NLL, draw_learning_curves, points
+from seqgan.studies.records import read_history
 from tests.tiny_run import tiny_experiment
 
 ROWS = [

@@ -20,7 +20,7 @@ from seqgan.reports.blocks import (
 )
 from seqgan.reports.markdown import markdown
 from seqgan.reports.page import page
-from seqgan.reports.samples import pieces
+from seqgan.studies.neighbours import pieces
 from tests.html_page import read_page
 
 EVIL = '<script>alert("1")</script> & <b> | *x* `y` <img src=x onerror="z"> \'q\''

@@ -19,7 +19,7 @@ from seqgan import cli
 from seqgan.config.toml import flatten, read_toml
 from seqgan.evaluation.signature import Score, Signature
 from seqgan.experiment.experiment import open_run
-from seqgan.reports.measurements import measure
+from seqgan.experiment.measurements import measure
 from seqgan.runtime.tracking import read_rows
 from seqgan.sampling.decoding import Decoding
 from tests.tiny_run import ROOT, SETTINGS, flags

@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 
-import processes
 import pytest
 
+from seqgan.studies import processes
 from tests.tiny_run import ROOT
 
 # Says where it is, counts the signals that it gets until nothing more comes, and ends as `train` does.
@@ -25,7 +25,8 @@ print(len(got), "signals", file=sys.stderr)
 sys.exit(128 + got[0] if got and {heed} else 0)
 """
 PARENT = """
-import sys, processes
+import sys
+from seqgan.studies import processes
 sys.exit(processes.main("parent", lambda: processes.call("-c", sys.argv[1])))
 """
 
@@ -33,7 +34,7 @@ sys.exit(processes.main("parent", lambda: processes.call("-c", sys.argv[1])))
 def parent(child):
     return subprocess.Popen(
         [sys.executable, "-c", PARENT, child],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "scripts")},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

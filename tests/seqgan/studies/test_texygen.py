@@ -1,20 +1,12 @@
 """The published table of the Texygen benchmark, from the files that its repository has."""
 
-import importlib.util
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from seqgan.studies import processes, texygen
 from tests.shared_data import shared_data
-from tests.tiny_run import ROOT
-
-SCRIPT = ROOT / "scripts" / "texygen.py"
-SPECIFICATION = importlib.util.spec_from_file_location("texygen", SCRIPT)
-texygen = importlib.util.module_from_spec(SPECIFICATION)
-SPECIFICATION.loader.exec_module(texygen)
 
 
 def check(name, path):
@@ -47,27 +39,25 @@ def test_the_samples_of_the_published_models(name):
 
 
 def run(*arguments):
-    command = [sys.executable, SCRIPT, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return processes.main("texygen", texygen.main, [*map(str, arguments)])
 
 
-def test_the_script_says_how_far_it_is_off(tmp_path):
+def test_the_study_says_how_far_it_is_off(tmp_path, capsys):
     """Real captions agree; two other sentences as samples of a model do not."""
     coco = shared_data("coco/train.txt").parent
-    result = run(coco)
-    assert (result.returncode, result.stderr) == (0, "")
-    lines = result.stdout.splitlines()
+    assert run(coco) == 0
+    lines = capsys.readouterr().out.splitlines()
     assert "| training set | BLEU-4 | 0.3371 | 0.337 | +0.0001 |" in lines
     assert lines[-1] == "largest deviation 0.0007, less than the 0.0011 that published figures leave open"
     (tmp_path / "mle.txt").write_text("a cat .\na dog .\n")
-    result = run(coco, tmp_path)
-    assert result.returncode == 1
-    assert sum(line.startswith("| MLE |") for line in result.stdout.splitlines()) == 12
-    assert "NOT less than the 0.0011" in result.stdout
+    assert run(coco, tmp_path) == 1
+    printed = capsys.readouterr().out
+    assert sum(line.startswith("| MLE |") for line in printed.splitlines()) == 12
+    assert "NOT less than the 0.0011" in printed
 
 
-def test_wrong_use_is_named(tmp_path):
+def test_wrong_use_is_named(tmp_path, capsys):
     for folders in ((tmp_path,), (shared_data("coco/train.txt").parent, tmp_path)):
-        result = run(*folders)
-        assert result.returncode == 2
-        assert result.stderr.startswith(f"texygen: {tmp_path}") and result.stderr.count("\n") == 1
+        assert run(*folders) == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith(f"texygen: error: {tmp_path}") and errors.count("\n") == 1

@@ -2,9 +2,7 @@
 
 import csv
 import io
-import json
 import math
-import os
 import statistics
 
 import numpy as np
@@ -16,14 +14,14 @@ from seqgan.evaluation.kneser_ney import fit_kneser_ney
 from seqgan.evaluation.likelihood import sequence_nll
 from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.experiment import open_run
-from seqgan.experiment.run_folder import REAL_TEXT
+from seqgan.experiment.measurements import measure
 from seqgan.oracle.model import is_official, load_oracle, random_oracle
-from seqgan.reports.comparison import measure_runs
 from seqgan.reports.figures import to_svg
-from seqgan.reports.measurements import measure
-from seqgan.reports.pictures import KNOWN, best_known, draw_pictures, known_envelopes
-from seqgan.reports.sweep import decodings, sweep
+from seqgan.reports.pictures import KNOWN, best_known, draw_pictures
 from seqgan.sampling.decoding import Decoding
+from seqgan.studies.comparison import measure_runs
+from seqgan.studies.runs import Runs
+from seqgan.studies.sweep import decodings, known_envelopes, sweep
 from tests.shared_data import shared_data
 from tests.tiny_models import rng
 from tests.tiny_run import flags, tiny_experiment
@@ -66,25 +64,28 @@ def run_on_an_oracle(tmp_path_factory):
 
 def test_ways_to_sample_turn_one_knob_at_a_time():
     ways = decodings([1.2, 0.5, 0.5], top_k=[4], top_p=[0.9, 0.3])
-    assert [str(way) for way in ways] == [
-        "temperature=0.5",
-        "temperature=1.2",
-        "temperature=1,top_k=4",
-        "temperature=1,top_p=0.3",
-        "temperature=1,top_p=0.9",
-    ]
+    assert {knob: [str(way) for way in found] for knob, found in ways.items()} == {
+        "temperature": ["temperature=0.5", "temperature=1.2"],
+        "top_k": ["temperature=1,top_k=4"],
+        "top_p": ["temperature=1,top_p=0.3", "temperature=1,top_p=0.9"],
+    }
+    assert decodings([]) == {}
+
+
+def opened(folder, *names):
+    return Runs.open([folder / name for name in names])
 
 
 def test_a_curve_for_every_generator_and_knob_of_all_runs_and_baselines(runs):
-    experiments = [open_run(runs / name) for name in ("one", "two", "leaked")]
-    curves = sweep(experiments, decodings([0.5, 1.0], top_k=[3, 9]), quiet=True)
+    studied = opened(runs, "one", "two", "leaked")
+    curves = sweep(studied, decodings([0.5, 1.0], top_k=[3, 9]), quiet=True)
     labels = [(curve.label, curve.knob, len(curve.measurements)) for curve in curves]
     expected = [
         *("one: MLE", "one: adversarial"),  # that of "two" is the very same MLE model
         *("two: adversarial", "leaked: MLE", "5-grams"),
     ]
     found = [(label, knob, 2) for label in expected for knob in ("temperature", "top_k")]
-    assert labels == [*found, ("training text", "temperature", 1)]
+    assert labels == [*found, ("training text", None, 1)]
     assert not list((runs / "two" / "evaluation").glob("mle-best,*"))
     for curve in curves[:-1]:
         for measurement in curve.measurements:
@@ -94,7 +95,7 @@ def test_a_curve_for_every_generator_and_knob_of_all_runs_and_baselines(runs):
             assert ("nll_test" in measurement.score.values) == (curve.knob == "temperature")
     cool, warm = (m.score.values for m in curves[0].measurements)
     assert cool["entropy"] < warm["entropy"]
-    one = experiments[0]
+    one = studied.first
     plain = one.evaluate(one.load_generator("mle-best")).score
     assert plain.values == warm  # temperature 1 is what train has measured
 
@@ -102,7 +103,8 @@ def test_a_curve_for_every_generator_and_knob_of_all_runs_and_baselines(runs):
 def test_a_report_too_measures_once_what_runs_share(runs):
     kept = runs / "two" / "evaluation" / "mle-best.json"
     kept.unlink()
-    measured = measure_runs({name: open_run(runs / name) for name in ("one", "two")}, quiet=True)
+    found = measure_runs(opened(runs, "one", "two"), quiet=True)
+    measured = {(one.run, one.generator): one.measurement for one in found}
     assert not kept.exists()
     one, two = (measured[name, "mle-best"] for name in ("one", "two"))
     assert (one.run, two.run) == (runs / "one", runs / "two")
@@ -115,67 +117,24 @@ def test_all_is_kept_and_nothing_is_measured_twice(runs):
     def times():
         return {path: path.stat().st_mtime_ns for path in (runs / "one" / "evaluation").iterdir()}
 
-    curves = sweep([open_run(runs / "one")], decodings([0.7], top_p=[0.5]), quiet=True)
+    curves = sweep(opened(runs, "one"), decodings([0.7], top_p=[0.5]), quiet=True)
     before = times()
-    again = sweep([open_run(runs / "one")], decodings([0.7], top_p=[0.5]), quiet=True)
+    again = sweep(opened(runs, "one"), decodings([0.7], top_p=[0.5]), quiet=True)
     assert before == times()
     for first, second in zip(curves, again, strict=True):
         for old, new in zip(first.measurements, second.measurements, strict=True):
             assert old.as_json() == new.as_json()
-            assert old.sentences == new.sentences
-            assert old.score.sentence_values.keys() == new.score.sentence_values.keys()
-            for name, values in old.score.sentence_values.items():
-                assert new.score.sentence_values[name] == pytest.approx(values, rel=1e-6)
-
-
-def test_a_damaged_or_older_measurement_is_made_again(runs):
-    experiment = open_run(runs / "one")
-    good = measure(experiment, "mle-best", Decoding(temperature=0.9))
-    path = runs / "one" / "evaluation" / "mle-best,temperature=0.9.json"
-    for damaged in (path, path.with_suffix(".npz")):
-        damaged.write_bytes(b"{}")
-        assert measure(experiment, "mle-best", Decoding(temperature=0.9)).as_json() == good.as_json()
-        assert damaged.stat().st_size > 100
-    kept = path.read_text()
-    path.write_text(kept.replace("version:", "version:9"))
-    measure(experiment, "mle-best", Decoding(temperature=0.9))
-    assert path.read_text() == kept
-    now = path.stat().st_mtime_ns
-    os.utime(runs / "one" / "checkpoints" / "mle-best.pt", ns=(now, now + 1))  # as if trained further
-    measure(experiment, "mle-best", Decoding(temperature=0.9))
-    assert path.stat().st_mtime_ns > now
-
-
-def test_what_is_kept_is_believed_unless_it_is_to_be_measured_again(runs):
-    experiment = open_run(runs / "one")
-    good = measure(experiment, "mle-best")
-    path = runs / "one" / "evaluation" / "mle-best.json"
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | {"bleu_2": 5.0}))
-    assert measure(experiment, "mle-best").score.values["bleu_2"] == 5
-    assert measure(experiment, "mle-best", again=True).as_json() == good.as_json()
-    assert json.loads(path.read_text()) == content
-
-
-def test_real_text_is_that_of_training_against_the_same_references(runs):
-    real = measure(open_run(runs / "one"), REAL_TEXT).score
-    assert str(real.signature).startswith("hypotheses:40|references:44|")
-    assert real.values["bleu_2"] > measure(open_run(runs / "one"), "mle-best").score.values["bleu_2"]
-    assert "nll_test" not in real.values and "novelty" not in real.values
 
 
 def test_runs_of_different_corpora_are_refused(runs, oracle_run):
     with pytest.raises(ValueError, match=r"--run: .*run and .*one have different corpora"):
-        sweep([open_run(runs / "one"), open_run(oracle_run)], decodings(), quiet=True)
+        Runs.open([runs / "one", oracle_run])
 
 
 def test_the_oracle_is_a_point_where_both_sides_meet(oracle_run):
-    experiment = open_run(oracle_run)
-    curves = sweep([experiment], decodings([0.5, 1.0], top_k=[2]), quiet=True)
-    assert [curve.label for curve in curves if curve.is_point and curve.knob == "temperature"] == [
-        "training text",
-        "the oracle itself",
-    ]
+    studied = Runs.open([oracle_run])
+    curves = sweep(studied, decodings([0.5, 1.0], top_k=[2]), quiet=True)
+    assert [curve.label for curve in curves if not curve.knob] == ["training text", "the oracle itself"]
     oracle = curves[-1].measurements[0].score.values
     assert oracle["kl_p_q"] == 0 == oracle["kl_q_p"]
     pictures = {picture.name: picture for picture in draw_pictures(curves)}
@@ -183,11 +142,11 @@ def test_the_oracle_is_a_point_where_both_sides_meet(oracle_run):
     (axes,) = pictures["likelihood"].figure.axes
     drawn = [tuple(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
     assert tuple(m.score.values["nll_test"] for m in curves[0].measurements) in drawn
-    assert not known_envelopes(experiment)  # known for the official oracle only
+    assert not known_envelopes(studied.first)  # known for the official oracle only
 
 
 def test_bars_are_intervals_of_95_percent(runs):
-    curves = sweep([open_run(runs / "one")], decodings([0.5, 1.0]), baselines=False, quiet=True)
+    curves = sweep(opened(runs, "one"), decodings([0.5, 1.0]), baselines=False, quiet=True)
     (picture,) = (picture for picture in draw_pictures(curves) if picture.name == "bleu")
     bars = picture.figure.axes[0].containers[0].lines[2]  # of the first curve: across, then up
     for bar, name, column in zip(bars, ("self_bleu_5", "bleu_5"), (0, 1), strict=True):
@@ -226,9 +185,25 @@ def test_the_best_known_point_lies_on_the_lowest_curve_there():
     assert math.isnan(best_known(7.4)) and math.isnan(best_known(8.6))
 
 
+@pytest.mark.parametrize(("values", "knobs"), [([5], []), ([5, 20], ["top_k"])])
+def test_one_value_of_a_knob_is_a_point_and_no_line_across(runs, values, knobs):
+    """``--top-k 5`` beside temperatures: lines across are those of real text alone, in every small figure."""
+    curves = sweep(opened(runs, "one"), decodings([0.5, 1.0], top_k=values), quiet=True)
+    pictures = {picture.name: picture for picture in draw_pictures(curves)}
+    assert list(pictures) == ["bleu", "perplexity", "temperature", *knobs]
+    small = [axes for axes in pictures["temperature"].figure.axes if axes.get_visible()]
+    across = {line.get_label() for axes in small for line in axes.lines if list(line.get_xdata()) == [0, 1]}
+    assert across == {"training text"}
+    (legend,) = pictures["temperature"].figure.legends
+    drawn = [text.get_text() for text in legend.get_texts()]
+    assert drawn == ["MLE", "adversarial", "5-grams", "training text"]
+    (legend,) = pictures["bleu"].figure.legends
+    expected = [f"{label}{knob}" for label in drawn[:3] for knob in ("", ", top-k")]
+    assert [text.get_text() for text in legend.get_texts()] == [*expected, "training text"]
+
+
 def test_the_same_curves_are_drawn_the_same_and_other_curves_otherwise(runs):
-    experiment = open_run(runs / "one")
-    curves = sweep([experiment], decodings([0.5, 1.0]), quiet=True)
+    curves = sweep(opened(runs, "one"), decodings([0.5, 1.0]), quiet=True)
     first, second = (
         {picture.name: to_svg(picture.figure) for picture in draw_pictures(curves)} for _ in range(2)
     )

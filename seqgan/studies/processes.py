@@ -1,4 +1,4 @@
-"""What the scripts that start others share: signals and exit statuses pass through, errors are one line."""
+"""Commands that studies start: signals and exit statuses pass through, errors are one line."""
 
 import argparse
 import signal
@@ -6,22 +6,22 @@ import subprocess
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
     """Without abbreviations; what is wrong is a ValueError, which :func:`main` prints as one line."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong."""
+        """Raise what is wrong as a ValueError."""
         raise ValueError(message)
 
 
 class Stopped(Exception):
-    """A command did not end well; it has said why."""
+    """A command that failed, and has said why."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"exit status {status}")
@@ -61,10 +61,22 @@ def call(*command: str, show: bool = True) -> None:
         raise Stopped(status if status > 0 else 128 + (-status or received[0]))
 
 
-def main(program: str, work: Callable[[], object]) -> int:
-    """Do the work; gives the exit status, as the commands themselves do: 2 for bad input, with one line."""
+def output(*command: str) -> str:
+    """Return what a command of this Python prints; its errors go where ours go.
+
+    Raises:
+        Stopped: It failed.
+    """
+    result = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True, check=False)
+    if result.returncode:
+        raise Stopped(result.returncode)
+    return result.stdout
+
+
+def main(program: str, work: Callable[..., int | None], *arguments: Any) -> int:
+    """Do the work and return the exit status, as the commands do: 2 for bad input, with one line."""
     try:
-        work()
+        return work(*arguments) or 0
     except Stopped as stopped:
         return stopped.status
     except KeyboardInterrupt:
@@ -72,4 +84,3 @@ def main(program: str, work: Callable[[], object]) -> int:
     except (ValueError, OSError) as error:
         print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    return 0

@@ -9,15 +9,31 @@ import numpy as np
 from jaxtyping import Int32
 
 from seqgan.evaluation.nearest import nearest
-from seqgan.experiment.language import Language
-from seqgan.reports.blocks import Pieces, Sample
+from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.run_folder import REAL_TEXT
+from seqgan.reports.blocks import Cell, Pieces, Sample
+from seqgan.reports.findings import Column
+from seqgan.text.language import Language
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences
 from seqgan.text.vocabulary import SPECIALS, UNK
 
 
+def sample_columns(
+    experiment: Experiment, columns: Sequence[Column], number: int
+) -> list[tuple[Cell, list[Sample]]]:
+    """Return the first sentences of each column that is sampled, and of the test text."""
+    neighbourhood = Neighbourhood(experiment.corpus, experiment.language)
+    found = [
+        (Cell(c.title, c.origin), [neighbourhood.sample(s) for s in c.measurement.sentences[:number]])
+        for c in columns
+        if c.measurement.generator != REAL_TEXT
+    ]
+    return [*found, (Cell("test text", "real sentences, not trained on"), neighbourhood.test_samples(number))]
+
+
 class Neighbourhood:
-    """The training text of a corpus, in which neighbours of sentences are looked for."""
+    """The training text of a corpus, in which the sentences nearest to others are looked for."""
 
     def __init__(self, corpus: PreparedCorpus, language: Language) -> None:
         self.corpus = corpus
@@ -25,11 +41,11 @@ class Neighbourhood:
         self.training: Sequences = corpus.train.without(corpus.vocabulary.eos_id)
 
     def sample(self, sentence: str) -> Sample:
-        """A sentence as it is shown, and its neighbour; the text is cut into tokens again."""
+        """Return a sentence, cut into tokens again, and its neighbour."""
         return self._sample(sentence, self._encode(sentence))
 
     def test_samples(self, number: int) -> list[Sample]:
-        """So many sentences of the test text: how far real sentences lie from the training text."""
+        """Return the first sentences of the test text: how far real ones are from the training text."""
         test = self.corpus.test.without(self.corpus.vocabulary.eos_id)
         rows = [test[row] for row in range(min(number, len(test)))]
         return [self._sample(self.language.decode(ids.tolist()), ids) for ids in rows]
@@ -49,7 +65,7 @@ class Neighbourhood:
         )
 
     def _encode(self, sentence: str) -> Int32[np.ndarray, "T"]:
-        """Ids without EOS; ``<unk>``, which a tokenizer may cut, stays one token."""
+        """Return ids without EOS; ``<unk>``, which a tokenizer may cut, stays one token."""
         vocabulary = self.corpus.vocabulary
         parts = [sentence] if vocabulary.unk_id is None else sentence.split(SPECIALS[UNK])
         encoded = [vocabulary.encode(self.language.tokenizer.tokenize(part)) for part in parts]
@@ -62,7 +78,7 @@ class Neighbourhood:
 
 
 def pieces(text: str, tokens: Sequence[str], marked: set[int]) -> Pieces:
-    """``text`` cut where marked tokens begin and end; white space between two of them is marked too.
+    """Cut ``text`` where marked tokens begin and end; white space between two of them is marked too.
 
     A token that stands in the text in other letters, as quotation marks may, is not marked.
     """

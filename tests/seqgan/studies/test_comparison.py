@@ -1,26 +1,23 @@
 """Generators beside each other: what shares a column, what differs and how sure that is, seeds."""
 
+import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from seqgan.evaluation.signature import Estimate, Interval, Score, Signature
-from seqgan.reports.comparison import (
-    Difference,
-    columns_of,
-    compare_runs,
-    differences,
-    seed_groups,
-    spreads,
-)
-from seqgan.reports.measurements import Measurement
-from seqgan.reports.report_tables import GROUPS, SIDES, metric_cell, number
-from seqgan.reports.sweep import label_runs
-from seqgan.reports.tables import MEANINGS
+from seqgan.experiment.measurements import Measurement
+from seqgan.reports.findings import Difference
 from seqgan.sampling.decoding import Decoding
+from seqgan.studies.comparison import Measured, columns_of, compare_runs, differences, seed_groups
+from seqgan.studies.runs import Runs
 from tests.tiny_run import tiny_experiment
+
+
+def listed(runs, measured):
+    """As they are measured: by run and generator, with titles."""
+    return [Measured(*name, runs.title(name, with_run=False), found) for name, found in measured.items()]
 
 
 def measurement(name="mle-best", **values):
@@ -43,12 +40,12 @@ def prepared_runs(tmp_path_factory):
         "other": {"reward": {"kind": "constant"}, "seed": 1},
         "three": {"seed": 2, "tracking": {"log_interval": 7}},
     }
-    return label_runs([tiny_experiment(folder / name, layer) for name, layer in layers.items()])
+    return Runs([tiny_experiment(folder / name, layer) for name, layer in layers.items()])
 
 
 def test_runs_go_by_their_names_or_by_their_paths_where_those_are_not_enough(runs, tmp_path):
-    assert list(runs) == ["one", "two", "other", "three"]
-    found = label_runs([runs["one"], tiny_experiment(tmp_path / "one")])
+    assert list(runs.experiments) == ["one", "two", "other", "three"]
+    found = Runs([runs.first, tiny_experiment(tmp_path / "one")]).experiments
     assert list(found) == [str(experiment.run.path) for experiment in found.values()]
 
 
@@ -62,7 +59,7 @@ def test_equal_generators_of_one_phase_share_a_column(runs):
         ("one", "ngram"): measurement(bleu_4=0.3),
         ("one", "training-text"): measurement(bleu_4=0.4),
     }
-    columns = columns_of(runs, measured)
+    columns = columns_of(listed(runs, measured))
     assert [(column.title, column.origin) for column in columns] == [
         ("MLE", "one, two"),
         ("adversarial: last = best", "one"),
@@ -91,7 +88,19 @@ def test_a_measurement_read_from_disk_gives_the_same_interval():
     values = np.random.default_rng(1).normal(size=50)
     kept = values.astype(np.float32).astype(np.float64)
     other = measurement(bleu_4=np.zeros(50))
-    assert differences(measurement(bleu_4=values), other) == differences(measurement(bleu_4=kept), other)
+    fresh, read = (differences(measurement(bleu_4=v), other) for v in (values, kept))
+    assert fresh[0].interval == read[0].interval
+
+
+def test_samples_of_different_numbers_are_not_compared():
+    """Self-BLEU of 900 equal draws is higher than that of 90: no interval, no verdict."""
+    rng = np.random.default_rng(2)
+    many, few = (measurement(self_bleu_4=rng.normal(m, 0.1, n)) for m, n in ((0.5, 900), (0.2, 90)))
+    few = dataclasses.replace(few, score=dataclasses.replace(few.score, signature=Signature(hypotheses=90)))
+    (difference,) = differences(many, few)
+    assert difference.interval is None and difference.verdict == ""
+    assert difference.values == (many.score.values["self_bleu_4"], few.score.values["self_bleu_4"])
+    assert differences(few, few)[0].interval is not None
 
 
 @pytest.mark.parametrize(
@@ -107,7 +116,7 @@ def test_a_measurement_read_from_disk_gives_the_same_interval():
     ],
 )
 def test_a_verdict_needs_an_interval_without_0(metric, low, high, verdict):
-    assert Difference(metric, Interval((low + high) / 2, low, high)).verdict == verdict
+    assert Difference(metric, (1.0, 1.0), Interval((low + high) / 2, low, high)).verdict == verdict
 
 
 def test_each_run_is_compared_with_its_own_start_and_with_the_first(runs):
@@ -115,18 +124,17 @@ def test_each_run_is_compared_with_its_own_start_and_with_the_first(runs):
     value = measurement(bleu_4=np.ones(3))
     measured = {(run, name): value for run in ("one", "two") for name in names}
     measured |= {("other", "mle-best"): value, ("one", "ngram"): value}
-    assert [comparison.title for comparison in compare_runs(runs, measured, quiet=True)] == [
-        "one: adversarial − MLE",
-        "two: adversarial − MLE",
-        "two: adversarial − one: adversarial",
-        "other: MLE − one: adversarial",
+    found = compare_runs(listed(runs, measured), quiet=True)
+    assert [(c.first, c.second, c.of_one_run) for c in found] == [
+        ("one: adversarial", "MLE", True),
+        ("two: adversarial", "MLE", True),
+        ("two: adversarial", "one: adversarial", False),
+        ("other: MLE", "one: adversarial", False),
     ]
-    assert compare_runs(runs, {("one", "mle-best"): value}, quiet=True) == []
+    assert compare_runs(listed(runs, {("one", "mle-best"): value}), quiet=True) == []
 
 
 def test_seeds_are_what_runs_may_differ_in(runs):
-    assert seed_groups(runs) == [["one", "two", "three"]]
-    assert seed_groups({"one": runs["one"], "other": runs["other"]}) == []
     measured = {
         ("one", "mle-best"): measurement(bleu_4=1.0, unique=0.5),
         ("two", "mle-best"): measurement(bleu_4=2.0),
@@ -134,29 +142,8 @@ def test_seeds_are_what_runs_may_differ_in(runs):
         ("one", "adversarial-last"): measurement(bleu_4=1.0),
         ("one", "ngram"): measurement(bleu_4=1.0),
     }
-    found = spreads(runs, measured, ["one", "two", "three"])
-    assert list(found) == ["MLE"] and list(found["MLE"]) == ["bleu_4"]
-    assert (found["MLE"]["bleu_4"].mean, found["MLE"]["bleu_4"].deviation) == (2.0, 1.0)
-
-
-def test_every_metric_has_its_row_and_its_side():
-    listed = [name for names in GROUPS.values() for name in names]
-    assert sorted(listed) == sorted(set(MEANINGS) - {"nll_validation"})
-    assert set(SIDES.values()) == {"quality", "diversity", "both sides", ""}
-    cell = SimpleNamespace
-    for name, text, note in [
-        ("bleu_4", "BLEU-4", "quality, higher is better"),
-        ("self_bleu_4", "self-BLEU-4", "diversity, lower is better"),
-        ("backward_bleu_2", "backward BLEU-2", "diversity, higher is better"),
-        ("bleu_f1_5", "BLEU-5 F1 with backward BLEU", "both sides, higher is better"),
-        ("nll_test", "NLL-test", "nats per token, diversity, lower is better"),
-        ("entropy", "entropy of own samples", "nats per token"),
-    ]:
-        found = metric_cell(name)
-        assert cell(text=found.text, note=found.note) == cell(text=text, note=note)
-
-
-def test_decimals_are_those_of_the_metric():
-    values = [number("bleu_4", value) for value in (0.12346, -99.5, float("nan"))]
-    assert values == ["0.1235", "-99.5000", "nan"]
-    assert [number("reverse_perplexity", value) for value in (9.5, 181.8655)] == ["9.50", "181.87"]
+    (group,) = seed_groups(listed(runs, measured), runs.by_seed())
+    assert group.labels == ["one", "two", "three"]
+    assert list(group.spreads) == ["MLE"] and list(group.spreads["MLE"]) == ["bleu_4"]
+    assert (group.spreads["MLE"]["bleu_4"].mean, group.spreads["MLE"]["bleu_4"].deviation) == (2.0, 1.0)
+    assert runs.by_seed() == [{0: "one", 1: "two", 2: "three"}, {1: "other"}]

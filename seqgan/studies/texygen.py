@@ -7,7 +7,6 @@ docs/evaluation.md in the benchmark's repository at commit 2bf2502; the training
 is from its previous version. data/README.md names the files and their source.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from seqgan.evaluation.metrics import ORDERS
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.protocols import score_by_protocol
+from seqgan.studies import processes
 from seqgan.text.lines import read_lines
 from seqgan.text.tokenizers import build_tokenizer
 
@@ -112,27 +112,21 @@ def find_files(coco: Path, samples: Path | None) -> dict[str, Path]:
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print the table as Markdown and return the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = processes.Parser(prog="texygen", description=__doc__)
     parser.add_argument("coco", type=Path, help="folder with train.txt and test.txt of Image COCO")
     parser.add_argument(
         "samples", type=Path, nargs="?", help=f"folder with any of {', '.join(FILES.values())}"
     )
     given = parser.parse_args(arguments)
     largest = 0.0
-    try:
-        files = find_files(given.coco, given.samples)
-        print("| samples | metric | ours | published | difference |\n|---|---|---:|---:|---:|")
-        for name, path in files.items():
-            lines, deviations = compare(name, measure(path, given.coco))
-            print("\n".join(lines), flush=True)
-            largest = max([largest, *deviations])
-    except ValueError as error:
-        print(f"texygen: {error}", file=sys.stderr)
-        return 2
+    files = find_files(given.coco, given.samples)
+    print("| samples | metric | ours | published | difference |\n|---|---|---:|---:|---:|")
+    for name, path in files.items():
+        lines, deviations = compare(name, measure(path, given.coco))
+        print("\n".join(lines), flush=True)
+        largest = max([largest, *deviations])
     agrees = largest < TOLERANCE
     verdict = "less than" if agrees else "NOT less than"
     print(f"\nlargest deviation {largest:.4f}, {verdict} the {TOLERANCE} that published figures leave open")
@@ -140,4 +134,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(processes.main("texygen", main, sys.argv[1:]))

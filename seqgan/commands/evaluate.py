@@ -15,7 +15,8 @@ from seqgan.config.schema import flag_name, validate
 from seqgan.evaluation.bootstrap import with_intervals
 from seqgan.evaluation.frechet import load_features, score_features
 from seqgan.evaluation.language_model import LanguageModel, load_language_model, score_by_language_model
-from seqgan.evaluation.metrics import Metric, load_metrics, measure_texts
+from seqgan.evaluation.metric import Metric
+from seqgan.evaluation.metrics import load_metrics, measure_texts
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.protocols import find_protocol, score_by_protocol
 from seqgan.evaluation.signature import Score, Signature

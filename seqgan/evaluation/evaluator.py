@@ -13,7 +13,8 @@ from torch import Tensor
 from seqgan.config.kinds import absolute
 from seqgan.config.ranges import Range, Repeated
 from seqgan.evaluation.likelihood import nll
-from seqgan.evaluation.metrics import EVALUATION, Metric, lower_is_better, measure_texts
+from seqgan.evaluation.metric import Metric
+from seqgan.evaluation.metrics import EVALUATION, lower_is_better, measure_texts
 from seqgan.evaluation.oracle import OracleTask
 from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.evaluation.texts import RealText, TextPair
@@ -46,8 +47,8 @@ class EvaluationSettings:
     --evaluation.metrics."""
     metrics: Annotated[tuple[str, ...], Repeated] = ()
     """A metric of your own: package.module:name or file.py:name of a function of two lists of sentences, the
-    generated and the real ones, that returns a number, or one for each generated sentence. The first line of its
-    docstring says what it means, and may end with (lower) or (higher). May be given several times."""
+    generated and the real ones, that returns a number, or one for each generated sentence. The first line of
+    its docstring says what it means, and may end with (lower) or (higher). May be given several times."""
 
     def __post_init__(self) -> None:
         """Make paths of files absolute, so that the working directory may change."""
@@ -154,6 +155,7 @@ class Evaluator:
                 top_k=decoding.top_k,
                 top_p=decoding.top_p,
             ),
+            self._labels,
         )
         sentences = [self.decode(ids.tolist()) for ids in _rows(samples.select(slice(100)))]
         return EvaluationResult(score, score.scalars("evaluation"), sentences, self._loss(score))
@@ -165,12 +167,18 @@ class Evaluator:
         """
         words = sequences.without(self.eos_id)
         real = dataclasses.replace(self.real_text, training=None)
-        score = Score.from_estimates(self._measure(words, real), self._signature(len(words)))
+        estimates = self._measure(words, real)
+        score = Score.from_estimates(estimates, self._signature(len(words)), self._labels)
         sentences = self._decode(sequences.select(np.arange(min(100, len(sequences)))))
         return EvaluationResult(score, score.scalars("evaluation"), sentences, math.nan)
 
     def _measure(self, words: Sequences, real: RealText) -> dict[str, Estimate]:
         return measure_texts(TextPair(words, real, partial(self._decode, words)), self.metrics)
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        """The labels of the metrics that are the user's own."""
+        return {name: metric.label for name, metric in self.metrics.items() if name not in EVALUATION}
 
     def _signature(self, hypotheses: int) -> Signature:
         return dataclasses.replace(

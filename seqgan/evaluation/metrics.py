@@ -1,14 +1,12 @@
 """Every metric in one table: its name, meaning, better side, what it shows, and how it is measured of text.
 
-Tables, reports, figures and criteria read it. A metric of text is a function of a
-:class:`seqgan.evaluation.texts.TextPair`; a function of two lists of sentences becomes one by :func:`as_metric`.
+Training rows, tables, reports, figures and criteria read it. A user's own metrics are put behind it.
 """
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,72 +16,12 @@ from seqgan.evaluation.bleu import bleu_f1
 from seqgan.evaluation.copying import longest_copied, novelty
 from seqgan.evaluation.diversity import distinct, unique_share
 from seqgan.evaluation.likelihood import per_token
+from seqgan.evaluation.metric import Metric, Sizes, as_metric, labelled, own_metric
 from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard, ngram_jensen_shannon
-from seqgan.evaluation.signature import Estimate, Signature
+from seqgan.evaluation.signature import Estimate, Score
 from seqgan.evaluation.texts import ORDERS, TextPair
 
-Side = Literal["quality", "diversity", "both sides", "likelihood", "copies", "lengths", "words", ""]
-Sentences = list[str]
-TextFunction = Callable[[Sentences, Sentences], float | Sequence[float]]
 CHOICE = "choose nll, bleu_f1_5 or another"
-EQUAL = ("protocol", "tokenizer", "case", "smoothing", "language_model", "dimensions", "mauve")
-"""Parts of a signature without which no metric is comparable."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """One metric: what it is called, what it says, and, where it is one of text, how it is measured."""
-
-    name: str
-    """Without its group."""
-    meaning: str
-    unit: str = ""
-    better: Literal["lower", "higher", ""] = ""
-    """Which values are better; empty where neither are."""
-    side: Side = ""
-    """Whether it shows quality, which can be bought with diversity, diversity, or both; or something else."""
-    heading: str = ""
-    """Under which a report lists it."""
-    over: Literal["samples", "references", ""] = ""
-    """Whose mean it is: its sentence values belong to the generated sentences, or to the references."""
-    sizes: tuple[Literal["hypotheses", "references"], ...] = ()
-    """Numbers of sentences that its expected value depends on."""
-    needs: Literal["an oracle", "features", "a language model", ""] = ""
-    """Without which it is not measured."""
-    in_summary: bool = False
-    """Whether it stands in short tables."""
-    measure: Callable[[TextPair], Estimate | None] | None = None
-    """Measure it of generated beside real text; None where these texts lack what it takes."""
-
-    @property
-    def label(self) -> str:
-        """Meaning, unit and better side in one line, such as ``NLL-test, nats per token (lower)``."""
-        unit = f", {self.unit}" if self.unit else ""
-        return f"{self.meaning}{unit}" + (f" ({self.better})" if self.better else "")
-
-    @property
-    def lower_is_better(self) -> bool:
-        """Whether lower values are better.
-
-        Raises:
-            ValueError: Neither are.
-        """
-        if not self.better:
-            raise ValueError(f"the metric {self.name} has no better side")
-        return self.better == "lower"
-
-    def why_incomparable(self, first: Signature, second: Signature) -> str:
-        """Return why two values of it must not be compared, in words; nothing where they may.
-
-        A verdict such as "better" needs equal circumstances, and equal numbers of whatever sentences its
-        expected value depends on: self-BLEU rises with the number of samples, BLEU with that of the references.
-        """
-        different = [
-            f"{name.replace('_', ' ')} {getattr(first, name)} and {getattr(second, name)}"
-            for name in (*EQUAL, *self.sizes)
-            if getattr(first, name) != getattr(second, name)
-        ]
-        return ", ".join(different)
 
 
 # Metrics of text. Each takes the texts, and an order n where there is one metric for each of ORDERS.
@@ -152,7 +90,7 @@ def _mean_length(texts: TextPair) -> Estimate:
 LIKELIHOODS, LENGTH = "Likelihoods and divergences", "Length"
 FEATURES = "Features and language model"
 NATS = "nats per token"
-BOTH_SIZES = ("hypotheses", "references")
+BOTH_SIZES: Sizes = ("hypotheses", "references")
 
 
 def _of_orders(
@@ -171,6 +109,7 @@ def _of_orders(
             meaning=meaning.format(n=n),
             heading=heading.format(n=n),
             in_summary=n in summary,
+            order=n,
             measure=partial(measure, n=n),
             **about,
         )
@@ -179,15 +118,21 @@ def _of_orders(
 
 
 def _likelihood(name: str, meaning: str, **about: Any) -> Metric:
-    return Metric(name=name, meaning=meaning, heading=LIKELIHOODS, **{"unit": NATS, "in_summary": True} | about)
+    return Metric(name=name, meaning=meaning, heading=LIKELIHOODS, **{"unit": NATS} | about)
 
 
 _OF_EVALUATION: Sequence[Metric] = (
     _likelihood(
-        "nll_oracle", "NLL-oracle", better="lower", side="quality", over="samples", needs="an oracle"
+        "nll_oracle",
+        "NLL-oracle",
+        better="lower",
+        side="quality",
+        over="samples",
+        needs="an oracle",
+        in_summary=True,
     ),
     _likelihood("nll_validation", "NLL-validation", better="lower", side="diversity", over="references"),
-    _likelihood("nll_test", "NLL-test", better="lower", side="diversity", over="references"),
+    _likelihood("nll_test", "NLL-test", better="lower", side="diversity", over="references", in_summary=True),
     _likelihood("entropy", "entropy of own samples", side="likelihood", over="samples"),
     _likelihood(
         "kl_q_p",
@@ -205,7 +150,14 @@ _OF_EVALUATION: Sequence[Metric] = (
         over="references",
         needs="an oracle",
     ),
-    _likelihood("jeffreys", "Jeffreys divergence", better="lower", side="both sides", needs="an oracle"),
+    _likelihood(
+        "jeffreys",
+        "Jeffreys divergence",
+        better="lower",
+        side="both sides",
+        needs="an oracle",
+        in_summary=True,
+    ),
     _likelihood(
         "jensen_shannon",
         "Jensen-Shannon of sequences",
@@ -213,7 +165,6 @@ _OF_EVALUATION: Sequence[Metric] = (
         better="lower",
         side="both sides",
         needs="an oracle",
-        in_summary=False,
     ),
     *_of_orders(
         "bleu",
@@ -224,7 +175,7 @@ _OF_EVALUATION: Sequence[Metric] = (
         over="samples",
         sizes=("references",),
         heading="BLEU-{n}",
-        summary=(4, 5),
+        summary=(5,),
     ),
     *_of_orders(
         "self_bleu",
@@ -235,7 +186,7 @@ _OF_EVALUATION: Sequence[Metric] = (
         over="samples",
         sizes=("hypotheses",),
         heading="BLEU-{n}",
-        summary=(4, 5),
+        summary=(5,),
     ),
     *_of_orders(
         "backward_bleu",
@@ -246,7 +197,7 @@ _OF_EVALUATION: Sequence[Metric] = (
         over="references",
         sizes=("hypotheses",),
         heading="BLEU-{n}",
-        summary=(4, 5),
+        summary=(5,),
     ),
     *_of_orders(
         "bleu_f1",
@@ -265,7 +216,6 @@ _OF_EVALUATION: Sequence[Metric] = (
         side="diversity",
         sizes=("hypotheses",),
         heading="{n}-grams",
-        summary=(2,),
     ),
     *_of_orders(
         "ms_jaccard",
@@ -276,7 +226,6 @@ _OF_EVALUATION: Sequence[Metric] = (
         over="samples",
         sizes=BOTH_SIZES,
         heading="{n}-grams",
-        summary=(4,),
     ),
     *_of_orders(
         "ngram_js",
@@ -296,7 +245,6 @@ _OF_EVALUATION: Sequence[Metric] = (
         side="diversity",
         heading="Sentences",
         sizes=("hypotheses",),
-        in_summary=True,
         measure=lambda texts: Estimate(unique_share(texts.hypotheses)),
     ),
     Metric(
@@ -325,7 +273,6 @@ _OF_EVALUATION: Sequence[Metric] = (
         side="copies",
         heading="Sentences",
         over="samples",
-        in_summary=True,
         measure=_longest_copied,
     ),
     Metric(
@@ -336,7 +283,6 @@ _OF_EVALUATION: Sequence[Metric] = (
         heading="Perplexity",
         over="samples",
         sizes=("references",),
-        in_summary=True,
         measure=_forward_perplexity,
     ),
     Metric(
@@ -357,7 +303,6 @@ _OF_EVALUATION: Sequence[Metric] = (
         side="lengths",
         heading=LENGTH,
         over="samples",
-        in_summary=True,
         measure=_mean_length,
     ),
     Metric(
@@ -376,6 +321,12 @@ _OF_EVALUATION: Sequence[Metric] = (
         heading=LENGTH,
         sizes=BOTH_SIZES,
         measure=lambda texts: Estimate(length_distance(texts.hypotheses, texts.real.references)),
+    ),
+    Metric(
+        name="ngram_share",
+        meaning="share of n-grams in the mixture",
+        heading=LIKELIHOODS,
+        needs="a mixture",
     ),
     Metric(
         name="language_model_perplexity",
@@ -417,14 +368,6 @@ EVALUATION: Mapping[str, Metric] = {metric.name: metric for metric in _OF_EVALUA
 """What evaluations measure, by the names that scores use."""
 
 
-def _labelled(name: str, label: str, **about: Any) -> Metric:
-    """Build a metric from its label, which may end with its better side: ``(lower)`` or ``(higher)``."""
-    meaning, _, better = label.partition(" (")
-    if better not in ("lower)", "higher)"):
-        return Metric(name=name, meaning=label, **about)
-    return Metric(name=name, meaning=meaning, better="lower" if better == "lower)" else "higher", **about)
-
-
 _OF_TRAINING = {
     "mle/loss": "negative log-likelihood of the training batch, nats per token (lower)",
     "mle/gradient_norm": "norm of its gradient, penalty included, before clipping",
@@ -452,19 +395,31 @@ _OF_TRAINING = {
 
 def describe(labels: Mapping[str, str]) -> dict[str, Metric]:
     """Return metrics that training logs as ``group/name``, from their labels."""
-    return {name: _labelled(name.rpartition("/")[2], label) for name, label in labels.items()}
+    return {name: labelled(name.rpartition("/")[2], label) for name, label in labels.items()}
 
 
 METRICS: Mapping[str, Metric] = {
     **describe(_OF_TRAINING),
-    **{f"evaluation/{name}": metric for name, metric in EVALUATION.items()},
+    **{f"evaluation/{m.name}": m for m in _OF_EVALUATION if m.needs in ("", "an oracle")},
 }
-"""All metrics as ``group/name``: the names of metrics.jsonl and TensorBoard."""
+"""The metrics in the rows of a run as ``group/name``: the names of metrics.jsonl and TensorBoard."""
 
 
-def find_metric(name: str, table: Mapping[str, Metric] = EVALUATION) -> Metric:
-    """Return the metric of that name; one that the table lacks, such as a stranger's, is known by its name alone."""
-    return table.get(name) or Metric(name=name, meaning=name.replace("_", " "), sizes=BOTH_SIZES)
+def find_metric(name: str, labels: Mapping[str, str] = MappingProxyType({})) -> Metric:
+    """Return an evaluation's metric; one that is the user's own is known by its label, if there is one."""
+    return EVALUATION.get(name) or own_metric(name, labels.get(name, name.replace("_", " ")))
+
+
+def measured_metrics(scores: Iterable[Score], *, short: bool = False) -> list[Metric]:
+    """Return the metrics of these scores in the order of the table, with ``short`` those of short tables."""
+    scores = list(scores)
+    labels = {name: label for score in scores for name, label in score.labels.items()}
+    names = dict.fromkeys(name for score in scores for name in score.values)
+    ordered = [name for name in EVALUATION if name in names] + [
+        name for name in names if name not in EVALUATION
+    ]
+    metrics = [find_metric(name, labels) for name in ordered]
+    return [metric for metric in metrics if metric.in_summary or not short]
 
 
 def lower_is_better(name: str, table: Mapping[str, Metric] = EVALUATION) -> bool:
@@ -475,14 +430,14 @@ def lower_is_better(name: str, table: Mapping[str, Metric] = EVALUATION) -> bool
     """
     if name not in table or not table[name].better:
         raise ValueError(
-            f"no metric {name!r} with a better side; choose nll, jeffreys, bleu_f1_5, ms_jaccard_4 or another "
-            "that tables mark (lower) or (higher)"
+            f"no metric {name!r} with a better side; choose nll, jeffreys, bleu_f1_5, ms_jaccard_4 or "
+            "another that tables mark (lower) or (higher)"
         )
     return table[name].lower_is_better
 
 
 def check_criterion(name: str, table: Mapping[str, Metric] = EVALUATION, *, with_oracle: bool) -> None:
-    """Refuse a criterion that training could not follow; ``nll`` is the negative log-likelihood of held-out text.
+    """Refuse a criterion that training could not follow; ``nll`` is that of the held-out text.
 
     Raises:
         ValueError: There is no such metric, it has no better side, or needs what there is not.
@@ -503,8 +458,10 @@ def measure_texts(texts: TextPair, table: Mapping[str, Metric] = EVALUATION) -> 
     """Measure every metric of text that the table has and these texts allow.
 
     Raises:
-        ValueError: There are fewer than two generated sentences, or no references; or a stranger's metric fails.
+        ValueError: There are fewer than two generated sentences or no references, or a user's metric fails.
     """
+    if len(texts.words) < 2:
+        raise ValueError(f"self-BLEU: {len(texts.words)} sentence(s); it needs at least two")
     found = {metric.name: metric.measure(texts) for metric in table.values() if metric.measure is not None}
     return {name: estimate for name, estimate in found.items() if estimate is not None}
 
@@ -523,51 +480,8 @@ def load_metrics(paths: Iterable[str], flag: str) -> dict[str, Metric]:
         except ValueError as error:
             raise ValueError(f"{flag}: {path}: {error}") from error
         if metric.name in table:
-            raise ValueError(f"{flag}: {path}: there is a metric {metric.name!r} already; choose another name")
+            raise ValueError(
+                f"{flag}: {path}: there is a metric {metric.name!r} already; choose another name"
+            )
         table[metric.name] = metric
     return table
-
-
-def as_metric(value: object) -> Metric:
-    """Return the metric that an object stands for: a :class:`Metric`, or a function of two lists of sentences.
-
-    The function takes the generated and the real sentences, and returns one number, or one for each generated
-    sentence, whose mean it then is. Its name is the metric's; the first line of its docstring says what it
-    means, and may end with ``(lower)`` or ``(higher)``, the better side.
-
-    Raises:
-        ValueError: It is neither, or has no name that a column can have.
-    """
-    if isinstance(value, Metric):
-        metric = value
-    elif callable(value):
-        name = getattr(value, "__name__", type(value).__name__)
-        label = (inspect.getdoc(value) or name.replace("_", " ")).splitlines()[0].rstrip(".")
-        measure = partial(_measure_function, value, name)
-        metric = _labelled(name, label, heading="Others", sizes=BOTH_SIZES, in_summary=True, measure=measure)
-    else:
-        raise ValueError(f"{value!r} is no metric: it must be a function of two lists of sentences, or a Metric")
-    if not metric.name.isidentifier() or metric.name.endswith(("_error", "_low", "_high")):
-        raise ValueError(
-            f"{metric.name!r} cannot be the name of a metric: it must be letters, digits and _, and not end with "
-            "_error, _low or _high"
-        )
-    return metric
-
-
-def _measure_function(function: TextFunction, name: str, texts: TextPair) -> Estimate:
-    """Call a stranger's function and check what it returns."""
-    hypotheses, references = texts.sentences, texts.real.sentences
-    try:
-        found = np.asarray(function(list(hypotheses), list(references)), np.float64)
-    except Exception as error:  # somebody else's function may fail in any way
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"metric {name}: fails on {len(hypotheses)} sentences: {reason}") from error
-    if found.shape not in ((), (len(hypotheses),)):
-        raise ValueError(
-            f"metric {name}: gives an array {found.shape}; it must give one number, or one for each of the "
-            f"{len(hypotheses)} generated sentences"
-        )
-    if not np.isfinite(found).all():
-        raise ValueError(f"metric {name}: gives {found[~np.isfinite(found)][0]}; numbers must be finite")
-    return Estimate.mean(found) if found.ndim else Estimate(float(found))

@@ -54,17 +54,15 @@ class Similarity:
     """The derivative of the value by each sequence's weight, times their number; the mean is 0."""
 
 
-def jaccard_similarity(
-    first: NgramCounts, second: NgramCounts, common: CommonNgrams, n: int
-) -> Similarity:
+def jaccard_similarity(first: NgramCounts, second: NgramCounts, common: CommonNgrams, n: int) -> Similarity:
     """Return sum_g min(c(g), c'(g)) / sum_g max(c(g), c'(g)) over all n-grams g of both sets.
 
     c and c' are an n-gram's occurrences per sequence. Without any n-gram in either set it is 1: nothing
     differs.
 
     The influence follows from the minimum being linear in the first set's counts wherever these are not
-    the larger ones. Where both counts are equal, as is common with rare n-grams, the minimum has a corner: there
-    the steeper side is taken, so that errors made from it are too wide rather than too narrow.
+    the larger ones. Where both counts are equal, as is common with rare n-grams, the minimum has a corner:
+    there the steeper side is taken, so that errors made from it are too wide rather than too narrow.
     """
     num_first, num_second = max(len(first.sequences), 1), max(len(second.sequences), 1)
     here = first.order(n)
@@ -76,7 +74,8 @@ def jaccard_similarity(
     is_limit = np.zeros(len(here.keys), dtype=bool)  # (G,): more of this n-gram would be more overlap
     is_limit[common.numbers] = mine <= theirs
     matches = np.bincount(here.holders, here.counts * here.spread(is_limit), minlength=len(first.sequences))
-    overlap, size = matches - matches.mean(), first.totals(n) - common.first_total / num_first  # (S,) each
+    overlap = matches - matches.sum() / num_first  # (S,)
+    size = first.totals(n) - common.first_total / num_first  # (S,)
     return Similarity(smaller / larger, (overlap * (larger + smaller) - smaller * size) / larger**2)
 
 
@@ -95,7 +94,9 @@ def ms_jaccard(similarities: Sequence[Similarity], n: int) -> Estimate:
     if not values.all():
         return Estimate(0.0)
     value = float(np.exp(np.log(values).mean()))
-    relative = np.mean([similarity.influence / similarity.value for similarity in similarities[:n]], 0)  # (S,)
+    relative = np.mean(
+        [similarity.influence / similarity.value for similarity in similarities[:n]], 0
+    )  # (S,)
     return Estimate.linear(value, value * relative)
 
 

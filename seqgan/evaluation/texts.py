@@ -1,4 +1,4 @@
-"""Generated text beside real text, with what the metrics of text share: each is prepared once, when asked for."""
+"""Generated text beside real text, and what several metrics of text share, prepared once when asked for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -66,8 +66,8 @@ class RealText:
     def closed(self, sequences: Sequences) -> Sequences:
         """Return each sequence in the language model's ids, with EOS behind it.
 
-        All words that the references lack are one. The unknown word is a word like any other, of generated and
-        of real text alike: it is what both have in the place of rare words.
+        All words that the references lack are one. The unknown word is a word like any other, of generated
+        and of real text alike: it is what both have in the place of rare words.
         """
         lacking = len(self.words)
         places = np.searchsorted(self.words, sequences.ids)

@@ -14,7 +14,8 @@ from seqgan.config.schema import to_settings, validate
 from seqgan.config.toml import Settings, flatten, to_toml
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
 from seqgan.evaluation.likelihood import nll, sequence_nll
-from seqgan.evaluation.metrics import Metric, check_criterion, load_metrics
+from seqgan.evaluation.metric import Metric
+from seqgan.evaluation.metrics import check_criterion, load_metrics
 from seqgan.evaluation.ngram_generator import NgramGenerator
 from seqgan.evaluation.signature import Signature
 from seqgan.experiment.catalogue import SEQGAN, Catalogue, find_catalogue

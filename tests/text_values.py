@@ -1,10 +1,11 @@
 """The metrics of text without their standard errors."""
 
-from typing import Any
+from seqgan.evaluation.metrics import measure_texts
+from seqgan.evaluation.texts import RealText, TextPair
+from seqgan.text.sequences import Sequences
 
-from seqgan.evaluation.text_metrics import text_metrics
 
-
-def text_values(*arguments: Any) -> dict[str, float]:
+def text_values(hypotheses: Sequences, real: RealText | Sequences) -> dict[str, float]:
     """Return the values by the metrics' names."""
-    return {name: estimate.value for name, estimate in text_metrics(*arguments).items()}
+    real = real if isinstance(real, RealText) else RealText(real)
+    return {name: estimate.value for name, estimate in measure_texts(TextPair(hypotheses, real)).items()}

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from seqgan.commands.arguments import ExperimentArguments, command_line
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.measurements import Measurement, measure
-from seqgan.reports.tables import SUMMARY, signatures, table
+from seqgan.reports.tables import signatures, table
 from seqgan.runtime.terminal import printable
 
 COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial", "oracle": "oracle"}
@@ -36,7 +36,7 @@ def run(arguments: Arguments) -> None:
             print_sentences(f"{COMPARED[name]} ({name}):", measurement.sentences[:NUM_SENTENCES])
     titled = {COMPARED[name]: measurement.score for name, measurement in results.items()}
     path, package = arguments.run_folder.path, arguments.catalogue.name
-    print(f"\n{table(titled, SUMMARY)}\n\n{signatures(titled)}")
+    print(f"\n{table(titled, short=True)}\n\n{signatures(titled)}")
     for line in experiment.loop.alarms.summary():
         print(f"alarm: {line}")
     print(f"{path}: all is done{' already' if done else ''}; and now:")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqgan.evaluation.signature import Score
-from seqgan.reports.pictures import best_known
+from seqgan.oracle.published import best_known
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies import processes, table
 from seqgan.studies.controls import ALGORITHM, CONTROLS, MLE, Comparison, report

@@ -64,8 +64,8 @@ class Arguments:
     among 500 sentences), first-200-lower (RelGAN, TextGAN-PyTorch: 200 sentences, in lower case whatever
     --lower-case says). May be given several times."""
     metrics: Annotated[tuple[str, ...], Repeated] = ()
-    """With text files: a metric of your own, package.module:name or file.py:name of a function of two lists of
-    sentences; with --run it is --evaluation.metrics that counts. May be given several times."""
+    """With text files: a metric of your own, package.module:name or file.py:name of a function of two lists
+    of sentences; with --run it is --evaluation.metrics that counts. May be given several times."""
     language_model: Path | None = None
     """With text files: the perplexity of both by the causal language model in this local folder, in Hugging
     Face's format with safetensors (needs the package transformers)."""

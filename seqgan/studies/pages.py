@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from seqgan.config.kinds import KindSettings, find_kind
 from seqgan.config.ranges import Range
 from seqgan.config.schema import describe_type, field_meanings, flag_name
+from seqgan.evaluation.metric import Metric
 from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.catalogue import SEQGAN, Catalogue, find_catalogue
 from seqgan.experiment.settings import ExperimentSettings
@@ -102,12 +103,13 @@ def presets_table(catalogue: Catalogue) -> str:
     return markdown_table((f"preset of `{catalogue.name}`", "what it is for"), rows)
 
 
-def metrics_page(metrics: Mapping[str, str]) -> str:
+def metrics_page(metrics: Mapping[str, Metric]) -> str:
     """Return the page of all metrics, as Markdown."""
     parts = [GENERATED, "# Metrics", METRICS_INTRODUCTION]
     for group in dict.fromkeys(name.partition("/")[0] for name in metrics):
-        rows = [(f"`{name}`", text) for name, text in metrics.items() if name.startswith(f"{group}/")]
-        parts += [f"## {group}", markdown_table(("metric", "meaning"), rows)]
+        chosen = {name: metric for name, metric in metrics.items() if name.startswith(f"{group}/")}
+        rows = [(f"`{name}`", metric.label, metric.side) for name, metric in chosen.items()]
+        parts += [f"## {group}", markdown_table(("metric", "meaning", "side"), rows)]
     return "\n\n".join(parts) + "\n"
 
 

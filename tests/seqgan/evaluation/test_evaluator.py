@@ -51,7 +51,7 @@ def test_an_unknown_word_matches_no_reference_but_itself_among_samples():
 
 
 def test_an_unknown_word_is_one_word_on_both_sides_of_the_perplexities():
-    """Text beside itself: both models are of the same words, so that both perplexities are the same number."""
+    """Text beside itself: both models are of the same words, so both perplexities are one number."""
     tokens = torch.tensor([[4, UNK, 5, EOS], [UNK, UNK, 4, EOS], [5, 5, UNK, EOS]])
     evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool())
     values = evaluator.score_text(Sequences.from_lists(tokens.tolist())).score.values

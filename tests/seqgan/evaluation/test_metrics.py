@@ -1,4 +1,4 @@
-"""The one table of metrics: what is in it, a user's own metrics behind it, criteria, and what is comparable."""
+"""The one table of metrics: its entries, a user's own behind them, criteria, what is comparable."""
 
 import dataclasses
 import re

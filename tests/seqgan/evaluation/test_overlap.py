@@ -119,7 +119,7 @@ def test_known_similarities():
 
 
 def test_influences_are_derivatives_by_the_weight_of_a_sequence():
-    """A sequence more among a thousand copies of the set moves the value by its influence over their number."""
+    """One more among a thousand copies of the set moves the value by its influence over their number."""
     first, second = (
         [[1, 1, 2], [1], [2, 3, 1, 2], []],
         [[1, 2], [3, 1, 2, 2, 1], [2, 2, 1, 1]],

@@ -32,6 +32,37 @@ def table(columns: Mapping[str, Score], *, short: bool = False) -> str:
     return "\n".join(lines)
 
 
+def in_words(
+    columns: Mapping[str, Mapping[str, float]],
+    names: Sequence[str],
+    verdicts: Mapping[str, str],
+    extra: Mapping[str, Mapping[str, float]],
+) -> str:
+    """Return a table in Markdown with some metrics as rows, and in words what has changed.
+
+    ``columns`` are the values of each generator by metric, ``verdicts`` the words by metric, ``extra``
+    further rows: values of each generator by the row's label.
+    """
+    shown = [EVALUATION[name] for name in names if any(name in values for values in columns.values())]
+    rows = [
+        (m.label, [values.get(m.name) for values in columns.values()], verdicts.get(m.name, ""))
+        for m in shown
+    ]
+    for label, values in extra.items():
+        if values:
+            rows.append((label, [values.get(title) for title in columns], ""))
+    texts = [["", *columns, "change"]]
+    for label, found, words in rows:
+        texts.append([label, *("" if v is None else f"{v:.3f}" for v in found), words])
+    widths = [max(len(row[place]) for row in texts) for place in range(len(texts[0]))]
+    lines = [
+        _row(row[0].ljust(widths[0]), [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)])
+        for row in texts
+    ]
+    rule = _row("-" * widths[0], ["-" * (width - 1) + ":" for width in widths[1:]])
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
 def csv_text(labelled: Sequence[tuple[str, Measurement]]) -> str:
     """Return a line for each measurement, with every metric, its standard error, and the signature."""
     names = [metric.name for metric in measured_metrics(m.score for _, m in labelled)]

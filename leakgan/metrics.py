@@ -1,12 +1,11 @@
-"""What LeakGAN logs besides the metrics of :mod:`seqgan.evaluation.metrics`.
+"""The metrics that LeakGAN logs beside those of :mod:`seqgan.evaluation.metrics`.
 
 While LeakGAN trains, ``reward/mean`` is of the worker's reward, the mixture of both rewards.
 """
 
 from seqgan.evaluation import metrics
 
-METRICS = {
-    **metrics.METRICS,
+_OF_TRAINING = {
     "manager/loss": "mean of −Q · cosine between a goal and the transition that followed (lower)",
     "manager/gradient_norm": "norm of the manager's gradient before clipping",
     "manager/goal_cosine": "mean cosine between a goal and the transition over its horizon (higher)",
@@ -15,3 +14,4 @@ METRICS = {
     "reward/discriminator": "mean reward of whole sequences by the discriminator",
     "reward/intrinsic": "mean intrinsic reward of a token",
 }
+METRICS = {**metrics.METRICS, **metrics.describe(_OF_TRAINING)}

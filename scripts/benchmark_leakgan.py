@@ -1,5 +1,7 @@
 """LeakGAN beside plain_leakgan.py, with rollouts of every C-th prefix."""
 
+from typing import Any
+
 import torch
 from harness import (
     BATCH,
@@ -8,21 +10,22 @@ from harness import (
     VOCABULARY,
     Bench,
     Operation,
-    make_action_values,
     make_corpus,
     make_discriminator,
     make_plain_discriminator,
+    make_reward,
+    make_tokens,
 )
-from leakgan.training import HierarchicalMLESettings, HierarchicalMLETrainer
 from plain_leakgan import PlainLeakGAN, PlainTrainer, complete, search_rewards
 
 from leakgan.algorithm import LeakGANAlgorithm, LeakGANAlgorithmSettings
+from leakgan.estimators import LeakGANRollouts, LeakGANRolloutsSettings
 from leakgan.generator import LeakGANGenerator, LeakGANSettings
+from leakgan.mle import HierarchicalMLESettings, HierarchicalMLETrainer
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.kernels.fast_linear import Precision
 from seqgan.sampling.sample import sample
-from seqgan.text.batching import Batches
-from seqgan.text.sequences import Sequences
+from seqgan.sampling.settings import SamplingSettings
 
 CONFIG = LeakGANSettings()
 SIZES = f"E = H = 32, K {CONFIG.goal_size}, C {CONFIG.horizon}, F 1720"
@@ -50,15 +53,26 @@ def our_policy_update(
 ) -> Operation:
     """Sample B sequences, value their actions by N rollouts, one step of manager and worker."""
     discriminator, rng = make_discriminator(device, precision), torch.Generator(device).manual_seed(2)
+    policy, sampling = make_generator(discriminator, device), SamplingSettings(precision=precision)
+    estimator: Any = LeakGANRollouts(
+        LeakGANRolloutsSettings(num_rollouts=ROLLOUTS, interval=CONFIG.horizon),
+        policy=policy,
+        reward=make_reward(discriminator),
+        sampling=sampling,
+        eos_id=None,
+        pad_id=0,
+        rng=rng,
+    )
     algorithm = LeakGANAlgorithm(
         LeakGANAlgorithmSettings(batch_size=BATCH),
-        policy=make_generator(discriminator, device),
-        action_values=make_action_values(discriminator, rng, interval=CONFIG.horizon, precision=precision),
+        policy=policy,
+        estimator=estimator,
+        sampling=sampling,
         max_length=num_steps,
         eos_id=None,
         rng=rng,
     )
-    return algorithm.policy_step
+    return algorithm.step
 
 
 def bench_sampling(bench: Bench) -> None:
@@ -75,20 +89,23 @@ def bench_sampling(bench: Bench) -> None:
 
 def bench_mle(bench: Bench) -> None:
     """One step of pre-training on B sequences, of manager and worker."""
-    corpus, theirs = make_corpus(), make_plain(bench.device)
-    batch = corpus[:BATCH].to(bench.device)
+    tokens, theirs = make_tokens(), make_plain(bench.device)
+    batch = tokens[:BATCH].to(bench.device)
     trainer = HierarchicalMLETrainer(
-        make_generator(make_discriminator(bench.device), bench.device),
-        Batches(Sequences.from_array(corpus.numpy()), batch_size=BATCH, pad_id=0, seed=0),
         HierarchicalMLESettings(batch_size=BATCH),
-        corpus.numel(),
+        policy=make_generator(make_discriminator(bench.device), bench.device),
+        corpus=make_corpus(tokens),
+        pad_id=0,
+        device=bench.device,
+        seed=0,
     )
-    bench.row("MLE step", lambda: theirs.mle_step(batch), lambda: trainer.train_step(0, 1.0))
+    bench.row("MLE step", lambda: theirs.mle_step(batch), trainer.step)
 
 
 def bench_policy(bench: Bench) -> None:
     """The policy update."""
-    theirs, precisions = make_plain(bench.device), ("float32", "bfloat16")
+    theirs = make_plain(bench.device)
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
     ours = {f"policy update, {each}": our_policy_update(bench.device, each) for each in precisions}
     bench.rows(lambda: theirs.policy_update(BATCH, STEPS, ROLLOUTS), ours, slow=True)
 
@@ -96,7 +113,7 @@ def bench_policy(bench: Bench) -> None:
 def bench_long(bench: Bench, num_steps: int = 40) -> None:
     """The policy update of longer sequences; of the plain one the search alone, and one rollout of it."""
     theirs = make_plain(bench.device)
-    tokens = make_corpus(num_steps)[:BATCH].to(bench.device)
+    tokens = make_tokens(num_steps)[:BATCH].to(bench.device)
     name = f"policy update, T {num_steps} (plain: 1 of {ROLLOUTS} rollouts, scaled, no learning)"
     bench.row(
         name,

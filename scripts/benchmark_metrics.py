@@ -19,7 +19,8 @@ import torch
 from harness import Bench
 
 from seqgan.evaluation import bleu, ngrams
-from seqgan.evaluation.text_metrics import RealText, text_metrics
+from seqgan.evaluation.metrics import measure_texts
+from seqgan.evaluation.texts import RealText, TextPair
 from seqgan.text.sequences import Sequences
 
 VOCABULARY, LENGTHS = 5000, (8, 20)
@@ -41,7 +42,7 @@ def bleu_and_self_bleu(hypotheses: Sequences, references: Sequences) -> None:
 
 def all_metrics(hypotheses: Sequences, references: Sequences) -> None:
     """Everything that an evaluation measures on text, copies from the training text included."""
-    text_metrics(hypotheses, RealText(references, training=references))
+    measure_texts(TextPair(hypotheses, RealText(references, training=references)))
 
 
 PARTS: dict[str, Callable[[Sequences, Sequences], None]] = {

@@ -14,13 +14,15 @@ from harness import (
     VOCABULARY,
     Bench,
     Operation,
-    make_action_values,
     make_corpus,
     make_discriminator,
     make_plain_discriminator,
+    make_reward,
+    make_tokens,
 )
 from torch import nn
 
+from seqgan.advantages.rollouts import Rollouts, RolloutsSettings
 from seqgan.algorithms.reinforce import Reinforce, ReinforceSettings
 from seqgan.evaluation import bleu, ngrams
 from seqgan.models.generator import Generator
@@ -28,8 +30,7 @@ from seqgan.models.kernels.fast_linear import Precision
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings
 from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from seqgan.sampling.sample import sample
-from seqgan.sampling.trajectories import Trajectories
-from seqgan.text.batching import Batches
+from seqgan.sampling.settings import SamplingSettings
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
 from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingSettings
@@ -52,12 +53,26 @@ def our_policy_update(
 ) -> Operation:
     """Sample B sequences, value their actions by N rollouts and the discriminator, one REINFORCE step."""
     policy, rng = make_generator(kind, device, num_steps), torch.Generator(device).manual_seed(2)
-    values = make_action_values(make_discriminator(device, precision), rng, precision=precision)
-    config = ReinforceSettings(batch_size=BATCH, baseline="none", whiten=False, reduction="sum")
-    algorithm = Reinforce(
-        config, policy=policy, action_values=values, max_length=num_steps, eos_id=None, rng=rng
+    sampling = SamplingSettings(precision=precision)
+    estimator = Rollouts(
+        RolloutsSettings(num_rollouts=ROLLOUTS, baseline="none"),
+        policy=policy,
+        reward=make_reward(make_discriminator(device, precision)),
+        sampling=sampling,
+        eos_id=None,
+        pad_id=0,
+        rng=rng,
     )
-    return algorithm.policy_step
+    algorithm = Reinforce(
+        ReinforceSettings(batch_size=BATCH, whiten=False, reduction="sum"),
+        policy=policy,
+        estimator=estimator,
+        sampling=sampling,
+        max_length=num_steps,
+        eos_id=None,
+        rng=rng,
+    )
+    return algorithm.step
 
 
 def plain_policy_update(kind: str, device: torch.device) -> Operation:
@@ -96,48 +111,54 @@ def bench_sampling(bench: Bench) -> None:
         bos = torch.zeros(batch, 1, dtype=torch.long, device=device)
         bench.row(
             f"sampling, B {batch}",
-            lambda bos=bos: plain.complete(theirs, bos, STEPS),
-            lambda batch=batch: sample(ours, batch, STEPS, eos_id=None, rng=rng),
+            partial(plain.complete, theirs, bos, STEPS),
+            partial(sample, ours, batch, STEPS, eos_id=None, rng=rng),
         )
 
 
 def bench_mle(bench: Bench) -> None:
     """One step of maximum likelihood on B sequences."""
-    corpus = make_corpus()
+    tokens = make_tokens()
     theirs = plain.PlainLSTM(VOCABULARY, 32).to(bench.device)
     optimizer = torch.optim.Adam(theirs.parameters())
-    batch = corpus[:BATCH].to(bench.device)
-    batches = Batches(Sequences.from_array(corpus.numpy()), batch_size=BATCH, pad_id=0, seed=0)
-    config = MLESettings(batch_size=BATCH)
-    trainer = MLETrainer(make_generator("lstm", bench.device), batches, config, corpus.numel())
-    bench.row(
-        "MLE step", lambda: plain.mle_step(theirs, optimizer, batch), lambda: trainer.train_step(0, 1.0)
+    batch = tokens[:BATCH].to(bench.device)
+    trainer = MLETrainer(
+        MLESettings(batch_size=BATCH),
+        policy=make_generator("lstm", bench.device),
+        corpus=make_corpus(tokens),
+        pad_id=0,
+        device=bench.device,
+        seed=0,
     )
+    bench.row("MLE step", lambda: plain.mle_step(theirs, optimizer, batch), trainer.step)
 
 
 def bench_discriminator(bench: Bench) -> None:
     """One step of the discriminator on B sequences, half of them real."""
-    tokens = make_corpus().to(bench.device)
+    tokens = make_tokens().to(bench.device)
     mask = torch.ones_like(tokens, dtype=torch.bool)
     theirs = make_plain_discriminator(bench.device)
     optimizer = torch.optim.Adam(theirs.parameters(), lr=1e-4)
     labels = (torch.arange(BATCH, device=bench.device) < BATCH // 2).long()
+    real = TokenBatch(tokens, mask)
     trainer = DiscriminatorTrainer(
-        make_discriminator(bench.device),
         DiscriminatorTrainingSettings(batch_size=BATCH),
-        real=TokenBatch(tokens, mask),
-        held_out=TokenBatch(tokens[:BATCH], mask[:BATCH]),
-        sample_negatives=lambda number: Trajectories(
-            tokens=tokens[:number],
-            mask=mask[:number],
-            log_probs=torch.zeros(number, STEPS, device=bench.device),
-        ),
+        discriminator=make_discriminator(bench.device),
+        policy=make_generator("lstm", bench.device),
+        train=real,
+        validation=real.select(slice(BATCH)),
+        sampling=SamplingSettings(),
+        eos_id=None,
+        pad_id=0,
+        max_length=STEPS,
+        rng=torch.Generator(bench.device).manual_seed(0),
         seed=0,
     )
+    trainer.refresh()  # the negatives of all steps that are timed
     bench.row(
         "discriminator step",
         lambda: plain.discriminator_step(theirs, optimizer, tokens[:BATCH], labels),
-        trainer.train_step,
+        trainer.step,
     )
 
 
@@ -162,7 +183,7 @@ def bench_bleu(bench: Bench, num_timed: int = 2) -> None:
         for _ in range(2)
     ]
     words = [[[str(token) for token in sentence] for sentence in corpus] for corpus in lists]
-    references, hypotheses = (ngrams.Sequences.from_lists(corpus) for corpus in lists)
+    references, hypotheses = (Sequences.from_lists(corpus) for corpus in lists)
     scale, note = CORPUS / num_timed, f"(nltk: {num_timed} sentences, scaled)"
     bench.row(
         f"BLEU-2..5, {CORPUS:,} against {CORPUS:,} {note}",

@@ -12,12 +12,11 @@ from pathlib import Path
 import plain
 import torch
 
-from seqgan.advantages.rollouts import action_values
 from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
-from seqgan.models.generator import Generator
 from seqgan.models.kernels.fast_linear import Precision
-from seqgan.rewards.reward import DiscriminatorReward, DiscriminatorRewardSettings
-from seqgan.sampling.trajectories import Trajectories
+from seqgan.rewards.discriminator import DiscriminatorReward, DiscriminatorRewardSettings
+from seqgan.text.prepared import PreparedCorpus
+from seqgan.text.vocabulary import Vocabulary
 
 VOCABULARY, STEPS, BATCH, ROLLOUTS, CORPUS = 5000, 20, 64, 16, 10_000
 Operation = Callable[[], object]
@@ -107,31 +106,20 @@ def make_plain_discriminator(device: torch.device) -> plain.PlainDiscriminator:
     return plain.PlainDiscriminator(VOCABULARY, *sizes).to(device)
 
 
-def make_corpus(num_steps: int = STEPS) -> torch.Tensor:
-    """Random sequences."""
+def make_tokens(num_steps: int = STEPS) -> torch.Tensor:
+    """Return random sequences (CORPUS, num_steps)."""
     return torch.randint(0, VOCABULARY, (CORPUS, num_steps), generator=torch.Generator().manual_seed(1))
 
 
-def make_action_values(
-    discriminator: CNNDiscriminator, rng: torch.Generator, *, interval: int = 1, precision: Precision
-) -> Callable[[Generator, Trajectories], torch.Tensor]:
-    """What values sampled actions by N rollouts and the discriminator."""
-    reward = DiscriminatorReward(DiscriminatorRewardSettings(), discriminator.score)
+def make_corpus(tokens: torch.Tensor) -> PreparedCorpus:
+    """Return a corpus whose training part these are."""
+    few = tokens[:BATCH].numpy()
+    return PreparedCorpus.from_ids(tokens.numpy(), few, few, Vocabulary.integers(VOCABULARY))
 
-    def values(policy: Generator, trajectories: Trajectories) -> torch.Tensor:
-        return action_values(
-            policy,
-            trajectories.tokens,
-            trajectories.mask,
-            reward,
-            num_rollouts=ROLLOUTS,
-            interval=interval,
-            precision=precision,
-            eos_id=None,
-            rng=rng,
-        )
 
-    return values
+def make_reward(discriminator: CNNDiscriminator) -> DiscriminatorReward:
+    """Return the probability that a sequence is real."""
+    return DiscriminatorReward(DiscriminatorRewardSettings(), discriminator=discriminator)
 
 
 def measure_memory(update: Operation, device: torch.device) -> str:

@@ -42,7 +42,8 @@ class PlainLSTM(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """All logits."""
-        return self.output(self.lstm(self.embedding(inputs))[0])
+        logits: Tensor = self.output(self.lstm(self.embedding(inputs))[0])
+        return logits
 
 
 class Uncached:
@@ -85,7 +86,8 @@ class PlainDiscriminator(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The logits of the two classes."""
-        return self.output(self.dropout(self.features(tokens)))
+        logits: Tensor = self.output(self.dropout(self.features(tokens)))
+        return logits
 
 
 @torch.no_grad()
@@ -137,7 +139,7 @@ def policy_update(
     log_probs = torch.log_softmax(logits_of(inputs), -1).gather(-1, tokens[..., None]).squeeze(-1)
     loss = -(log_probs * rewards).sum()
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     for group in optimizer.param_groups:
         nn.utils.clip_grad_norm_(group["params"], 5.0)
     optimizer.step()
@@ -149,7 +151,7 @@ def mle_step(model: PlainLSTM, optimizer: torch.optim.Optimizer, tokens: Tensor)
     logits = model(torch.cat([bos, tokens[:, :-1]], 1))
     loss = functional.cross_entropy(logits.flatten(0, 1), tokens.flatten())
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     optimizer.step()
 
@@ -162,7 +164,7 @@ def discriminator_step(
     penalty = 0.1 * (model.output.weight.square().sum() + model.output.bias.square().sum())
     loss = functional.cross_entropy(model(tokens), labels) + penalty
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     optimizer.step()
 

@@ -171,7 +171,7 @@ class PlainTrainer:
         """The losses share no parameter, so one backward pass serves both optimizers."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in self.optimizers:
             nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], 5.0)
             optimizer.step()

@@ -122,7 +122,8 @@ def own_fields(cls: Any) -> Iterator[tuple[str, Any, str, Any]]:
 
 def setting_fields(settings: Any, path: str = "") -> Iterator[tuple[str, Any, str, Any]]:
     """Yield dotted name, type, meaning and value of every setting in a tree."""
-    hints, meanings = get_type_hints(type(settings), include_extras=True), field_meanings(type(settings))
+    cls: Any = type(settings)
+    hints, meanings = get_type_hints(cls, include_extras=True), field_meanings(cls)
     for field in dataclasses.fields(settings):
         value, name = getattr(settings, field.name), f"{path}{field.name}"
         if dataclasses.is_dataclass(value) and not isinstance(value, UnknownSettings):

@@ -1,5 +1,6 @@
 """Reads a page back for tests: its elements, and whether it is whole."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -10,38 +11,39 @@ VOID = {"meta", "img", "br", "hr"}
 @dataclass
 class Element:
     tag: str
-    attributes: dict
-    children: list = field(default_factory=list)
+    attributes: dict[str, str]
+    children: "list[Element | str]" = field(default_factory=list)
 
     @property
-    def text(self):
+    def text(self) -> str:
         return "".join(child if isinstance(child, str) else child.text for child in self.children)
 
-    def all(self, tag):
+    def all(self, tag: str) -> "list[Element]":
         found = [self] if self.tag == tag else []
         return found + [e for child in self.children if isinstance(child, Element) for e in child.all(tag)]
 
 
 class _Reader(HTMLParser):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.open = [Element("", {})]
 
-    def handle_starttag(self, tag, attributes):
-        assert len(attributes) == len(dict(attributes)), f"an attribute of {tag} is there twice"
-        element = Element(tag, dict(attributes))
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        assert len(attributes) == len(attrs), f"an attribute of {tag} is there twice"
+        element = Element(tag, attributes)
         self.open[-1].children.append(element)
         if tag not in VOID:
             self.open.append(element)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop().tag == tag, f"</{tag}> closes something else"
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.open[-1].children.append(data)
 
 
-def read_page(text):
+def read_page(text: str) -> Element:
     """The root of a page, after asking what every page must be."""
     reader = _Reader()
     reader.feed(text)
@@ -69,12 +71,12 @@ def read_page(text):
     return root
 
 
-def elements_in_order(element):
+def elements_in_order(element: Element) -> Iterator[Element]:
     for child in element.children:
         if isinstance(child, Element):
             yield child
             yield from elements_in_order(child)
 
 
-def _tags(root):
+def _tags(root: Element) -> dict[str, None]:
     return dict.fromkeys(element.tag for element in elements_in_order(root))

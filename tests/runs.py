@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ def finish(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def final_state(run: Path) -> tuple[dict, str]:
+def final_state(run: Path) -> tuple[dict[str, Any], str]:
     """Everything that a finished run leaves, apart from times."""
     state = checkpoint.load(run / "checkpoints" / "state.pt")
     generators = {p.name: checkpoint.load(p)["generator"] for p in (run / "checkpoints").glob("*-*.pt")}
@@ -27,18 +28,16 @@ def final_state(run: Path) -> tuple[dict, str]:
     return flatten(state) | flatten(generators), (run / "metrics.jsonl").read_text()
 
 
-def flatten(state, path: str = "") -> dict:
+def flatten(state: Any, path: str = "") -> dict[str, Any]:
     """Nested state as one dictionary."""
-    if isinstance(state, dict):
-        items = state.items()
-    elif isinstance(state, list | tuple):
-        items = enumerate(state)
-    else:
+    if isinstance(state, list | tuple):
+        state = dict(enumerate(state))
+    if not isinstance(state, dict):
         return {path: state}
-    return {k: v for key, value in items for k, v in flatten(value, f"{path}/{key}").items()}
+    return {k: v for key, value in state.items() for k, v in flatten(value, f"{path}/{key}").items()}
 
 
-def assert_same(one: tuple[dict, str], two: tuple[dict, str]) -> None:
+def assert_same(one: tuple[dict[str, Any], str], two: tuple[dict[str, Any], str]) -> None:
     """Compare final states bit for bit."""
     (state, rows), (other_state, other_rows) = one, two
     assert state.keys() == other_state.keys()

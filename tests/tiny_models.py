@@ -1,6 +1,8 @@
 """Generators so small that every sequence can be enumerated, and exact figures from the enumeration."""
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -57,9 +59,14 @@ def tiny_generator(
     horizon: int = 2,
 ) -> Generator:
     """A random generator far from uniform; BOS is token 0, which is an ordinary token unless forbidden."""
-    arguments = {"vocabulary_size": vocabulary_size, "bos_id": 0, "forbidden": forbidden, "rng": rng(seed)}
+    arguments: dict[str, Any] = {
+        "vocabulary_size": vocabulary_size,
+        "bos_id": 0,
+        "forbidden": forbidden,
+        "rng": rng(seed),
+    }
     scale = scale or {"lstm": 1.0, "transformer": 0.5, "leakgan": 0.6, "leakgan-transformer": 0.3}[kind]
-    shared = {"num_layers": num_layers, "dropout": dropout, "initial_scale": scale}
+    shared: dict[str, Any] = {"num_layers": num_layers, "dropout": dropout, "initial_scale": scale}
     if kind in HIERARCHICAL_KINDS:
         arguments["discriminator"] = tiny_cnn(vocabulary_size)
         shared |= {"manager_size": 6, "goal_size": 3, "horizon": horizon}
@@ -95,7 +102,7 @@ def sequence_probabilities(
 
 
 def exact_action_values(
-    generator: Generator, tokens: Tensor, mask: Tensor, reward, eos_id: int | None
+    generator: Generator, tokens: Tensor, mask: Tensor, reward: Callable[..., Any], eos_id: int | None
 ) -> Tensor:
     """Q by enumeration: the mean reward of all sequences with the same first t tokens, by probability."""
     every, every_mask = all_sequences(generator.vocabulary_size, tokens.shape[1], eos_id)

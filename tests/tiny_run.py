@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from seqgan.config.toml import Settings
 from seqgan.experiment.catalogue import SEQGAN, Catalogue
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.settings import ExperimentSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = {
+SETTINGS: Settings = {
     "mle": {"epochs": 2},
     "discriminator_training": {"refreshes": 2, "epochs": 1},
     "estimator": {"num_rollouts": 2, "lag": 0.5, "baseline": "ewma"},
@@ -18,15 +19,15 @@ SETTINGS = {
 }
 
 
-def tiny_settings(*layers: dict, catalogue: Catalogue = SEQGAN) -> ExperimentSettings:
+def tiny_settings(*layers: Settings, catalogue: Catalogue = SEQGAN) -> ExperimentSettings:
     return catalogue.load_preset("tiny", SETTINGS, *layers)
 
 
-def tiny_experiment(run: Path | None = None, *layers: dict, catalogue: Catalogue = SEQGAN) -> Experiment:
+def tiny_experiment(run: Path | None = None, *layers: Settings, catalogue: Catalogue = SEQGAN) -> Experiment:
     return Experiment(tiny_settings(*layers, catalogue=catalogue), run, catalogue=catalogue)
 
 
-def flags(settings: dict = SETTINGS, path: str = "") -> list[str]:
+def flags(settings: Settings = SETTINGS, path: str = "") -> list[str]:
     """The settings as command-line flags."""
     found = []
     for key, value in settings.items():

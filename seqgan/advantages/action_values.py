@@ -17,7 +17,11 @@ from seqgan.text.token_batch import TokenBatch
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ActionValues:
-    """The values of K actions at each step of B sequences; K is 1 where only sampled tokens are valued."""
+    """The values of K actions at each step of B sequences; K is 1 where only sampled tokens are valued.
+
+    Raises:
+        ValueError: The shapes do not belong together.
+    """
 
     actions: Int[Tensor, "B T K"]
     """Token ids."""
@@ -27,6 +31,18 @@ class ActionValues:
     """What is subtracted from the values; must not depend on the action that it stands beside."""
     mask: Bool[Tensor, "B T"]
     """True on the real tokens of the sequences, up to and including EOS."""
+
+    def __post_init__(self) -> None:
+        shape = self.actions.shape
+        if len(shape) != 3 or not (shape == self.values.shape == self.baseline.shape):
+            shapes = ", ".join(str(tuple(part.shape)) for part in (self.actions, self.values, self.baseline))
+            raise ValueError(
+                f"action values: actions, values and baseline of {shapes}; all must be (B, T, K)"
+            )
+        if self.mask.shape != shape[:2]:
+            raise ValueError(
+                f"action values: a mask of {tuple(self.mask.shape)}; it must be {tuple(shape[:2])}"
+            )
 
     @property
     def advantages(self) -> Float[Tensor, "B T K"]:

@@ -12,6 +12,7 @@ from seqgan.config.ranges import Range
 from seqgan.text.masking import masked_mean
 
 BaselineKind = Literal["none", "ewma", "step_mean"]
+RolloutBaselineKind = Literal["none", "ewma", "step_mean", "prefix"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,21 @@ def leave_one_out_step_mean(
     return torch.where(others_count > 0, others_sum / others_count.clamp(min=1), fallback)
 
 
+def prefix_baseline(
+    action_values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"], interval: int
+) -> Float[Tensor, "B T"]:
+    """Return for each action the Monte-Carlo value of the prefix that it continues.
+
+    With an interval c that is the last prefix of a multiple of c tokens, whose completions have been drawn
+    and scored anyway. They do not depend on the action, so the gradient stays unbiased. The first c actions,
+    which continue the empty prefix, take :func:`leave_one_out_step_mean`.
+    """
+    steps = torch.arange(action_values.shape[1], device=action_values.device)
+    before = steps // interval * interval - 1  # the last action of the block before, whose value that is
+    values = action_values[:, before.clamp(min=0)]
+    return torch.where(before < 0, leave_one_out_step_mean(action_values, mask), values)
+
+
 def leave_one_out_mean(values: Float[Tensor, "B T K"]) -> Float[Tensor, "B T K"]:
     """Return the mean of the other K − 1 values of the same step of the same sequence."""
     return (values.sum(-1, keepdim=True) - values) / (values.shape[-1] - 1)
@@ -49,12 +65,16 @@ class Baseline:
     """A baseline with the little memory that it needs.
 
     ``none`` is 0; ``ewma`` is an exponentially weighted mean of past batches' mean action value
-    (0 before the first); ``step_mean`` is :func:`leave_one_out_step_mean`.
+    (0 before the first); ``step_mean`` is :func:`leave_one_out_step_mean`, ``prefix``
+    :func:`prefix_baseline`.
     """
 
-    def __init__(self, kind: BaselineKind, decay: float, device: torch.device) -> None:
+    def __init__(
+        self, kind: RolloutBaselineKind, decay: float, device: torch.device, *, interval: int = 1
+    ) -> None:
         self.kind = kind
         self.decay = decay
+        self.interval = interval
         self._mean = torch.zeros((), device=device)
         self._weight = torch.zeros((), device=device)
 
@@ -64,6 +84,8 @@ class Baseline:
         """Return the baseline of each action; ``ewma`` then takes the batch into its mean."""
         if self.kind == "step_mean":
             return leave_one_out_step_mean(action_values, mask)
+        if self.kind == "prefix":
+            return prefix_baseline(action_values, mask, self.interval)
         if self.kind == "none":
             return torch.zeros_like(action_values)
         baseline = (self._mean / self._weight.clamp(min=1e-8)).expand_as(action_values).clone()

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqgan.advantages.action_values import ActionValues, replace_tokens
-from seqgan.advantages.baselines import Baseline, BaselineSettings
+from seqgan.advantages.baselines import Baseline, BaselineSettings, RolloutBaselineKind
 from seqgan.advantages.controls import apply_control
 from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
@@ -50,6 +50,9 @@ class RolloutsSettings(BaselineSettings):
     """Temperature of the completions; none takes that of sampling, 0 the likeliest token."""
     max_rows: Annotated[int, Range(minimum=1)] = 4096
     """Completions sampled together, which bounds the memory and changes no result; at least 1."""
+    baseline: RolloutBaselineKind = "step_mean"  # type: ignore[assignment]  # one kind more
+    """Subtracted from the action values: nothing, a running mean (ewma), the others' mean at that step, or
+    the value of the prefix that the action continues, which costs nothing more."""
     lag: Annotated[float, Range(minimum=0, maximum=1)] = 0.0
     """Share of the old weights that the rollout policy keeps at each step; 0 rolls out the current policy."""
 
@@ -76,7 +79,9 @@ class Rollouts:
         self.eos_id = eos_id
         self.pad_id = pad_id
         self.rng = rng
-        self.baseline = Baseline(settings.baseline, settings.baseline_decay, policy.device)
+        self.baseline = Baseline(
+            settings.baseline, settings.baseline_decay, policy.device, interval=settings.interval
+        )
 
     def __call__(self, policy: Generator, trajectories: Trajectories) -> ActionValues:
         """Return the sampled tokens with their values and baselines."""
@@ -166,23 +171,41 @@ def estimate_action_values(
         final = sequence_rewards(reward, replace_tokens(batch, everyone, tokens, batch.mask))  # (B,)
         values = final[:, None].repeat(1, num_steps)
         # Two levels of chunks: groups bound what the reward is handed, slices what the policy reads at once.
-        groups = _slices(num_sequences, max(SCORED_ROWS, max_rows) // branches) if branches else ()
-        for group in groups:
-            read = tokens[group]  # (G, T)
-            goes_on = batch.mask[group, interval::interval]  # (G, P): prefixes that are not yet the whole
-            uniforms = torch.stack([torch.rand(shape, generator=rng, device=tokens.device) for _ in read])
-            completions = tokens.new_empty(len(read), num_prefixes, num_rollouts, num_steps)
-            for rows in _slices(len(read), max_rows // branches):
-                for some in _slices(num_rollouts, max_rows // num_prefixes):
-                    numbers = uniforms[rows, :, some]
-                    completions[rows, :, some] = _complete(
-                        policy, sampler, read[rows], goes_on[rows], numbers, interval, eos_id
-                    )
-            score = _Scorer(reward, batch, everyone[group], eos_id, pad_id)
-            means = torch.where(goes_on, score.mean_rewards(completions, goes_on), final[group, None])
-            # Prefix p has (p + 1)·c tokens, and is the next for the actions at steps p·c..(p + 1)·c − 1.
-            values[group, : num_prefixes * interval] = means.repeat_interleave(interval, 1)
+        for members, prompts in _prompts_of_one_length(batch) if branches else ():
+            for group in _slices(len(members), max(SCORED_ROWS, max_rows) // branches):
+                chosen, before = members[group], prompts[group]  # (G,), (G, prompt)
+                read = tokens[chosen]  # (G, T)
+                goes_on = batch.mask[
+                    chosen, interval::interval
+                ]  # (G, P): prefixes that are not yet the whole
+                uniforms = torch.stack([torch.rand(shape, generator=rng, device=tokens.device) for _ in read])
+                completions = tokens.new_empty(len(read), num_prefixes, num_rollouts, num_steps)
+                for rows in _slices(len(read), max_rows // branches):
+                    for some in _slices(num_rollouts, max_rows // num_prefixes):
+                        numbers = uniforms[rows, :, some]
+                        completions[rows, :, some] = _complete(
+                            policy,
+                            sampler,
+                            before[rows],
+                            read[rows],
+                            goes_on[rows],
+                            numbers,
+                            interval,
+                            eos_id,
+                        )
+                score = _Scorer(reward, batch, chosen, eos_id, pad_id)
+                means = torch.where(goes_on, score.mean_rewards(completions, goes_on), final[chosen, None])
+                # Prefix p has (p + 1)·c tokens; the actions at steps p·c..(p + 1)·c − 1 take its value.
+                values[chosen, : num_prefixes * interval] = means.repeat_interleave(interval, 1)
     return torch.where(batch.mask, values, 0.0)
+
+
+def _prompts_of_one_length(batch: TokenBatch) -> list[tuple[Int[Tensor, "R"], Int[Tensor, "R L"]]]:
+    """Return rows whose prompts have one length, and those prompts, so that all states grow in step."""
+    if batch.prompt is not None:
+        return batch.prompt.by_length()
+    rows = torch.arange(len(batch), device=batch.device)
+    return [(rows, rows.new_empty(len(rows), 0))]
 
 
 def _slices(total: int, size: int) -> Iterator[slice]:
@@ -194,6 +217,7 @@ def _slices(total: int, size: int) -> Iterator[slice]:
 def _complete(
     policy: Generator,
     sampler: TokenSampler,
+    prompts: Int[Tensor, "B L"],
     tokens: Int[Tensor, "B T"],
     goes_on: Bool[Tensor, "B P"],
     uniforms: Float[Tensor, "B P N S"],
@@ -216,8 +240,7 @@ def _complete(
     # The policy's batch is all B sequences, then the A active branches. `branch` (A,) is the row of each in
     # `all_completions`, `last` (A,) the token that it drew last.
     branch, last = sequences[:0], tokens[:0, 0]
-    bos = tokens.new_full((num_sequences,), policy.bos_id)
-    _, state = policy.advance(bos, policy.initial_state(num_sequences))
+    _, state = policy.advance(*policy.start(prompts))
     for step in range(1, num_steps):
         hidden, state = policy.advance(torch.cat([tokens[:, step - 1], last]), state)  # (B + A, H)
         # The prefix of `step` tokens has just been read: where it is one of the P, its N branches start from

@@ -28,9 +28,7 @@ from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import masked_mean
 
-KL_INTERVAL = (
-    10  # steps between two measurements of a KL divergence that has no weight: it costs a forward pass
-)
+KL_INTERVAL = 10  # steps between two measurements of a KL divergence without weight: each is a forward pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,11 +185,10 @@ class Reinforce:
         return {"policy/advantages": values.advantages[real], "reward/action_values": values.values[real]}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that later steps depend on, apart from the policy and the random states."""
+        """Return what later steps depend on; policy and estimator are saved beside it."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "reference": self.reference.state_dict(),
-            "estimator": self.estimator.state_dict(),
             "num_steps": self.num_steps,
         }
 
@@ -199,7 +196,6 @@ class Reinforce:
         """Restore what :meth:`state_dict` returned."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.reference.load_state_dict(state["reference"])
-        self.estimator.load_state_dict(state["estimator"])
         self.num_steps = state["num_steps"]
 
 

@@ -33,14 +33,8 @@ class ExperimentArguments:
 
     @property
     def run_folder(self) -> RunFolder:
-        """The folder of the run.
-
-        Raises:
-            ValueError: It would be the working directory.
-        """
-        if self.run is None or not str(self.run) or self.run == Path():
-            raise ValueError("--run: names no folder; give one that is made for the run, such as runs/mine")
-        return RunFolder(self.run)
+        """The folder of the run."""
+        return RunFolder(self.run or Path())
 
     def build(self) -> Experiment:
         """Build the experiment, in a run folder that is held."""

@@ -1,7 +1,7 @@
 """Measure the generators of a run, or files of sentences or of features against each other."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,12 @@ from seqgan.config.schema import flag_name, validate
 from seqgan.evaluation.bootstrap import with_intervals
 from seqgan.evaluation.frechet import load_features, score_features
 from seqgan.evaluation.language_model import LanguageModel, load_language_model, score_by_language_model
-from seqgan.evaluation.metrics import ORDERS
+from seqgan.evaluation.metric import Metric
+from seqgan.evaluation.metrics import load_metrics, measure_texts
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.protocols import find_protocol, score_by_protocol
 from seqgan.evaluation.signature import Score, Signature
-from seqgan.evaluation.text_metrics import text_metrics
+from seqgan.evaluation.texts import ORDERS, RealText, TextPair
 from seqgan.experiment.experiment import open_run
 from seqgan.experiment.measurements import measure
 from seqgan.reports.tables import signatures, table
@@ -62,6 +63,9 @@ class Arguments:
     tables only: all (Texygen's table: all sentences), first-500 (Texygen's code: 500 references, self-BLEU
     among 500 sentences), first-200-lower (RelGAN, TextGAN-PyTorch: 200 sentences, in lower case whatever
     --lower-case says). May be given several times."""
+    metrics: Annotated[tuple[str, ...], Repeated] = ()
+    """With text files: a metric of your own, package.module:name or file.py:name of a function of two lists
+    of sentences; with --run it is --evaluation.metrics that counts. May be given several times."""
     language_model: Path | None = None
     """With text files: the perplexity of both by the causal language model in this local folder, in Hugging
     Face's format with safetensors (needs the package transformers)."""
@@ -81,7 +85,7 @@ class Arguments:
 
 
 OF_A_RUN = ("checkpoint", "temperature", "top_k", "top_p")
-OF_TEXTS = ("tokenizer", "lower_case", "protocol", "language_model")
+OF_TEXTS = ("tokenizer", "lower_case", "protocol", "metrics", "language_model")
 WHAT_TO_GIVE = (
     "evaluate: give either --run, or both --hypotheses and --references, or both --hypothesis-features and "
     "--reference-features"
@@ -168,6 +172,7 @@ class Texts:
     hypotheses: list[str]
     references: list[str]
     tokenizer: str
+    metrics: Mapping[str, Metric]
 
     def numbered(self, *, lower_case: bool) -> tuple[Sequences, Sequences]:
         """Both sides as ids of their tokens."""
@@ -186,7 +191,10 @@ class Texts:
             smoothing="method1",
         )
         hypotheses, references = self.numbered(lower_case=lower_case)
-        return Score.from_estimates(text_metrics(hypotheses, references, ORDERS), signature)
+        real = RealText(references, strings=lambda: self.references)
+        return Score.from_estimates(
+            measure_texts(TextPair(hypotheses, real, lambda: self.hypotheses), self.metrics), signature
+        )
 
     def score_by_protocol(self, name: str) -> Score:
         """BLEU and self-BLEU as somebody else computed them."""
@@ -207,6 +215,7 @@ def text_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Co
         read_lines(hypotheses).lines,
         [line for line in read_lines(references).lines if line.strip()],
         arguments.tokenizer,
+        load_metrics(arguments.metrics, "--metrics"),
     )
     if len(texts.hypotheses) < 2:
         raise ValueError(f"{hypotheses}: holds one sentence; self-BLEU needs at least two lines")

@@ -14,6 +14,7 @@ from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.models.generator import Generator
 from seqgan.runtime.files import write_atomically
 from seqgan.runtime.seeding import derive_seed
+from seqgan.runtime.terminal import for_output
 from seqgan.sampling.decoding import Temperature
 
 CHUNK = 5_000  # sentences in memory at once
@@ -62,7 +63,7 @@ def run(arguments: Arguments) -> None:
     lines = _lines(experiment, generator, arguments)
     if arguments.output is None:
         for line in lines:
-            sys.stdout.write(line + "\n")
+            sys.stdout.write(for_output(line) + "\n")
         return
     disable = arguments.quiet or None
     bar = tqdm(lines, total=arguments.num_sentences, desc="generate", unit=" sentences", disable=disable)

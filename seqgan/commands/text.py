@@ -7,6 +7,7 @@ from typing import Literal
 
 from seqgan.experiment.experiment import open_run
 from seqgan.runtime.files import write_atomically
+from seqgan.runtime.terminal import for_output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,10 @@ def run(arguments: Arguments) -> None:
     """Write the sentences of the part, in their order."""
     experiment = open_run(arguments.run)
     sequences = experiment.corpus.sequences(arguments.part)
-    lines = (f"{experiment.language.decode(sequences[n].tolist())}\n" for n in range(len(sequences)))
+    lines = (experiment.language.decode(sequences[n].tolist()) for n in range(len(sequences)))
     if arguments.output is None:
-        sys.stdout.writelines(lines)
+        sys.stdout.writelines(f"{for_output(line)}\n" for line in lines)
     else:
-        write_atomically(arguments.output, lambda file: file.writelines(line.encode() for line in lines))
+        write_atomically(
+            arguments.output, lambda file: file.writelines(f"{line}\n".encode() for line in lines)
+        )

@@ -166,7 +166,7 @@ def parse_text(text: str, hint: Any) -> Any:
     if origin in (Annotated, tuple):
         return parse_text(text, arguments[0])
     if origin in (Union, types.UnionType):
-        if text == NONE and type(None) in arguments:
+        if text.lower() == NONE and type(None) in arguments:
             return None
         for argument in arguments:
             try:
@@ -214,11 +214,11 @@ def to_settings(settings: Any) -> Settings:
 
 
 @cache
-def field_meanings(cls: type) -> Mapping[str, str]:
+def field_meanings(cls: Any) -> Mapping[str, str]:
     """Return the meaning of each field of a dataclass: the string below it, in the class or in a base."""
     meanings: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        if not dataclasses.is_dataclass(base):
+        if not hasattr(base, "__dataclass_fields__"):
             continue
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
         assert isinstance(definition, ast.ClassDef)

@@ -16,13 +16,12 @@ ones, ``References(generated).sentence_bleu(real)``. It falls where the generate
 real text has (Shi et al. 2018).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float64, Int, Real
 
 from seqgan.evaluation.ngrams import NgramCounts, NgramOrder, check_counted, count_ngrams
-from seqgan.evaluation.signature import Estimate
 from seqgan.text.sequences import Sequences
 
 EPSILON = 0.1  # what smoothing method 1 puts in the place of no match
@@ -84,21 +83,9 @@ def sentence_self_bleu(
     return _scores(counts, limits, _closest_lengths_elsewhere(counts.sequences.lengths), orders)
 
 
-def means_by_order(
-    scores: Mapping[str, Float64[np.ndarray, "_ K"]], orders: Sequence[int]
-) -> dict[str, Estimate]:
-    """The means over sentences of one or more kinds of BLEU, each as ``name_order``."""
-    return {
-        f"{name}_{n}": Estimate.mean(column)
-        for name, columns in scores.items()
-        for n, column in zip(orders, columns.T, strict=True)
-    }
-
-
-def bleu_f1(bleu: Float64[np.ndarray, "K"], backward: Float64[np.ndarray, "K"]) -> Float64[np.ndarray, "K"]:
-    """Harmonic mean of BLEU and backward BLEU (Shi et al. 2018); 0 where both are 0."""
-    total = bleu + backward
-    return np.asarray(2 * bleu * backward / np.where(total > 0, total, 1))
+def bleu_f1(bleu: float, backward: float) -> float:
+    """Return the harmonic mean of BLEU and backward BLEU (Shi et al. 2018); 0 where both are 0."""
+    return 2 * bleu * backward / (bleu + backward) if bleu + backward > 0 else 0.0
 
 
 def _largest_counts_elsewhere(order: NgramOrder) -> Int[np.ndarray, "R"]:

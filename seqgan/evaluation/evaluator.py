@@ -4,19 +4,22 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated
 
 import numpy as np
 from torch import Tensor
 
-from seqgan.config.ranges import Range
+from seqgan.config.kinds import absolute
+from seqgan.config.ranges import Range, Repeated
 from seqgan.evaluation.likelihood import nll
-from seqgan.evaluation.metrics import ORDERS, lower_is_better
+from seqgan.evaluation.metric import Metric
+from seqgan.evaluation.metrics import EVALUATION, lower_is_better, measure_texts
 from seqgan.evaluation.oracle import OracleTask
 from seqgan.evaluation.signature import Estimate, Score, Signature
-from seqgan.evaluation.text_metrics import RealText, text_metrics
+from seqgan.evaluation.texts import RealText, TextPair
 from seqgan.models.generator import Generator
+from seqgan.models.kernels.fast_linear import Precision
 from seqgan.runtime.seeding import make_rng
 from seqgan.runtime.tracking import Projection
 from seqgan.sampling.decoding import Decoding, describe_temperature, temperature_value
@@ -40,7 +43,16 @@ class EvaluationSettings:
     """Softmax temperature at which generators are sampled and scored, in training too; more than 0."""
     criterion: str = "nll"
     """The metric, on validation text, by which the best adversarial generator is kept: nll, or any that has a
-    better side, such as jeffreys (with an oracle), bleu_f1_5, reverse_perplexity, ms_jaccard_4."""
+    better side, such as jeffreys (with an oracle), bleu_f1_5, reverse_perplexity, ms_jaccard_4, or one of
+    --evaluation.metrics."""
+    metrics: Annotated[tuple[str, ...], Repeated] = ()
+    """A metric of your own: package.module:name or file.py:name of a function of two lists of sentences, the
+    generated and the real ones, that returns a number, or one for each generated sentence. The first line of
+    its docstring says what it means, and may end with (lower) or (higher). May be given several times."""
+
+    def __post_init__(self) -> None:
+        """Make paths of files absolute, so that the working directory may change."""
+        object.__setattr__(self, "metrics", tuple(map(absolute, self.metrics)))
 
 
 @dataclass(frozen=True)
@@ -55,11 +67,12 @@ class EvaluationResult:
 
 
 class Evaluator:
-    """Measures generators against one split; every call uses the same random numbers.
+    """The measurement of generators against one split; every call uses the same random numbers.
 
-    An unknown word matches nothing: a generated UNK is given an id that no reference has, so that
-    BLEU is that of the words themselves. Between samples (self-BLEU) it is a word like any other.
-    Where the ``training`` sequences are given (EOS included), copies of them are looked for.
+    A generated unknown word matches no word of the real text, so that BLEU is that of the words themselves.
+    Between samples (self-BLEU) and for the perplexities it is a word like any other, on both sides. Where the
+    ``training`` sequences are given (EOS included), copies of them are looked for. ``metrics`` are those of
+    evaluations, by name: those of text are measured, and the settings' criterion is one of them.
     """
 
     def __init__(
@@ -71,12 +84,13 @@ class Evaluator:
         num_samples: int,
         decode: Callable[[Sequence[int]], str],
         signature: Signature,
-        vocabulary_size: int,
         eos_id: int | None,
         unk_id: int | None,
         oracle: Generator | None,
         seed: int,
         training: Sequences | None = None,
+        precision: Precision = "float32",
+        metrics: Mapping[str, Metric] = EVALUATION,
     ) -> None:
         self.real = real
         self.split = split
@@ -84,18 +98,20 @@ class Evaluator:
         self.num_samples = num_samples
         self.decode = decode
         self.signature = signature
-        self.vocabulary_size = vocabulary_size
         self.eos_id = eos_id
         self.unk_id = unk_id
         self.oracle = oracle
         self.seed = seed
         self.training = training
+        self.precision: Precision = precision
+        self.metrics = metrics
 
     @cached_property
     def real_text(self) -> RealText:
         """The split's words, and those of the training text, prepared once."""
         training = self.training and self.training.without(self.eos_id)
-        return RealText(self._words(self.real), training, max(ORDERS))
+        references = self._words(self.real)
+        return RealText(references, training, self.unk_id, partial(self._decode, references))
 
     @cached_property
     def oracle_task(self) -> OracleTask | None:
@@ -125,11 +141,12 @@ class Evaluator:
             temperature=temperature_value(decoding.temperature),
             top_k=decoding.top_k,
             top_p=decoding.top_p,
+            precision=self.precision,
         )
-        hypotheses = self._mark_unknown(self._words(samples))
+        words = self._words(samples)
         score = Score.from_estimates(
             {
-                **text_metrics(hypotheses, self.real_text, ORDERS),
+                **self._measure(words, self.real_text),
                 **self._likelihoods(generator, samples, decoding),
             },
             dataclasses.replace(
@@ -138,20 +155,30 @@ class Evaluator:
                 top_k=decoding.top_k,
                 top_p=decoding.top_p,
             ),
+            self._labels,
         )
         sentences = [self.decode(ids.tolist()) for ids in _rows(samples.select(slice(100)))]
         return EvaluationResult(score, score.scalars("evaluation"), sentences, self._loss(score))
 
     def score_text(self, sequences: Sequences) -> EvaluationResult:
-        """Other text, EOS included, in the place of samples: what real text reaches; no likelihoods.
+        """Measure other text, EOS included, in the place of samples; without likelihoods.
 
-        Copies are not looked for: it may be the training text itself.
+        That is the level of real text. Copies are not looked for: it may be the training text itself.
         """
-        words = self._mark_unknown(sequences.without(self.eos_id))
+        words = sequences.without(self.eos_id)
         real = dataclasses.replace(self.real_text, training=None)
-        score = Score.from_estimates(text_metrics(words, real, ORDERS), self._signature(len(words)))
-        sentences = [self.decode(sequences[i].tolist()) for i in range(min(100, len(sequences)))]
+        estimates = self._measure(words, real)
+        score = Score.from_estimates(estimates, self._signature(len(words)), self._labels)
+        sentences = self._decode(sequences.select(np.arange(min(100, len(sequences)))))
         return EvaluationResult(score, score.scalars("evaluation"), sentences, math.nan)
+
+    def _measure(self, words: Sequences, real: RealText) -> dict[str, Estimate]:
+        return measure_texts(TextPair(words, real, partial(self._decode, words)), self.metrics)
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        """The labels of the metrics that are the user's own."""
+        return {name: metric.label for name, metric in self.metrics.items() if name not in EVALUATION}
 
     def _signature(self, hypotheses: int) -> Signature:
         return dataclasses.replace(
@@ -177,20 +204,16 @@ class Evaluator:
         }
 
     def _loss(self, score: Score) -> float:
-        """By which generators are kept, lower for the better; NaN where it was not measured."""
+        """Return what generators are kept by, lower for the better; NaN where it was not measured."""
         name = f"nll_{self.split}" if self.settings.criterion == "nll" else self.settings.criterion
         value = score.values.get(name, math.nan)
-        return value if lower_is_better(name) else -value
+        return value if lower_is_better(name, self.metrics) else -value
 
-    def _mark_unknown(self, words: Sequences) -> Sequences:
-        """UNK replaced by an id that no reference has: the vocabulary's size."""
-        if self.unk_id is None:
-            return words
-        ids = np.where(words.ids == self.unk_id, np.int32(self.vocabulary_size), words.ids)
-        return Sequences(ids, words.offsets)
+    def _decode(self, sequences: Sequences) -> list[str]:
+        return [self.decode(sequences[i].tolist()) for i in range(len(sequences))]
 
     def _words(self, batch: TokenBatch) -> Sequences:
-        """Ids without EOS."""
+        """Return the ids without EOS, one sequence behind the other."""
         mask = batch.mask if self.eos_id is None else batch.mask & (batch.tokens != self.eos_id)
         return Sequences.from_padded(batch.tokens.cpu().numpy(), mask.cpu().numpy())
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from seqgan.evaluation.signature import Score, Signature
+from seqgan.runtime.files import first_line
 
 
 def load_features(path: Path) -> Float[np.ndarray, "N D"]:
@@ -22,11 +23,12 @@ def load_features(path: Path) -> Float[np.ndarray, "N D"]:
     """
     try:
         with path.open("rb") as stream:
-            features = np.load(stream, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable .npy file of numbers ({error})") from error
-    if not isinstance(features, np.ndarray) or not np.issubdtype(features.dtype, np.floating):
-        raise ValueError(f"{path}: features must be one array of floating-point numbers")
+            features = np.lib.format.read_array(stream, allow_pickle=False)
+    except Exception as error:  # numpy parses the header as Python: a damaged one may raise anything
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"{path}: not a readable .npy file of numbers ({reason})") from error
+    if not np.issubdtype(features.dtype, np.floating):
+        raise ValueError(f"{path}: the array is of {features.dtype}; features must be floating-point numbers")
     if features.ndim != 2:
         raise ValueError(f"{path}: the array is {features.shape}; it must be a matrix, one vector a row")
     _check(features, str(path))

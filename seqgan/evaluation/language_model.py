@@ -1,7 +1,7 @@
 """Perplexity of text under a pretrained causal language model, in a local folder of Hugging Face's format.
 
 The model judges fluency and knows nothing of the task, so a collapsed generator does well by it: look at
-diversity beside it, and at what the real text reaches. Its tokens are its own: only values of the same
+diversity beside it, and at the perplexity of the real text. Its tokens are its own: only values of the same
 model are comparable.
 
 Needs the package ``transformers`` (an optional extra). Nothing is downloaded, no code of the folder is run,
@@ -40,15 +40,16 @@ class LanguageModel:
     """Most tokens of a sentence: as many positions as the model has; None without a limit."""
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
-        """The model's tokens of each sentence, without special ones.
+        """Cut each sentence into the model's tokens, without special ones.
 
         Raises:
-            ValueError: A sentence is too long for the model.
+            ValueError: A sentence is too long for the model, or its tokenizer fails.
         """
         if not sentences:
             return []
         rows: list[list[int]]
-        rows = self.tokenizer(list(sentences), add_special_tokens=False, verbose=False)["input_ids"]
+        with _named(self.name):
+            rows = self.tokenizer(list(sentences), add_special_tokens=False, verbose=False)["input_ids"]
         for sentence, row in zip(sentences, rows, strict=True):
             if self.max_length is not None and len(row) > self.max_length:
                 raise ValueError(
@@ -58,14 +59,14 @@ class LanguageModel:
         return rows
 
     def sentence_nll(self, sentences: Sequence[str]) -> tuple[Float64[Tensor, "N"], Int64[Tensor, "N"]]:
-        """Negative log-likelihood in nats of each sentence, and its number of tokens; 0 of an empty one.
+        """Return each sentence's negative log-likelihood in nats (0 of an empty one) and number of tokens.
 
         Every token counts, the first one given the start token alone; an end of the sentence is not
         predicted, because such models mark the ends of documents only. Sentences of similar length
-        share a batch; padding comes last, where a causal model does not see it, and is masked besides.
+        share a batch; padding comes last, where a causal model does not see it, and is masked too.
 
         Raises:
-            ValueError: A sentence is too long for the model.
+            ValueError: A sentence is too long for the model, or the model fails or gives NaN.
         """
         rows = self.encode(sentences)
         lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
@@ -78,19 +79,22 @@ class LanguageModel:
                     padding_value=self.start_id,
                 )
                 mask = torch.arange(tokens.shape[1] - 1) < lengths[places, None]
-                sums[places] = self._batch_nll(tokens, mask).cpu()
+                with _named(self.name):
+                    sums[places] = self._batch_nll(tokens, mask).cpu()
+        if not sums.isfinite().all():
+            raise ValueError(f"--language-model: {self.name} gives likelihoods that are not finite")
         return sums, lengths
 
     def perplexity(self, sentences: Sequence[str]) -> Estimate:
-        """Exp of the negative log-likelihood per token, over all tokens of all sentences.
+        """Return exp of the negative log-likelihood per token, over all tokens of all sentences.
 
         Raises:
-            ValueError: There is no token, or a sentence is too long for the model.
+            ValueError: There is no token; or as :meth:`sentence_nll`.
         """
         return perplexity(*self.sentence_nll(sentences))
 
     def _batches(self, lengths: Int64[Tensor, "N"]) -> Iterator[Int64[Tensor, "B"]]:
-        """Places of sentences, the longest first, as many at once as their logits may be."""
+        """Yield places of sentences, the longest first, as many at once as their logits may be."""
         order = lengths.argsort(descending=True, stable=True)
         order = order[lengths[order] > 0]
         size = _vocabulary_size(self.model)
@@ -100,7 +104,7 @@ class LanguageModel:
             order = order[rows:]
 
     def _batch_nll(self, tokens: Int[Tensor, "B T1"], mask: Bool[Tensor, "B T"]) -> Float64[Tensor, "B"]:
-        """Sums over each row's tokens behind the first where ``mask`` is True."""
+        """Sum over each row's tokens behind the first where ``mask`` is True."""
         tokens, mask = tokens.to(self.model.device), mask.to(self.model.device)
         inputs, targets = tokens[:, :-1], tokens[:, 1:]
         logits = self.model(input_ids=inputs, attention_mask=mask.long(), use_cache=False).logits
@@ -109,16 +113,16 @@ class LanguageModel:
 
 
 def load_language_model(folder: Path, device: torch.device | str = "cpu") -> LanguageModel:
-    """The causal language model of a folder that ``save_pretrained`` wrote, with its tokenizer, in float32.
+    """Load a causal language model in float32, with its tokenizer, from a folder of ``save_pretrained``.
 
     The start token is the tokenizer's BOS, or its EOS where it has no BOS (such models are trained on
     documents that an EOS divides).
 
     Raises:
-        ValueError: The package is not installed; or the folder is not there, or lacks a model, weights
-            in safetensors, a tokenizer, or a start token.
+        ValueError: The package is not installed; or the folder is not there, is damaged, or lacks a model,
+            weights in safetensors, a tokenizer, or a start token.
     """
-    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+    if not _is_model_folder(folder):
         raise ValueError(
             f"--language-model: {folder} must be a folder that holds config.json, the tokenizer's files and "
             "weights in *.safetensors, as save_pretrained of transformers writes them"
@@ -130,15 +134,11 @@ def load_language_model(folder: Path, device: torch.device | str = "cpu") -> Lan
             f"--language-model: needs the package transformers: pip install transformers ({error})"
         ) from error
     options = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with _no_progress_bars(package):
-            model, info = package.AutoModelForCausalLM.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
-            )
-            tokenizer = package.AutoTokenizer.from_pretrained(folder, **options)
-    except Exception as error:  # somebody else's code and files may fail in any way
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"--language-model: {folder} cannot be loaded: {reason}") from error
+    with _named(str(folder)), _no_progress_bars(package):
+        model, info = package.AutoModelForCausalLM.from_pretrained(
+            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+        )
+        tokenizer = package.AutoTokenizer.from_pretrained(folder, **options)
     if info["missing_keys"]:
         missing = ", ".join(sorted(info["missing_keys"])[:3])
         raise ValueError(f"--language-model: {folder} is no causal language model: it lacks {missing}")
@@ -160,7 +160,7 @@ def load_language_model(folder: Path, device: torch.device | str = "cpu") -> Lan
 def score_by_language_model(
     model: LanguageModel, hypotheses: Sequence[str], references: Sequence[str], *, case: str | None = None
 ) -> Score:
-    """Perplexity of the generated sentences, and beside it that of the real ones.
+    """Return the perplexity of the generated sentences, and beside it that of the real ones.
 
     Raises:
         ValueError: One side has no token, or a sentence is too long for the model.
@@ -173,6 +173,23 @@ def score_by_language_model(
         hypotheses=len(hypotheses), references=len(references), case=case, language_model=model.name
     )
     return Score.from_estimates(estimates, signature)
+
+
+def _is_model_folder(folder: Path) -> bool:
+    try:
+        return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+    except (OSError, ValueError):  # a name that is too long or holds a zero, a folder that may not be read
+        return False
+
+
+@contextlib.contextmanager
+def _named(model: str) -> Iterator[None]:
+    """Turn whatever somebody else's code and files raise into one line that names the model."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"--language-model: {model} cannot be used: {reason}") from error
 
 
 def _vocabulary_size(model: Any) -> int:

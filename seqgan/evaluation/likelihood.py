@@ -15,6 +15,8 @@ from seqgan.models.inference import inference
 from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
 from seqgan.text.token_batch import TokenBatch
 
+MAX_EXPONENT = 709.0  # of exp in float64
+
 
 def nll(
     generator: Generator, batch: TokenBatch, *, batch_size: int = 256, temperature: float = 1.0
@@ -62,14 +64,16 @@ def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate
 
 
 def perplexity(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate:
-    """Exp of the mean of negative log-likelihoods over all tokens, its standard error by the delta method.
+    """Return exp of the mean of negative log-likelihoods over all tokens, with errors by the delta method.
 
     Raises:
         ValueError: There is no token.
     """
     mean = per_token(sums, lengths)
-    value = math.exp(mean.value)
-    return Estimate(value, value * mean.standard_error)
+    value = math.exp(mean.value) if mean.value < MAX_EXPONENT else math.inf
+    if mean.sentence_values is None or value == math.inf:
+        return Estimate(value)
+    return Estimate.linear(value, value * (mean.sentence_values - mean.value))
 
 
 def _batch_nll(generator: Generator, batch: TokenBatch, temperature: float) -> Float64[Tensor, "B"]:

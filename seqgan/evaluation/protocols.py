@@ -7,9 +7,9 @@ its own protocol alone. Our own figures use all sentences.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seqgan.evaluation.bleu import References, means_by_order, sentence_self_bleu
+from seqgan.evaluation.bleu import References, sentence_self_bleu
 from seqgan.evaluation.ngrams import count_ngrams
-from seqgan.evaluation.signature import Score, Signature
+from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.text.sequences import Sequences
 
 
@@ -46,7 +46,7 @@ PROTOCOLS = {
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of that name.
+    """Return the protocol of that name.
 
     Raises:
         ValueError: There is none.
@@ -64,7 +64,7 @@ def score_by_protocol(
     tokenizer: str | None = None,
     orders: Sequence[int] = (2, 3, 4, 5),
 ) -> Score:
-    """BLEU-n and self-BLEU-n by a named protocol, which the signature tells; means over sentences.
+    """Measure BLEU-n and self-BLEU-n by a named protocol, which the signature tells; means over sentences.
 
     Raises:
         ValueError: There is no such protocol, no reference, or fewer than two hypotheses.
@@ -73,7 +73,7 @@ def score_by_protocol(
     scored = count_ngrams(_first(hypotheses, protocol.num_scored), max(orders))
     real = References(_first(references, protocol.num_references), max(orders))
     generated = count_ngrams(_first(hypotheses, protocol.num_generated), max(orders))
-    scores = {
+    scores = {  # (S, K) each
         "bleu": real.sentence_bleu(scored, orders),
         "self_bleu": sentence_self_bleu(generated, orders)[: protocol.num_scored],
     }
@@ -85,10 +85,15 @@ def score_by_protocol(
         case="lower" if protocol.lower_case else "kept",
         smoothing="method1",
     )
-    return Score.from_estimates(means_by_order(scores, orders), signature)
+    estimates = {
+        f"{name}_{n}": Estimate.mean(column)
+        for name, columns in scores.items()
+        for n, column in zip(orders, columns.T, strict=True)
+    }
+    return Score.from_estimates(estimates, signature)
 
 
 def _first(sequences: Sequences, number: int | None) -> Sequences:
-    """As many as there are, up to ``number``."""
+    """Return as many sequences as there are, up to ``number``."""
     offsets = sequences.offsets[: None if number is None else number + 1]
     return Sequences(sequences.ids[: offsets[-1]], offsets)

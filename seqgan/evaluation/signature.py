@@ -92,13 +92,21 @@ class Estimate:
     standard_error: float = math.nan
     """Of the value, over sequences; NaN where nothing is known of it."""
     sentence_values: Float[np.ndarray, "S"] | None = field(default=None, compare=False, repr=False)
-    """One for each sequence, where the value is their mean."""
+    """One for each sequence, where the value is their mean, or is so to first order (:meth:`linear`)."""
 
     @classmethod
     def mean(cls, values: Float[np.ndarray, "S"]) -> "Estimate":
-        """The mean of one value for each sequence."""
-        error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else math.nan
-        return cls(float(values.mean()), error, values)
+        """Return the mean of one value for each sequence."""
+        return cls(float(values.mean()), _standard_error(values), values)
+
+    @classmethod
+    def linear(cls, value: float, influence: Float[np.ndarray, "S"]) -> "Estimate":
+        """Return a figure that is no mean, linearised: its sentence values are ``value + influence``.
+
+        ``influence`` says what each sequence adds, to first order, and has the mean 0. The standard error and
+        any bootstrap interval are then those of the delta method.
+        """
+        return cls(value, _standard_error(influence), value + influence)
 
 
 @dataclass(frozen=True)
@@ -126,18 +134,25 @@ class Score:
         default_factory=dict, compare=False, repr=False
     )
     """For each value that is a mean over sequences, what it is the mean of, in their order."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of those metrics that are the user's own: what tables call them."""
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     """Of those values for which one was asked (see :func:`seqgan.evaluation.bootstrap.with_intervals`)."""
 
     @classmethod
-    def from_estimates(cls, estimates: Mapping[str, Estimate], signature: Signature) -> "Score":
-        """Values, standard errors and sentences apart."""
+    def from_estimates(
+        cls,
+        estimates: Mapping[str, Estimate],
+        signature: Signature,
+        labels: Mapping[str, str] | None = None,
+    ) -> "Score":
+        """Build a score from estimates: values, standard errors and sentence values apart."""
         values = {name: estimate.value for name, estimate in estimates.items()}
         errors = {name: e.standard_error for name, e in estimates.items() if not math.isnan(e.standard_error)}
         sentences = {
             name: e.sentence_values for name, e in estimates.items() if e.sentence_values is not None
         }
-        return cls(values, signature, errors, sentences)
+        return cls(values, signature, errors, sentences, labels or {})
 
     def scalars(self, group: str) -> dict[str, float]:
         """The values as ``group/name``, for a tracker."""
@@ -152,6 +167,11 @@ class Score:
         low = {f"{name}_low": interval.low for name, interval in self.intervals.items()}
         high = {f"{name}_high": interval.high for name, interval in self.intervals.items()}
         return {**self.values, **errors, **low, **high, "signature": str(self.signature)}
+
+
+def _standard_error(values: Float[np.ndarray, "S"]) -> float:
+    """Return the standard error of the mean; NaN of fewer than two values."""
+    return float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else math.nan
 
 
 def _text(value: int | float | str) -> str:

@@ -14,7 +14,8 @@ from seqgan.config.schema import to_settings, validate
 from seqgan.config.toml import Settings, flatten, to_toml
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
 from seqgan.evaluation.likelihood import nll, sequence_nll
-from seqgan.evaluation.metrics import lower_is_better
+from seqgan.evaluation.metric import Metric
+from seqgan.evaluation.metrics import check_criterion, load_metrics
 from seqgan.evaluation.ngram_generator import NgramGenerator
 from seqgan.evaluation.signature import Signature
 from seqgan.experiment.catalogue import SEQGAN, Catalogue, find_catalogue
@@ -47,7 +48,6 @@ from seqgan.text.vocabulary import Vocabulary
 from seqgan.training.loop import TrainingLoop
 
 NUM_PROJECTED = 30  # samples whose vectors TensorBoard's projector shows
-ORACLE_METRICS = ("jeffreys", "kl_p_q", "kl_q_p", "nll_oracle", "jensen_shannon")
 
 
 class Experiment:
@@ -175,19 +175,11 @@ class Experiment:
 
     def _refuse_contradictions(self) -> None:
         """Refuse what no setting shows by itself, before anything is written."""
-        criterion = self.settings.evaluation.criterion
-        if criterion in ORACLE_METRICS and self.oracle is None:
-            raise ValueError(
-                f"--evaluation.criterion: {criterion} needs an oracle, which --corpus.kind "
-                f"{self.settings.corpus.kind} has not; choose nll, bleu_f1_5 or another"
-            )
-        if criterion != "nll":
-            if criterion in ("nll_validation", "nll_test"):
-                raise ValueError(f"--evaluation.criterion: {criterion} is called nll here")
-            try:
-                lower_is_better(criterion)
-            except ValueError as error:
-                raise ValueError(f"--evaluation.criterion: {error}") from error
+        criterion, metrics = self.settings.evaluation.criterion, self.metrics
+        try:
+            check_criterion(criterion, metrics, with_oracle=self.oracle is not None)
+        except ValueError as error:
+            raise ValueError(f"--evaluation.criterion: {error}") from error
         longest = torch.zeros(1, self.corpus.max_length, dtype=torch.long, device=self.device)
         with inference(self.policy):  # a generator may not reach as far as the corpus does
             self.policy.encode(longest)
@@ -403,13 +395,23 @@ class Experiment:
             signature=Signature(
                 tokenizer=self.corpus.tokenizer, case="lower" if self.corpus.lower_case else "kept"
             ),
-            vocabulary_size=self.vocabulary.size,
             eos_id=self.vocabulary.eos_id,
             unk_id=self.vocabulary.unk_id,
             oracle=self.oracle,
             seed=self.settings.seed,
             training=self.corpus.train,
+            precision=self.settings.sampling.precision,
+            metrics=self.metrics,
         )
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics of evaluations by name: the built-in ones, and those that the settings name.
+
+        Raises:
+            ValueError: One of the settings' metrics cannot be imported, or is none.
+        """
+        return load_metrics(self.settings.evaluation.metrics, "--evaluation.metrics")
 
 
 def _no_material(name: str) -> NoReturn:

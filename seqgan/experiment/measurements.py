@@ -47,7 +47,8 @@ class Measurement:
     def as_json(self) -> dict[str, Any]:
         """Return everything but the run and the sentence values."""
         about = {"generator": self.generator, "decoding": dataclasses.asdict(self.decoding)}
-        return {**about, **self.score.as_json(), "sentences": list(self.sentences)}
+        rest = {"sentences": list(self.sentences), "labels": dict(self.score.labels)}
+        return {**about, **self.score.as_json(), **rest}
 
 
 def measure(
@@ -173,12 +174,12 @@ def read_measurement(path: Path, mark: str) -> Measurement | None:
 
 
 def _from_json(content: dict[str, Any], sentence_values: dict[str, np.ndarray]) -> Measurement:
-    generator, decoding, sentences, signature = (
-        content.pop(key) for key in ("generator", "decoding", "sentences", "signature")
+    generator, decoding, sentences, signature, labels = (
+        content.pop(key) for key in ("generator", "decoding", "sentences", "signature", "labels")
     )
     errors = {key.removesuffix(ERROR): content[key] for key in content if key.endswith(ERROR)}
     values = {key: value for key, value in content.items() if not key.endswith(ERROR)}
-    score = Score(values, Signature.parse(signature), errors, sentence_values)
+    score = Score(values, Signature.parse(signature), errors, sentence_values, labels)
     return Measurement(Path(), generator, Decoding(**decoding), score, sentences)
 
 

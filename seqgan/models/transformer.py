@@ -147,9 +147,8 @@ class TransformerGenerator(Generator):
     ) -> tuple[Float[Tensor, "B H"], TransformerState]:
         """Read one token per row, attending to the cache."""
         assert isinstance(state, TransformerState)
-        x = self._embed(
-            tokens[:, None], start=state.keys[0].shape[2]
-        )  # (B, 1, M), at the place behind the cache
+        # (B, 1, M), at the place behind the S steps of the cache
+        x = self._embed(tokens[:, None], start=state.keys[0].shape[2])
         all_keys, all_values = [], []
         for block, *past in zip(self.blocks, state.keys, state.values, strict=True):
             x, keys, values = block(x, past)

@@ -6,7 +6,7 @@ from typing import Any
 
 from seqgan.config.toml import Settings
 from seqgan.evaluation.bootstrap import Spread
-from seqgan.evaluation.metrics import lower_is_better
+from seqgan.evaluation.metric import Metric
 from seqgan.evaluation.signature import Interval
 from seqgan.experiment.measurements import Measurement
 from seqgan.reports.blocks import Cell, Sample
@@ -49,22 +49,22 @@ class Column:
 class Difference:
     """The difference of a metric between two generators."""
 
-    metric: str
+    metric: Metric
     values: tuple[float, float]
     """Of the first and of the second generator."""
     interval: Interval | None
-    """Of first less second, 95 %; None where the samples differ in number, so that nothing is compared."""
+    """Of first less second, 95 %; None where the two must not be compared."""
+    incomparable: str = ""
+    """Why they must not be: circumstances or numbers of sentences that differ, in words."""
 
     @property
     def verdict(self) -> str:
         """``better``, ``worse`` or ``different`` where the interval excludes 0; else empty."""
         if self.interval is None or not self.interval.excludes(0):
             return ""
-        try:
-            lower = lower_is_better(self.metric)
-        except ValueError:
+        if not self.metric.better:
             return "different"
-        return "better" if (self.interval.value < 0) == lower else "worse"
+        return "better" if (self.interval.value < 0) == self.metric.lower_is_better else "worse"
 
 
 @dataclass(frozen=True)

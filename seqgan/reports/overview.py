@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from seqgan.evaluation.metrics import EVALUATION
 from seqgan.reports.blocks import Block, Figures, Paragraph
 from seqgan.reports.findings import Comparison, Difference, Findings, SeedGroup
-from seqgan.reports.report_tables import metric_cell, number, side_of
+from seqgan.reports.report_tables import number
 from seqgan.reports.tables import SUMMARY
 
 MOST_COMPARISONS, MOST_METRICS = 4, 3
@@ -40,7 +41,7 @@ def _seeds_in_words(group: SeedGroup) -> Iterator[str]:
     if before is None or after is None:
         return
     moves = [
-        f"{metric_cell(name).text} from {number(name, before[name].mean)} ± "
+        f"{EVALUATION[name].meaning} from {number(name, before[name].mean)} ± "
         f"{number(name, before[name].deviation)} to {number(name, after[name].mean)} ± "
         f"{number(name, after[name].deviation)}"
         for name in SUMMARY
@@ -55,7 +56,7 @@ def _comparison_in_words(comparison: Comparison) -> str:
     start = f"{comparison.first}, against the {comparison.second} model that it started from:"
     compared = [d for d in comparison.differences if d.interval is not None]
     if not compared:
-        return f"{start} measured with samples of different numbers, so nothing is compared."
+        return f"{start} measured in different circumstances, so nothing is compared."
     sides = {verdict: [d for d in compared if d.verdict == verdict] for verdict in ("better", "worse")}
     told = [
         f"{verdict} in {_listed([_values(d) for d in found[:MOST_METRICS]])}"
@@ -71,7 +72,7 @@ def _comparison_in_words(comparison: Comparison) -> str:
 
 
 def _trade(better: Sequence[Difference], worse: Sequence[Difference]) -> str:
-    gained, lost = ({side_of(d.metric) for d in found} for found in (better, worse))
+    gained, lost = ({d.metric.side for d in found} for found in (better, worse))
     for one, other in (("quality", "diversity"), ("diversity", "quality")):
         if one in gained and other in lost:
             return f" {one.capitalize()} was bought with {other}: judge by the metrics of both sides."
@@ -83,14 +84,14 @@ def _values_in_words(findings: Findings) -> str:
     parts = []
     for column in findings.columns:
         values = column.measurement.score.values
-        found = [f"{metric_cell(n).text} {number(n, values[n])}" for n in SUMMARY if n in values]
+        found = [f"{EVALUATION[n].meaning} {number(n, values[n])}" for n in SUMMARY if n in values]
         parts.append(f"{column.title} ({column.origin}) {_listed(found[:MOST_METRICS])}")
     return f"Nothing was trained beyond these generators, which reach: {'; '.join(parts)}."
 
 
 def _values(difference: Difference) -> str:
-    first, second = (number(difference.metric, value) for value in difference.values)
-    return f"{metric_cell(difference.metric).text} ({first} against {second})"
+    first, second = (number(difference.metric.name, value) for value in difference.values)
+    return f"{difference.metric.meaning} ({first} against {second})"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-import numpy as np
-
-from seqgan.evaluation.metrics import METRICS
+from seqgan.evaluation.metrics import EVALUATION
 from seqgan.experiment.measurements import Measurement
 from seqgan.reports.figures import look, new_figure, set_log_scale, style
 from seqgan.reports.findings import Curve
@@ -16,21 +14,6 @@ from seqgan.sampling.decoding import Decoding
 
 Z_95 = 1.96  # standard errors on either side of a value: 95 % of a normal distribution
 
-# The lowest NLL-oracle known at a held-out NLL-test, on the official oracle with 10,000 training sequences
-# of 20 tokens: from temperature sweeps of published models, measured anew.
-KNOWN: Mapping[str, Sequence[tuple[float, float]]] = {
-    "published MLE": [(7.7, 9.00), (7.8, 8.67), (8.0, 8.15), (8.5, 7.06)],
-    "CoT": [(7.7, 8.69), (7.8, 8.33), (8.0, 7.83), (8.5, 6.93)],
-    "best published RL-GAN": [(7.8, 9.04), (8.0, 8.50), (8.5, 7.46)],
-    "MLE with a Gaussian prior": [
-        (7.5, 9.28),
-        (7.6, 8.58),
-        (7.7, 8.22),
-        (7.8, 7.92),
-        (8.0, 7.49),
-        (8.5, 6.80),
-    ],
-}
 COLUMNS = 4
 LINES = {"temperature": "-", "top_k": "--", "top_p": ":", None: ""}
 DASHES: Sequence[Any] = (":", "-.", "--", (0, (1, 3)))
@@ -101,12 +84,6 @@ PLANES = (
 BARS = "Bars are 95 % intervals over sentences; the ringed point is temperature 1."
 
 
-def best_known(nll_test: float) -> float:
-    """Return the lowest NLL-oracle of :data:`KNOWN` there, by straight lines; NaN beyond all curves."""
-    reaching = [zip(*c, strict=True) for c in KNOWN.values() if c[0][0] <= nll_test <= c[-1][0]]
-    return min((float(np.interp(nll_test, x, y)) for x, y in reaching), default=math.nan)
-
-
 def draw_pictures(
     curves: Sequence[Curve],
     known: Mapping[str, Sequence[tuple[float, float]]] | None = None,
@@ -135,10 +112,8 @@ def check_metrics(names: Sequence[str]) -> None:
         ValueError: There is no metric of that name.
     """
     for name in names:
-        if f"evaluation/{name}" not in METRICS:
-            raise ValueError(
-                f"--metrics: no metric {name!r}; seqgan/metrics.py lists them as evaluation/NAME"
-            )
+        if name not in EVALUATION:
+            raise ValueError(f"--metrics: no metric {name!r}; choose from {', '.join(EVALUATION)}")
 
 
 def draw_plane(
@@ -224,4 +199,4 @@ def _values(measurements: Sequence[Measurement], name: str) -> tuple[list[float]
 
 
 def _label(name: str) -> str:
-    return METRICS[f"evaluation/{name}"]
+    return EVALUATION[name].label

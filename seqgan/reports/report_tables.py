@@ -2,34 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from seqgan.evaluation.metrics import ORDERS
+from seqgan.evaluation.metric import Metric
+from seqgan.evaluation.metrics import find_metric, measured_metrics
 from seqgan.experiment.measurements import Measurement
 from seqgan.reports.blocks import Block, Cell, Details, Paragraph, Table
 from seqgan.reports.findings import Column, Comparison, Difference, RunRecord, SeedGroup
 from seqgan.reports.pictures import Z_95
-from seqgan.reports.tables import MEANINGS, SUMMARY
+from seqgan.reports.tables import SUMMARY
 
-GROUPS = {
-    "Likelihoods and divergences": (
-        *("nll_oracle", "nll_test", "kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon", "entropy"),
-    ),
-    **{f"BLEU-{n}": (f"bleu_{n}", f"self_bleu_{n}", f"backward_bleu_{n}", f"bleu_f1_{n}") for n in ORDERS},
-    "Perplexity": ("forward_perplexity", "reverse_perplexity"),
-    **{f"{n}-grams": (f"ms_jaccard_{n}", f"ngram_js_{n}", f"distinct_{n}") for n in ORDERS},
-    "Sentences": ("unique", "novelty", "longest_copied"),
-    "Features and language model": (
-        *("frechet_distance", "mauve", "language_model_perplexity", "language_model_perplexity_real"),
-    ),
-    "Length": ("mean_length", "length_deviation", "length_distance"),
-}
-SIDES = {  # the longest beginning of a metric's name that is here says which side it shows
-    **dict.fromkeys(("nll_oracle", "kl_q_p", "bleu", "forward_perplexity"), "quality"),
-    **{"language_model_perplexity": "quality", "language_model_perplexity_real": ""},
-    **dict.fromkeys(("nll_test", "kl_p_q", "self_bleu", "backward_bleu"), "diversity"),
-    **dict.fromkeys(("reverse_perplexity", "distinct", "unique"), "diversity"),
-    **dict.fromkeys(("jeffreys", "jensen_shannon", "bleu_f1", "ms_jaccard", "ngram_js"), "both sides"),
-    **dict.fromkeys(("frechet_distance", "mauve"), "both sides"),
-}
 BOTH_SIDES = (
     "Each quality stands beside the diversity that it can be bought with: judge both, or the metrics of both "
     "sides. Behind ± is half a 95 % interval over sentences (1.96 standard errors) where the metric has one; "
@@ -48,18 +28,11 @@ def number(name: str, value: float) -> str:
     return f"{value:.2f}" if "perplexity" in name else f"{value:.4f}"
 
 
-def side_of(name: str) -> str:
-    """Return which side a metric shows: quality, diversity, both sides, or nothing."""
-    start = max((start for start in SIDES if name.startswith(start)), key=len, default="")
-    return SIDES.get(start, "")
-
-
-def metric_cell(name: str) -> Cell:
+def metric_cell(metric: Metric) -> Cell:
     """Return a metric's name, and below it which side it shows and which direction is better."""
-    meaning, _, direction = MEANINGS[name].partition(" (")
-    title, _, unit = meaning.partition(", ")
-    notes = [unit, side_of(name), f"{direction.rstrip(')')} is better" if direction else ""]
-    return Cell(title, ", ".join(note for note in notes if note))
+    side = metric.side if metric.side in ("quality", "diversity", "both sides") else ""
+    notes = [metric.unit, side, f"{metric.better} is better" if metric.better else ""]
+    return Cell(metric.meaning, ", ".join(note for note in notes if note))
 
 
 def reached(columns: Sequence[Column], runs: Sequence[RunRecord]) -> Iterator[Block]:
@@ -68,14 +41,18 @@ def reached(columns: Sequence[Column], runs: Sequence[RunRecord]) -> Iterator[Bl
     letters = _signature_letters(columns)
     header = [Cell("metric"), *(Cell(column.title, _header_note(column, letters)) for column in columns)]
     measurements = [column.measurement for column in columns]
-    yield Table("Quality beside diversity", header, _rows(SUMMARY, measurements))
+    metrics = measured_metrics(m.score for m in measurements)
+    summary = [metric for metric in metrics if metric.in_summary]
+    yield Table("Quality beside diversity", header, _rows(summary, measurements))
     yield _signatures(letters)
     yield from _estimators(runs)
     rows = [
         row
-        for title, names in GROUPS.items()
-        if (found := _rows(names, measurements))
-        for row in ([Cell(title)], *found)
+        for heading in dict.fromkeys(metric.heading for metric in metrics)
+        for row in (
+            [Cell(heading)],
+            *_rows([metric for metric in metrics if metric.heading == heading], measurements),
+        )
     ]
     yield Details("All metrics", [Table("All metrics", header, rows)])
 
@@ -94,9 +71,8 @@ def _header_note(column: Column, letters: Mapping[str, str]) -> str:
     return column.origin + ("" if letter == "A" else f"\nsignature {letter}")
 
 
-def _rows(names: Sequence[str], measurements: Sequence[Measurement]) -> list[list[Cell]]:
-    there = [name for name in names if any(name in m.score.values for m in measurements)]
-    return [[metric_cell(name), *(_value_cell(m, name) for m in measurements)] for name in there]
+def _rows(metrics: Sequence[Metric], measurements: Sequence[Measurement]) -> list[list[Cell]]:
+    return [[metric_cell(metric), *(_value_cell(m, metric.name) for m in measurements)] for metric in metrics]
 
 
 def _value_cell(measurement: Measurement, name: str) -> Cell:
@@ -137,7 +113,7 @@ def over_seeds(groups: Sequence[SeedGroup]) -> Iterator[Block]:
         names = [name for name in SUMMARY if any(name in spread for spread in found.values())]
         rows = [
             [
-                metric_cell(name),
+                metric_cell(find_metric(name)),
                 *(
                     Cell(number(name, s[name].mean), f"± {number(name, s[name].deviation)}")
                     if name in s
@@ -159,14 +135,14 @@ def differences_of(comparisons: Sequence[Comparison]) -> list[Block]:
     """Build the table of differences with their intervals; nothing where there are none."""
     if not comparisons:
         return []
-    found = [{d.metric: d for d in comparison.differences} for comparison in comparisons]
-    names = dict.fromkeys(name for column in found for name in column)
+    found = [{d.metric.name: d for d in comparison.differences} for comparison in comparisons]
+    metrics = {d.metric.name: d.metric for comparison in comparisons for d in comparison.differences}
     rows = [
         [
-            metric_cell(name),
+            metric_cell(metric),
             *(_difference_cell(column[name]) if name in column else Cell("–") for column in found),
         ]
-        for name in names
+        for name, metric in metrics.items()
     ]
     header = [Cell("metric"), *(Cell(f"{c.first} − {c.second}") for c in comparisons)]
     return [Paragraph(ABOUT_DIFFERENCES), Table("Differences of means", header, rows)]
@@ -175,6 +151,7 @@ def differences_of(comparisons: Sequence[Comparison]) -> list[Block]:
 def _difference_cell(difference: Difference) -> Cell:
     interval, verdict = difference.interval, difference.verdict
     if interval is None:
-        return Cell(f"{difference.values[0] - difference.values[1]:+.4f}", "other sample size:\nno verdict")
+        other = f"{difference.incomparable}:\nno verdict"
+        return Cell(f"{difference.values[0] - difference.values[1]:+.4f}", other)
     bounds = f"[{interval.low:+.4f}, {interval.high:+.4f}]"
     return Cell(f"{interval.value:+.4f}", f"{bounds}\n{verdict}".strip(), verdict)

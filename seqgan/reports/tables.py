@@ -2,47 +2,70 @@
 
 import csv
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from seqgan.evaluation.metrics import METRICS, ON_REQUEST
+from seqgan.evaluation.metrics import EVALUATION, measured_metrics
 from seqgan.evaluation.signature import Score
 from seqgan.experiment.measurements import Measurement
 
-MEANINGS = {
-    name.removeprefix("evaluation/"): meaning
-    for name, meaning in {**METRICS, **ON_REQUEST}.items()
-    if name.startswith("evaluation/")
-}
-SUMMARY = (
-    *("nll_oracle", "nll_test", "jeffreys"),
-    *("bleu_5", "self_bleu_5", "backward_bleu_5", "reverse_perplexity", "novelty"),
-)
+SUMMARY = tuple(name for name, metric in EVALUATION.items() if metric.in_summary)
 """The rows that are shown first, quality beside diversity; `evaluate` shows everything."""
 
 
-def table(columns: Mapping[str, Score], names: Collection[str] = MEANINGS) -> str:
-    """Return metrics as rows and generators as columns, in Markdown; those of ``names`` that were measured.
+def table(columns: Mapping[str, Score], *, short: bool = False) -> str:
+    """Return metrics as rows and generators as columns, in Markdown, with ``short`` those of the summary.
 
     Behind a value stands its interval, where it has one.
     """
-    names = [name for name in names if any(name in score.values for score in columns.values())]
-    label_width = max(len(MEANINGS[name]) for name in names)
-    cells = {name: [_cell(score, name) for score in columns.values()] for name in names}
-    titles_and_cells = zip(columns, *cells.values(), strict=True)
+    metrics = measured_metrics(columns.values(), short=short)
+    label_width = max(len(metric.label) for metric in metrics)
+    cells = [[_cell(score, metric.name) for score in columns.values()] for metric in metrics]
+    titles_and_cells = zip(columns, *cells, strict=True)
     widths = [max(8, *map(len, column)) for column in titles_and_cells]
     lines = [
         _row("metric".ljust(label_width), [t.rjust(w) for t, w in zip(columns, widths, strict=True)]),
         _row("-" * label_width, ["-" * (w - 1) + ":" for w in widths]),
     ]
-    for name, row in cells.items():
+    for metric, row in zip(metrics, cells, strict=True):
         texts = [text.rjust(w) for text, w in zip(row, widths, strict=True)]
-        lines.append(_row(MEANINGS[name].ljust(label_width), texts))
+        lines.append(_row(metric.label.ljust(label_width), texts))
     return "\n".join(lines)
+
+
+def in_words(
+    columns: Mapping[str, Mapping[str, float]],
+    names: Sequence[str],
+    verdicts: Mapping[str, str],
+    extra: Mapping[str, Mapping[str, float]],
+) -> str:
+    """Return a table in Markdown with some metrics as rows, and in words what has changed.
+
+    ``columns`` are the values of each generator by metric, ``verdicts`` the words by metric, ``extra``
+    further rows: values of each generator by the row's label.
+    """
+    shown = [EVALUATION[name] for name in names if any(name in values for values in columns.values())]
+    rows = [
+        (m.label, [values.get(m.name) for values in columns.values()], verdicts.get(m.name, ""))
+        for m in shown
+    ]
+    for label, values in extra.items():
+        if values:
+            rows.append((label, [values.get(title) for title in columns], ""))
+    texts = [["", *columns, "change"]]
+    for label, found, words in rows:
+        texts.append([label, *("" if v is None else f"{v:.3f}" for v in found), words])
+    widths = [max(len(row[place]) for row in texts) for place in range(len(texts[0]))]
+    lines = [
+        _row(row[0].ljust(widths[0]), [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)])
+        for row in texts
+    ]
+    rule = _row("-" * widths[0], ["-" * (width - 1) + ":" for width in widths[1:]])
+    return "\n".join([lines[0], rule, *lines[1:]])
 
 
 def csv_text(labelled: Sequence[tuple[str, Measurement]]) -> str:
     """Return a line for each measurement, with every metric, its standard error, and the signature."""
-    names = [n for n in MEANINGS if any(n in m.score.values for _, m in labelled)]
+    names = [metric.name for metric in measured_metrics(m.score for _, m in labelled)]
     with_errors = [n for n in names if any(n in m.score.standard_errors for _, m in labelled)]
     about = ["label", "run", "generator", "temperature", "top_k", "top_p"]
     text = io.StringIO()

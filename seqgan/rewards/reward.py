@@ -1,12 +1,14 @@
 """The contract of rewards, and a check of those that are written elsewhere."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from seqgan.runtime.files import first_line
+from seqgan.runtime.trainer import Stateful
 from seqgan.text.token_batch import TokenBatch
 
 
@@ -35,6 +37,15 @@ class CheckedReward:
     def __init__(self, reward: Reward, name: str) -> None:
         self.reward = reward
         self.name = name
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the state of a reward that has one."""
+        return self.reward.state_dict() if isinstance(self.reward, Stateful) else {}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        if isinstance(self.reward, Stateful):
+            self.reward.load_state_dict(state)
 
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"] | Float[Tensor, "B T"]:
         """Return the rewards, 0 behind the mask."""

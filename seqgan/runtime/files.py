@@ -154,6 +154,6 @@ def check_new_folder(path: Path, flag: str) -> None:
         ValueError: The path is empty or the working directory, or holds control characters.
     """
     if path == Path():
-        raise ValueError(f"{flag}: needs the name of a folder; an empty one is the working directory")
+        raise ValueError(f"{flag}: names no folder; give one that is made for the run, such as runs/mine")
     if printable(str(path)) != str(path):
         raise ValueError(f"{flag}: {printable(str(path))} holds control characters; choose another name")

@@ -20,6 +20,11 @@ def printable(text: str) -> str:
     return CONTROLS.sub(lambda match: _escape(ord(match[0])), text)
 
 
+def for_output(text: str) -> str:
+    """Return ``text`` as it is where standard output is a file or a pipe, and printable on a terminal."""
+    return printable(text) if sys.stdout.isatty() else text
+
+
 def _escape(code: int) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 

@@ -13,6 +13,8 @@ from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import mask_from_tokens
 from seqgan.text.token_batch import TokenBatch
 
+SHARE_KEPT = 0.8  # of the rows; with fewer that go on, those that have ended leave the batch
+
 
 def sample(
     generator: Generator,
@@ -77,20 +79,28 @@ def _sample_batch(
     uniforms: Float[Tensor, "B T"],
     eos_id: int | None,
 ) -> tuple[Int[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """Tokens and log-probabilities; behind EOS they mean nothing."""
-    may_stop = eos_id is not None and not devices.static_shapes(uniforms)
-    finished = torch.zeros(len(uniforms), dtype=torch.bool, device=uniforms.device)
+    """Return tokens and log-probabilities; behind EOS they mean nothing.
+
+    On a CPU sequences that have ended leave the batch, once they are enough to be worth a copy of the state.
+    Each row has its own random numbers, so that no draw depends on which others are still there.
+    """
+    compact = eos_id is not None and not devices.static_shapes(uniforms)
     tokens, log_probs = uniforms.new_zeros(uniforms.shape, dtype=torch.long), torch.zeros_like(uniforms)
+    rows = torch.arange(len(uniforms), device=uniforms.device)  # (R,): those still in the batch
+    goes_on = torch.ones_like(rows, dtype=torch.bool)
     last, state = generator.start(prompts)
     for step in range(uniforms.shape[1]):
-        hidden, state = generator.advance(last, state)  # (B, H), read up to the step before
-        drawn, drawn_log_probs = sampler.draw(
-            hidden, uniforms[:, step, None]
-        )  # (B, 1): one number, one token
+        hidden, state = generator.advance(last, state)  # (R, H), read up to the step before
+        drawn, drawn_log_probs = sampler.draw(hidden, uniforms[rows, step, None])  # (R, 1): one number each
         last = drawn[:, 0]
-        tokens[:, step], log_probs[:, step] = last, drawn_log_probs[:, 0]
-        if may_stop:  # asking whether all have ended would halt a GPU at every step
-            finished |= last == eos_id
-            if finished.all():
-                break
+        tokens[rows, step], log_probs[rows, step] = last, drawn_log_probs[:, 0]
+        if not compact:  # asking which have ended would halt a GPU at every step
+            continue
+        goes_on = goes_on & (last != eos_id)
+        num_going_on = int(goes_on.sum())
+        if num_going_on == 0:
+            break
+        if num_going_on <= SHARE_KEPT * len(rows):
+            rows, last, state = rows[goes_on], last[goes_on], state.select(goes_on.nonzero().squeeze(1))
+            goes_on = goes_on[goes_on]
     return tokens, log_probs

@@ -51,6 +51,4 @@ def _keep_mass_by_indices(logits: Float[Tensor, "R V"], top_p: float) -> Float[T
 def _outside(values: Float[Tensor, "R V"], top_p: float) -> Bool[Tensor, "R V"]:
     """Return True on those of the descending logits that come behind the mass; never on the first."""
     masses = values.softmax(-1)
-    outside = masses.cumsum(-1) - masses >= top_p  # what lies before a token is already enough
-    outside[..., 0] = False
-    return outside
+    return masses.cumsum(-1) - masses >= top_p  # what lies before a token is enough without it

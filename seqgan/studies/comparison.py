@@ -8,16 +8,14 @@ import numpy as np
 from tqdm import tqdm
 
 from seqgan.evaluation.bootstrap import Spread, difference_interval, over_seeds, paired_interval
+from seqgan.evaluation.metrics import measured_metrics
 from seqgan.evaluation.signature import Interval
 from seqgan.experiment.measurements import Measurement
 from seqgan.reports.findings import Column, Comparison, Difference, SeedGroup
 from seqgan.runtime.seeding import derive_seed
 from seqgan.studies.runs import BASELINES, Runs
 
-PAIRED = ("nll_test", "kl_p_q", "backward_bleu_4", "backward_bleu_5")
-"""Means over the references, each of which all generators are measured with."""
-UNPAIRED = ("nll_oracle", "kl_q_p", "entropy", "bleu_4", "self_bleu_4", "bleu_5", "self_bleu_5")
-"""Means over each generator's own samples."""
+MIN_ORDER = 4  # of the n-grams whose metrics are compared: the lower orders say the same, less clearly
 BY_TRAINING = ("adversarial-last", "adversarial-best", "mle-best", "mle-last")  # the longest first
 
 
@@ -103,18 +101,20 @@ def _compare(first: Measured, second: Measured) -> Comparison:
 def differences(first: Measurement, second: Measurement) -> list[Difference]:
     """Return ``first - second`` by the bootstrap: paired over references, unpaired over samples.
 
-    Most metrics of text depend on the number of samples: where it differs there are no intervals, hence no
-    verdicts.
+    Where two values must not be compared (:meth:`Metric.why_incomparable`) there is no interval, hence no
+    verdict.
     """
+    scores = (first.score, second.score)
     found = []
-    sizes = [measurement.score.signature.hypotheses for measurement in (first, second)]
-    for names, method in ((PAIRED, paired_interval), (UNPAIRED, difference_interval)):
-        for name in names:
-            values = [_sentence_values(measurement, name) for measurement in (first, second)]
-            if values[0] is not None and values[1] is not None:
-                interval = _interval(method, name, *values) if sizes[0] == sizes[1] else None
-                means = (first.score.values[name], second.score.values[name])
-                found.append(Difference(name, means, interval))
+    for metric in measured_metrics(scores):
+        values = [_sentence_values(measurement, metric.name) for measurement in (first, second)]
+        if values[0] is None or values[1] is None or (metric.order or MIN_ORDER) < MIN_ORDER:
+            continue
+        reason = metric.why_incomparable(*(score.signature for score in scores))
+        method = paired_interval if metric.over == "references" else difference_interval
+        interval = None if reason else _interval(method, metric.name, *values)
+        means = (first.score.values[metric.name], second.score.values[metric.name])
+        found.append(Difference(metric, means, interval, reason))
     return found
 
 

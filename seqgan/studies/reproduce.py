@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqgan.evaluation.signature import Score
-from seqgan.reports.pictures import best_known
+from seqgan.oracle.published import best_known
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies import processes, table
 from seqgan.studies.controls import ALGORITHM, CONTROLS, MLE, Comparison, report
@@ -105,9 +105,9 @@ def with_known(score: Score) -> Score:
     return dataclasses.replace(score, values=values)
 
 
-def frameworks(preset: str, corpus: str, metrics: Sequence[str]) -> None:
+def frameworks(preset: str, corpus: str, metrics: Sequence[str], seqgan_preset: str | None = None) -> None:
     """Show SeqGAN, LeakGAN, and LeakGAN's controls, several seeds."""
-    seqgan = comparison("seqgan", preset, corpus, seeds=SEEDS)
+    seqgan = comparison("seqgan", seqgan_preset or preset, corpus, seeds=SEEDS)
     leakgan = comparison("leakgan", preset, corpus, seeds=SEEDS, controls=("constant", "shuffled"))
     seqgan.train()
     leakgan.train()
@@ -128,7 +128,7 @@ def leakgan_oracle(corpus: str) -> None:
 
 def leakgan_coco(corpus: str) -> None:
     """Show both packages on captions."""
-    frameworks("coco", corpus, table.TEXT)
+    frameworks("coco", corpus, table.TEXT, seqgan_preset="coco-candidates")
 
 
 def controls(corpus: str) -> None:
@@ -141,7 +141,7 @@ def controls(corpus: str) -> None:
 def controls_docstrings() -> None:
     """Show SeqGAN beside its controls on docstrings."""
     folder = RUNS / "controls-docstrings"
-    ours = Comparison(package="seqgan", runs=folder, flags=["--preset", "docstrings"], seeds=SEEDS)
+    ours = Comparison(package="seqgan", runs=folder, flags=["--preset", "docstrings-candidates"], seeds=SEEDS)
     ours.train()
     print(report(ours))
 

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.run_folder import REAL_TEXT
-from seqgan.oracle.model import is_official
+from seqgan.oracle.published import Curve as Published
+from seqgan.oracle.published import published_curves
 from seqgan.reports.findings import Curve
-from seqgan.reports.pictures import KNOWN
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies.runs import Name, Runs
 
@@ -73,8 +73,7 @@ def sweep(
     return curves
 
 
-def known_envelopes(experiment: Experiment) -> Mapping[str, Sequence[tuple[float, float]]]:
+def known_envelopes(experiment: Experiment) -> Mapping[str, Published]:
     """Return curves from publications, where they belong to the experiment's corpus."""
-    oracle, corpus = experiment.oracle, experiment.corpus
-    fits = oracle is not None and is_official(oracle) and corpus.max_length == 20
-    return KNOWN if fits and len(corpus.train) == 10_000 else {}
+    corpus = experiment.corpus
+    return published_curves(experiment.oracle, num_train=len(corpus.train), length=corpus.max_length)

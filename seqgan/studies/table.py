@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqgan.evaluation.bootstrap import Spread
-from seqgan.evaluation.metrics import METRICS
+from seqgan.evaluation.metrics import EVALUATION, find_metric
 from seqgan.evaluation.signature import Score
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies import processes
@@ -118,8 +118,7 @@ def plan_of(runs: Iterable[Path]) -> dict[str, list[Source]]:
 
 def title_of(metric: str) -> str:
     """Return the first words of a metric's meaning."""
-    meaning = METRICS.get(f"evaluation/{metric}", metric)
-    return TITLES.get(metric) or re.split(r", | \(| by | with ", meaning)[0]
+    return TITLES.get(metric) or re.split(r", | \(| by | with ", find_metric(metric).label)[0]
 
 
 def cell(values: Sequence[float], metric: str, digits: int = 3) -> str:
@@ -149,7 +148,7 @@ def add_metrics_flag(parser: argparse.ArgumentParser) -> None:
 
 def known_metric(name: str) -> str:
     """Return the name, if there is such a metric."""
-    if f"evaluation/{name}" not in METRICS:
+    if name not in EVALUATION:
         raise argparse.ArgumentTypeError(f"no metric {name!r}; seqgan/evaluation/metrics.py lists them")
     return name
 

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from seqgan.evaluation.metrics import ORDERS
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.protocols import score_by_protocol
+from seqgan.evaluation.texts import ORDERS
 from seqgan.studies import processes
 from seqgan.text.lines import read_lines
 from seqgan.text.tokenizers import build_tokenizer

@@ -13,7 +13,6 @@ class CocoCorpusSettings(TextCorpusSettings):
     """Settings of the Image COCO captions of the Texygen benchmark."""
 
     kind: str = "coco"
-    """Which corpus: file, docstrings, tiny, coco, oracle, or an import path package.module:name."""
     path: Path | None = None
     """Folder that holds train.txt and test.txt (scripts/download_coco.sh fetches them)."""
     lower_case: bool = True

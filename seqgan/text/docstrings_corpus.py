@@ -15,7 +15,6 @@ class DocstringsCorpusSettings(TextCorpusSettings):
     """Settings of the corpus of docstring sentences of this Python's standard library."""
 
     kind: str = "docstrings"
-    """Which corpus: file, docstrings, tiny, coco, oracle, or an import path package.module:name."""
     test_size: Annotated[float, Range(minimum=0, open=True)] = 0.1
     """Test part: a share below 1, or a number of sentences."""
 

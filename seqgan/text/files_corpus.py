@@ -15,7 +15,6 @@ class FileCorpusSettings(TextCorpusSettings):
     """Settings of a corpus in UTF-8 text files, one sequence a line, plain or gzip."""
 
     kind: str = "file"
-    """Which corpus: file, docstrings, tiny, coco, oracle, or an import path package.module:name."""
     path: Path | None = None
     """Training lines; the other parts are drawn from it unless they have a file."""
     validation_path: Path | None = None

@@ -77,34 +77,34 @@ def prepare_texts(texts: Texts, settings: TextCorpusSettings, *, test_size: floa
     sizes = {"validation": settings.validation_size, "test": test_size}
     sizes = {name: size for name, size in sizes.items() if name not in parts}
     parts |= split(parts["train"], sizes, settings.split_seed, source)
-    vocabulary = numbering.build_vocabulary(parts["train"], source)
+    occurrences = np.bincount(parts["train"].ids, minlength=len(numbering.numbers) + 1)[END + 1 :]
+    min_count = settings.min_count or _default_min_count(occurrences)
+    vocabulary = _build_vocabulary(numbering.numbers, occurrences, min_count, settings, source)
     ids = [vocabulary.eos_id, *(vocabulary.ids.get(t, vocabulary.unk_id) for t in numbering.numbers)]
     id_of_number = np.array(ids, np.int32)
     parts = {name: Sequences(id_of_number[part.ids], part.offsets) for name, part in parts.items()}
-    numbering.counts["left_out"] = _leave_out_copies(parts, sizes, source)
+    left_out = _leave_out_copies(parts, sizes, source)
     return PreparedCorpus(
         **parts,
         vocabulary=vocabulary,
         tokenizer=absolute(settings.tokenizer),
         lower_case=settings.lower_case,
         max_length=settings.max_length,
-        counts=numbering.counts | _punctuation_shares(texts.train.lines),
+        counts=numbering.counts()
+        | {"min_count": min_count, "left_out": left_out}
+        | _punctuation_shares(texts.train.lines),
     )
 
 
 @dataclass
 class _Numbering:
-    """Numbers the tokens 1, 2, ... in order of appearance, and counts what it meets."""
+    """The numbers 1, 2, ... of tokens in order of appearance, and the lengths of the lines."""
 
     tokenizer: Tokenizer
     settings: TextCorpusSettings
     numbers: dict[str, int] = field(default_factory=dict)
-    counts: Report = field(
-        default_factory=lambda: dict.fromkeys(
-            ("lines", "blank_lines", "long_sequences", "dropped", "truncated"), 0
-        )
-    )
     lengths: "array[int]" = field(default_factory=lambda: array("q"))
+    """Tokens of every line, 0 for a blank one."""
 
     def read(self, lines: Lines) -> Sequences:
         """Return the lines as sequences of numbers, each closed by END; a truncated one is not.
@@ -112,51 +112,40 @@ class _Numbering:
         Raises:
             ValueError: No line is left, or a tokenizer of the user's fails; names source and line.
         """
-        settings, counts, numbers = self.settings, self.counts, self.numbers
+        numbers, limit = self.numbers, self.settings.max_length
+        truncate = self.settings.long_sequences == "truncate"
         ids, offsets = array("i"), array("q", [0])
         for row, line in enumerate(lines.lines, 1):
             try:
                 tokens = self.tokenizer.tokenize(line) if line.strip() else []
             except ValueError as error:
                 raise ValueError(f"{lines.source}, line {row}: {error}") from error
-            is_long = len(tokens) >= settings.max_length  # EOS counts
-            is_dropped = is_long and settings.long_sequences == "drop"
-            counts["lines"] += 1
-            counts["blank_lines"] += not tokens
-            counts["long_sequences"] += is_long
-            counts["dropped"] += is_dropped
-            counts["truncated"] += is_long and not is_dropped
-            if tokens:
-                self.lengths.append(len(tokens) + 1)
-            if tokens and not is_dropped:
-                ids.extend(numbers.setdefault(t, len(numbers) + 1) for t in tokens[: settings.max_length])
+            self.lengths.append(len(tokens))
+            is_long = len(tokens) >= limit  # EOS counts
+            if tokens and (truncate or not is_long):
+                ids.extend([numbers.setdefault(t, len(numbers) + 1) for t in tokens[:limit]])
                 if not is_long:
                     ids.append(END)
                 offsets.append(len(ids))
         if not ids:
-            reason = f"no line has fewer than --corpus.max-length {settings.max_length} tokens"
+            reason = f"no line has fewer than --corpus.max-length {limit} tokens"
             is_blank = not any(map(str.strip, lines.lines))
             raise ValueError(f"{lines.source}: {'only blank lines' if is_blank else reason}")
-        counts["length_99"] = int(np.quantile(self.lengths, 0.99, method="higher"))
         return Sequences(np.array(ids, np.int32), np.array(offsets, np.int64))
 
-    def build_vocabulary(self, train: Sequences, source: str) -> Vocabulary:
-        """Return the vocabulary of the training part, and note the least count that it keeps.
-
-        Raises:
-            ValueError: No token is left.
-        """
-        occurrences = np.bincount(train.ids, minlength=len(self.numbers) + 1)[END + 1 :]
-        min_count = self.settings.min_count
-        if min_count is None:
-            min_count = 2 if 2 * (occurrences == 1).sum() <= occurrences.sum() else 1
-        counts = {t: count for t, count in zip(self.numbers, occurrences.tolist(), strict=True) if count}
-        max_size = self.settings.max_vocabulary_size
-        vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=max_size)
-        if not vocabulary.ids:
-            raise ValueError(f"{source}: --corpus.min-count {min_count} leaves no token in the vocabulary")
-        self.counts["min_count"] = min_count
-        return vocabulary
+    def counts(self) -> Report:
+        """Return how many lines of what length were read; ``length_99`` is what 99 % of them need."""
+        lengths = np.array(self.lengths, np.int64)
+        num_long = int((lengths >= self.settings.max_length).sum())
+        is_dropped = self.settings.long_sequences == "drop"
+        return {
+            "lines": len(lengths),
+            "blank_lines": int((lengths == 0).sum()),
+            "long_sequences": num_long,
+            "dropped": num_long if is_dropped else 0,
+            "truncated": 0 if is_dropped else num_long,
+            "length_99": 1 + int(np.quantile(lengths[lengths > 0], 0.99, method="higher")),  # EOS counts
+        }
 
 
 def split(train: Sequences, sizes: Mapping[str, float], seed: int, source: str) -> dict[str, Sequences]:
@@ -204,6 +193,31 @@ def _leave_out_copies(parts: dict[str, Sequences], drawn: Iterable[str], source:
 
 def _rows(chosen: Bool[np.ndarray, "N"]) -> Int64[np.ndarray, "R"]:
     return np.flatnonzero(chosen).astype(np.int64)
+
+
+def _default_min_count(occurrences: Int64[np.ndarray, "V"]) -> int:
+    """Return 2, or 1 where tokens that occur once make more than half of the text."""
+    return 2 if 2 * (occurrences == 1).sum() <= occurrences.sum() else 1
+
+
+def _build_vocabulary(
+    tokens: Iterable[str],
+    occurrences: Int64[np.ndarray, "V"],
+    min_count: int,
+    settings: TextCorpusSettings,
+    source: str,
+) -> Vocabulary:
+    """Return the vocabulary of tokens that occur so often; those of held-out parts alone occur 0 times.
+
+    Raises:
+        ValueError: No token is left.
+    """
+    counts = {token: count for token, count in zip(tokens, occurrences.tolist(), strict=True) if count}
+    max_size = settings.max_vocabulary_size
+    vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=max_size)
+    if not vocabulary.ids:
+        raise ValueError(f"{source}: --corpus.min-count {min_count} leaves no token in the vocabulary")
+    return vocabulary
 
 
 def _punctuation_shares(lines: list[str]) -> Report:

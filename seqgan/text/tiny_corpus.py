@@ -15,7 +15,6 @@ class TinyCorpusSettings(TextCorpusSettings):
     """Settings of the small corpus that comes with the package, for tests and first looks."""
 
     kind: str = "tiny"
-    """Which corpus: file, docstrings, tiny, coco, oracle, or an import path package.module:name."""
     test_size: Annotated[float, Range(minimum=0, open=True)] = 0.1
     """Test part: a share below 1, or a number of sentences."""
 

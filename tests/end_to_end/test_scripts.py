@@ -20,7 +20,7 @@ case "$1 $2" in
     "-m venv")
         mkdir -p "$3/bin"
         cp "$0" "$3/bin/python"
-        echo "PATH='$PWD/$3/bin':\$PATH" > "$3/bin/activate"
+        echo "PATH='$3/bin':\$PATH" > "$3/bin/activate"
         ;;
     "-m pip") exit "${PIP_STATUS:-0}" ;;
     "-m seqgan" | "-m leakgan") exit "${STATUS:-0}" ;;
@@ -97,7 +97,7 @@ def test_a_first_argument_may_name_the_package(tree, step):
 def test_the_benchmark_is_told_the_package(tree):
     for arguments, package in (((), "seqgan"), (("leakgan",), "leakgan")):
         call = run(tree, "benchmark.sh", *arguments, "--device", "cuda")[1][-1]
-        assert call == ["python", "scripts/benchmark.py", package, "--device", "cuda"]
+        assert call == ["python", f"{tree}/scripts/benchmark.py", package, "--device", "cuda"]
 
 
 def test_the_controls_are_told_the_package_and_the_tables_their_name(tree):
@@ -110,7 +110,7 @@ def test_the_controls_are_told_the_package_and_the_tables_their_name(tree):
 
 def test_the_benchmark_of_metrics_is_one_of_its_own(tree):
     call = run(tree, "benchmark.sh", "metrics", "--sizes", "1000")[1][-1]
-    assert call == ["python", "scripts/benchmark_metrics.py", "--sizes", "1000"]
+    assert call == ["python", f"{tree}/scripts/benchmark_metrics.py", "--sizes", "1000"]
 
 
 def test_no_script_holds_a_hyper_parameter():
@@ -137,7 +137,7 @@ def test_the_environment_is_made_once_and_again_when_requirements_change(tree):
         ["-m", "pip"],
         ["-m", "seqgan"],
     ]
-    assert calls[2][-4:] == ["--constraint", "constraints.txt", "--editable", ".[plots]"]
+    assert calls[2][-4:] == ["--constraint", f"{tree}/constraints.txt", "--editable", f"{tree}[plots]"]
     assert result.stderr == "Installing into .venv (once) ...\n"
     result, calls = run(tree, "train.sh", "--quiet")
     assert [call[1:3] for call in calls] == [["-m", "seqgan"]]
@@ -148,9 +148,25 @@ def test_the_environment_is_made_once_and_again_when_requirements_change(tree):
     assert [call[1:3] for call in calls] == [["-m", "pip"], ["-m", "seqgan"]]
 
 
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_is_given_before_anything_is_installed(tree, flag):
+    """It installed for minutes before it answered (FOUND 21)."""
+    result, calls = run(tree, "train.sh", flag)
+    assert (result.returncode, calls) == (0, [])
+    assert result.stdout.startswith("Train a SeqGAN from beginning to end")
+    assert not (tree / ".venv").exists()
+
+
+def test_the_working_directory_stays_and_commands_know_how_they_are_called(tree):
+    """Relative paths are those of whoever calls, also of scripts (FOUND 17)."""
+    for line in (ROOT / "scripts" / "setup.sh").read_text().splitlines():
+        assert not line.strip().startswith("cd ")
+    assert "export SEQGAN_SCRIPTS" in (ROOT / "scripts" / "setup.sh").read_text()
+
+
 def test_the_check_installs_the_test_extra(tree):
     calls = run(tree, "test.sh")[1]
-    assert calls[2][-2:] == ["--editable", ".[plots,test]"]
+    assert calls[2][-2:] == ["--editable", f"{tree}[plots,test]"]
 
 
 def test_a_failed_installation_is_tried_again(tree):

@@ -1,11 +1,16 @@
 """The hierarchical generator against the paper's own form: matrices O_t, and goals summed up by a loop."""
 
+import copy
+import dataclasses
+
 import pytest
 import torch
 from torch.nn import functional
 
 from leakgan.generator import LeakGANGenerator, LeakGANSettings
+from seqgan.models.cnn_and_pairs import CNNAndPairsDiscriminator, CNNAndPairsDiscriminatorSettings
 from seqgan.sampling.sample import sample
+from seqgan.text.token_batch import TokenBatch
 from tests.seqgan.models import test_generators
 from tests.seqgan.models.test_generators import read_step_by_step
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator, whole
@@ -182,3 +187,46 @@ def test_no_tensor_of_batch_vocabulary_and_goal_size_is_built():
     with Largest() as largest, torch.no_grad():
         test_generators.step(generator, torch.zeros(64, dtype=torch.long), generator.initial_state(64))
     assert largest.size == 64 * 5000
+
+
+@pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
+def test_the_head_is_the_workers_and_saved_once(kind):
+    generator = tiny_generator(kind, 7, forbidden=(0,))
+    assert generator.head is generator.worker.head
+    heads = [name for name in generator.state_dict() if name.endswith("head.weight")]
+    assert heads == ["worker.head.weight"]
+    assert (generator(whole(torch.tensor([[1, 2]]))).softmax(-1)[..., 0] == 0).all()
+
+
+def test_its_companion_is_the_whole_discriminator_and_that_of_its_copies_too():
+    settings = CNNAndPairsDiscriminatorSettings(cnn=tiny_cnn(5).settings)
+    discriminator = CNNAndPairsDiscriminator(settings, vocabulary_size=5, rng=rng())
+    generator = LeakGANGenerator(
+        LeakGANSettings(), vocabulary_size=5, bos_id=0, discriminator=discriminator, rng=rng()
+    )
+    assert generator.features.cnn is discriminator.cnn
+    assert generator.companions() == {"discriminator": discriminator}
+    assert copy.deepcopy(generator).companions() == {"discriminator": discriminator}
+    assert tiny_generator("lstm").companions() == {}
+
+
+def test_goals_are_projected_without_losing_a_distance():
+    """Five goals in nine features: sixteen directions hold all of their differences."""
+    generator = tiny_generator("leakgan", 5)
+    words = ["<pad>", "a", "b", "c", "d"]
+    batch = TokenBatch(torch.tensor([[1, 2, 3], [4, 4, 0]]), torch.tensor([[True] * 3, [True, True, False]]))
+    projection = generator.projections(batch, words)["goals"]
+    assert projection.columns == {
+        "next token": ["a", "b", "c", "d", "d"],
+        "sentence": ["s00"] * 3 + ["s01"] * 2,
+        "step": [0, 1, 2, 0, 1],
+    }
+    goals = generator.plan(batch).goals[batch.mask].detach()
+    torch.testing.assert_close(torch.pdist(projection.vectors), torch.pdist(goals), atol=1e-5, rtol=1e-4)
+    assert tiny_generator("lstm", 5).projections(batch, words) == {}
+
+
+def test_prompts_cannot_be_planned():
+    generator, batch = tiny_generator("leakgan", 5), whole(torch.tensor([[1, 2]]))
+    with pytest.raises(ValueError, match="prompt: "):
+        generator.plan(dataclasses.replace(batch, prompt=batch))

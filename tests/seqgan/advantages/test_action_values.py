@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from seqgan.advantages.action_values import ActionValues, normalise_advantages, replace_tokens
@@ -41,3 +42,16 @@ def test_new_tokens_keep_prompt_and_columns_of_the_rows_that_they_come_from():
     assert found.columns == {"name": ["b", "a", "b"]}
     bare = replace_tokens(TokenBatch(batch.tokens, MASK), torch.tensor([1, 0, 1]), tokens, mask)
     assert bare.prompt is None and not bare.columns
+
+
+def test_shapes_that_do_not_belong_together_are_refused():
+    """By name and shape, for estimators from outside; with run-time type checks those speak first."""
+    good = {name: torch.zeros(2, 2, 3) for name in ("values", "baseline")}
+    good |= {"actions": torch.zeros(2, 2, 3, dtype=torch.long), "mask": MASK}
+    for name, part in (
+        ("values", torch.zeros(2, 2)),
+        ("baseline", torch.zeros(2, 2, 1)),
+        ("mask", MASK[:, :1]),
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            ActionValues(**{**good, name: part})

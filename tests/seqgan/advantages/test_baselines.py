@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from seqgan.advantages.baselines import Baseline, leave_one_out_mean, leave_one_out_step_mean
+from seqgan.advantages.baselines import (
+    Baseline,
+    leave_one_out_mean,
+    leave_one_out_step_mean,
+    prefix_baseline,
+)
 
 CPU = torch.device("cpu")
 
@@ -51,3 +56,26 @@ def test_ewma_stays_bounded_and_resumes():
 
 def test_none_is_zero():
     assert (Baseline("none", 0.9, CPU)(torch.ones(1, 2), torch.ones(1, 2, dtype=torch.bool)) == 0).all()
+
+
+@pytest.mark.parametrize("interval", [1, 2, 3])
+def test_an_action_is_measured_by_the_prefix_that_it_continues(interval):
+    values, mask = torch.rand(4, 7), torch.ones(4, 7, dtype=torch.bool)
+    mask[1, 5:] = False
+    found = prefix_baseline(values, mask, interval)
+    first = leave_one_out_step_mean(values, mask)
+    for step in range(7):
+        prefix = step // interval * interval  # tokens of the last prefix that was completed
+        expected = first[:, step] if prefix == 0 else values[:, prefix - 1]
+        assert torch.equal(found[:, step], expected)
+
+
+def test_a_rollout_baseline_of_prefixes_leaves_the_gradient_unbiased():
+    """Its expectation over the actions at a step is a constant of the prefix: it does not see the action."""
+    values, mask = torch.rand(5, 6), torch.ones(5, 6, dtype=torch.bool)
+    for step in range(2, 6):
+        changed = values.clone()
+        changed[:, step:] += torch.rand(5, 6 - step)  # everything that the action at this step can change
+        changed[:, : step // 2 * 2] = values[:, : step // 2 * 2]
+        ours, theirs = (prefix_baseline(v, mask, 2)[:, step] for v in (values, changed))
+        assert torch.equal(ours, theirs)

@@ -61,7 +61,7 @@ def test_they_are_drawn_from_the_policy_at_the_temperature_at_which_it_acts(kind
     batch = TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
     drawn = make_candidates(number, temperature=temperature).draw(policy, batch)
     found = torch.stack([(drawn == token).float().mean(-1) for token in range(4)], -1)
-    logits = policy(tokens).detach()
+    logits = policy(batch).detach()
     expected = (logits / temperature).softmax(-1)
     bound = 5 * (expected * (1 - expected) / number).sqrt() + 1e-6
     assert ((found - expected).abs() < bound).all()

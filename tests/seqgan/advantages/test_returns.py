@@ -63,12 +63,12 @@ def test_the_expected_gradient_is_that_of_the_expected_reward(kind, eos_id, rewa
     batch = Trajectories(tokens=tokens, mask=mask, log_probs=torch.zeros(tokens.shape))
     values = make_returns(policy, reward, baseline="none")(policy, batch).advantages[..., 0]
     weights = sequence_probabilities(policy, tokens, mask).float()
-    log_probs = torch.where(mask, policy.log_probs(tokens), 0.0)
+    log_probs = torch.where(mask, policy.log_probs(batch), 0.0)
     ours = torch.autograd.grad(
         (weights[:, None] * log_probs * values).sum(), list(policy.parameters()), allow_unused=True
     )
     rewards = reward(batch) if reward is per_sequence else torch.where(mask, reward(batch), 0.0).sum(1)
-    total = (torch.where(mask, policy.log_probs(tokens), 0.0).sum(1).exp() * rewards).sum()
+    total = (torch.where(mask, policy.log_probs(batch), 0.0).sum(1).exp() * rewards).sum()
     theirs = torch.autograd.grad(total, list(policy.parameters()), allow_unused=True)
     for mine, exact in zip(ours, theirs, strict=True):
         if exact is not None:

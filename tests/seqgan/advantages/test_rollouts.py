@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 from contextlib import contextmanager
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from seqgan.advantages.rollouts import Rollouts, RolloutsSettings, estimate_action_values
 from seqgan.sampling.sample import sample
 from seqgan.sampling.settings import SamplingSettings
-from seqgan.text.masking import mask_from_tokens
+from seqgan.text.masking import mask_from_lengths, mask_from_tokens
 from seqgan.text.token_batch import TokenBatch
 from tests.tiny_models import (
     EVERY_KIND,
@@ -18,6 +19,7 @@ from tests.tiny_models import (
     rng,
     sequence_probabilities,
     tiny_generator,
+    whole,
 )
 
 
@@ -132,9 +134,11 @@ def test_action_values_agree_with_one_prefix_at_a_time(kind):
     )
     for b in range(3):
         for t in range(int(given.mask[b].sum())):
-            prefix = given.tokens[b, : t + 1]
-            finished = sample(policy, num_rollouts, 5, eos_id=1, rng=rng(b), prefix=prefix)
-            rewards = arbitrary_reward(finished)
+            tokens = given.tokens[b : b + 1, : t + 1].expand(num_rollouts, -1)
+            if t < 4:
+                rest = sample(policy, num_rollouts, 4 - t, eos_id=1, rng=rng(b), prompt=whole(tokens))
+                tokens = torch.cat([tokens, rest.tokens], 1)
+            rewards = arbitrary_reward(TokenBatch(tokens, mask_from_tokens(tokens, 1)))
             bound = 5 * (2 / num_rollouts) ** 0.5 * rewards.std() + 1e-5
             assert abs(values[b, t] - rewards.mean()) < bound
 
@@ -226,9 +230,8 @@ def test_the_chunk_setting_bounds_the_rows(max_rows, monkeypatch):
     advance = policy.advance
     monkeypatch.setattr(policy, "advance", lambda t, state: rows.append(len(t)) or advance(t, state))
     estimate_action_values(
-        policy, TokenBatch(tokens, torch.ones_like(tokens).bool()), arbitrary_reward, num_rollouts=4, eos_id=None,
-        max_rows=max_rows, rng=rng(),
-    )  # fmt: skip
+        policy, whole(tokens), arbitrary_reward, num_rollouts=4, eos_id=None, max_rows=max_rows, rng=rng()
+    )
     sequences = max(1, max_rows // 20)
     assert max(rows) <= max(max_rows, 5) + sequences
 
@@ -276,7 +279,7 @@ def test_sequences_of_one_token_need_no_rollouts():
 
 def test_ended_branches_are_not_read_on(monkeypatch):
     policy = tiny_generator("lstm", 9)
-    policy.output_bias.data[4] = 100.0  # EOS at once
+    policy.head.bias.data[4] = 100.0  # EOS at once
     rows = []
     advance = policy.advance
     monkeypatch.setattr(policy, "advance", lambda t, state: rows.append(len(t)) or advance(t, state))
@@ -401,6 +404,39 @@ def test_completions_keep_prompt_and_columns_of_their_sequence():
     assert sizes == [4, 3 * int(mask[:, 1:].sum())]
 
 
+@pytest.mark.parametrize("interval", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_completions_go_on_from_their_prompt(kind, interval):
+    """A deterministic policy behind prompts of unequal length, against one sequence at a time."""
+    policy = tiny_generator(kind, 6).eval()
+    prompt = TokenBatch(
+        torch.tensor([[1, 2, 3], [4, 0, 0], [5, 5, 0], [3, 1, 0]]),
+        mask_from_lengths(torch.tensor([3, 1, 2, 2]), 3),
+    )
+    given = sample(policy, 4, 5, eos_id=None, rng=rng(3), prompt=prompt)
+    values = estimate_action_values(
+        policy,
+        given,
+        arbitrary_reward,
+        num_rollouts=2,
+        interval=interval,
+        temperature=0.0,
+        eos_id=None,
+        rng=rng(),
+    )
+    for row in range(4):
+        alone = TokenBatch(
+            given.tokens[row : row + 1], given.mask[row : row + 1], prompt=prompt.select(slice(row, row + 1))
+        )
+        for t in range(5):
+            completed = alone.tokens.clone()
+            begin = next(n for n in range(t + 1, 99) if n % interval == 0)
+            for step in range(begin, 5):
+                completed[:, step] = policy(dataclasses.replace(alone, tokens=completed))[:, step].argmax(-1)
+            expected = arbitrary_reward(TokenBatch(completed, alone.mask))
+            torch.testing.assert_close(values[row, t : t + 1], expected)
+
+
 def test_a_reward_of_tokens_is_refused():
     policy = tiny_generator("lstm", 8)
     given = sample(policy, 4, 5, eos_id=None, rng=rng())
@@ -493,7 +529,7 @@ def test_the_state_of_rollouts_is_complete():
         make_rollouts(tiny_generator("lstm", 8, seed=3), **settings),
     )
     with torch.no_grad():
-        policy.output_bias.add_(1.0)
+        policy.head.bias.add_(1.0)
     first.learn(given, first(policy, given))
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     first.rng.manual_seed(1)

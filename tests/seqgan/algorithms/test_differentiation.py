@@ -31,7 +31,7 @@ def test_the_gradient_of_every_parameter_is_that_of_the_whole(kind, rows, temper
     monkeypatch.setitem(ROWS_PER_CHUNK, "cpu", rows)
     policy = tiny_generator(kind, 5).eval()
     metrics = differentiate(policy, BATCH, objective, temperature=temperature)
-    whole = torch.log_softmax(policy(TOKENS) / temperature, -1)
+    whole = torch.log_softmax(policy(BATCH) / temperature, -1)
     total = distance(whole, TARGETS)[MASK].sum()
     exact = torch.autograd.grad(total, list(policy.parameters()), allow_unused=True)
     for (name, parameter), gradient in zip(policy.named_parameters(), exact, strict=True):
@@ -81,5 +81,5 @@ def test_frozen_log_probs_are_those_of_the_generator_without_dropout_and_gradien
     places = torch.tensor([0, 7, 23])
     found = log_probs(places)
     assert not found.requires_grad
-    whole = torch.log_softmax(generator.eval()(TOKENS) / 0.7, -1).flatten(0, 1)
+    whole = torch.log_softmax(generator.eval()(BATCH) / 0.7, -1).flatten(0, 1)
     torch.testing.assert_close(found, whole[places].detach())

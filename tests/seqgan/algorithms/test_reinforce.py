@@ -1,4 +1,4 @@
-"""REINFORCE's step as a whole: against enumeration (V = 3, T = 3, every sequence) and against plain autograd."""
+"""REINFORCE's step as a whole, against enumeration (V = 3, T = 3) and against plain autograd."""
 
 import copy
 
@@ -113,7 +113,7 @@ def assert_gradients(policy, exact, *, atol=2e-5, rtol=1e-3):
     for (name, parameter), gradient in zip(policy.named_parameters(), exact, strict=True):
         if gradient is not None:
             torch.testing.assert_close(
-                parameter.grad, gradient, atol=atol, rtol=rtol, msg=lambda m: f"{name}: {m}"
+                parameter.grad, gradient, atol=atol, rtol=rtol, msg=lambda m, n=name: f"{n}: {m}"
             )
     assert max(float(g.abs().max()) for g in exact if g is not None) > 0.01
 
@@ -141,7 +141,7 @@ def test_a_step_with_exact_values_has_the_exact_gradient_in_every_parameter(kind
     policy = tiny_generator(kind).eval()
     batch, probabilities = whole_population(policy, eos_id)
     exact_values = exact_action_values(policy, batch.tokens, batch.mask, reward, eos_id)
-    log_probs = torch.where(batch.mask, policy.log_probs(batch.tokens), 0.0).sum(1)
+    log_probs = torch.where(batch.mask, policy.log_probs(batch), 0.0).sum(1)
     expected = -(log_probs.exp() * reward(batch)).sum()
     exact = torch.autograd.grad(expected, list(policy.parameters()), allow_unused=True)
     estimator = Fixed(lambda t: values_of(t, (probabilities[:, None] * exact_values)[..., None]))
@@ -155,7 +155,7 @@ def test_a_step_over_all_actions_has_the_exact_gradient_in_every_parameter(kind,
     """∇ Σ_Y p(Y) Σ_t Σ_a π(a | y_<t) R(y_<t a), the distribution of prefixes held fixed."""
     policy = tiny_generator(kind).eval()
     batch, probabilities = whole_population(policy, eos_id)
-    distribution = policy(batch.tokens).softmax(-1)
+    distribution = policy(batch).softmax(-1)
     every_action = torch.arange(3).expand(*batch.tokens.shape, 3)
     rewards = torch.zeros(every_action.shape)
     for step in range(3):
@@ -183,7 +183,8 @@ def test_a_step_is_that_of_plain_autograd_and_adam(kind, whiten):
     twin = copy.deepcopy(policy)
     algorithm = make_algorithm(
         policy, Fixed(lambda t: values_of(t, given, actions)), eos_id=2, temperature=0.7, batch_size=40,
-        learning_rate=0.03, gradient_clip=0.1, whiten=whiten, advantage_clip=1.0, entropy_weight=0.3, kl_weight=0.6,
+        learning_rate=0.03, gradient_clip=0.1, whiten=whiten, advantage_clip=1.0, entropy_weight=0.3,
+        kl_weight=0.6,
     )  # fmt: skip
     algorithm.start()
     with torch.no_grad():  # so that the divergence from the reference is not 0
@@ -199,8 +200,8 @@ def test_a_step_is_that_of_plain_autograd_and_adam(kind, whiten):
     if whiten:
         advantages = (given - given[mask].mean()) / given[mask].std(correction=0)
     advantages = advantages.clamp(-1, 1)
-    whole = torch.log_softmax(twin(batch.tokens) / 0.7, -1)
-    reference = torch.log_softmax(algorithm.reference(batch.tokens) / 0.7, -1).detach()
+    whole = torch.log_softmax(twin(batch) / 0.7, -1)
+    reference = torch.log_softmax(algorithm.reference(batch) / 0.7, -1).detach()
     loss = -(whole.gather(-1, actions) * advantages).mean(-1)[mask].mean()
     entropy = torch.distributions.Categorical(logits=whole).entropy()[mask].mean()
     divergence = (
@@ -231,7 +232,7 @@ def per_sequence_gradients(policy, value_of, eos_id):
     probabilities = sequence_probabilities(policy, tokens, mask)
     rows = []
     for row in range(len(tokens)):
-        log_probs = policy.log_probs(tokens[row : row + 1])[0]
+        log_probs = policy.log_probs(TokenBatch(tokens[row : row + 1], mask[row : row + 1]))[0]
         total = (log_probs * value_of(row)).sum()
         found = torch.autograd.grad(total, list(policy.parameters()), allow_unused=True)
         rows.append(torch.cat([g.flatten() for g in found if g is not None]))
@@ -259,11 +260,11 @@ def test_a_large_sample_gives_every_parameter_its_gradient_within_standard_error
 
 @pytest.mark.parametrize("eos_id", [None, 2])
 def test_a_large_sample_of_candidates_gives_the_expectation_over_all_actions(eos_id):
-    """Σ_Y p(Y) Σ_t Σ_a ∇π(a | y_<t) R(y_<t a) in every parameter, from batches whose spread gives the bound."""
+    """Σ_Y p(Y) Σ_t Σ_a ∇π(a | y_<t) R(y_<t a) in every parameter; the spread of steps gives the bound."""
     policy = tiny_generator("lstm").eval()
     tokens, mask = all_sequences(3, 3, eos_id)
     probabilities = sequence_probabilities(policy, tokens, mask).float()
-    distribution = policy(tokens).softmax(-1)
+    distribution = policy(TokenBatch(tokens, mask)).softmax(-1)
     value = torch.zeros(())
     for step in range(3):
         for action in range(3):
@@ -330,9 +331,9 @@ def test_acting_and_learning_are_at_the_temperature_of_sampling(temperature):
     seen = Fixed(lambda t: values_of(t, torch.ones(*t.mask.shape, 1)))
     make_algorithm(policy, seen, batch_size=50, temperature=temperature, **PLAIN).step()
     trajectories = seen.trajectories
-    log_probs = policy.log_probs(trajectories.tokens, temperature)
+    log_probs = policy.log_probs(trajectories, temperature)
     torch.testing.assert_close(trajectories.log_probs, log_probs.detach(), atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(trajectories.log_probs, policy.log_probs(trajectories.tokens), atol=0.05)
+    assert not torch.allclose(trajectories.log_probs, policy.log_probs(trajectories), atol=0.05)
     exact = torch.autograd.grad(-log_probs.sum(), list(policy.parameters()))
     assert_gradients(policy, exact, atol=1e-3)
 
@@ -342,8 +343,8 @@ def test_the_precision_of_sampling_reaches_the_acting():
         policy = tiny_generator("lstm", 50)
         seen = Fixed(lambda t: values_of(t, torch.ones(*t.mask.shape, 1)))
         Reinforce(
-            ReinforceSettings(batch_size=100), policy=policy, estimator=seen, max_length=3, eos_id=None, rng=rng(),
-            sampling=SamplingSettings(precision=precision),
+            ReinforceSettings(batch_size=100), policy=policy, estimator=seen, max_length=3, eos_id=None,
+            rng=rng(), sampling=SamplingSettings(precision=precision),
         ).step()  # fmt: skip
         return seen.trajectories.log_probs
 
@@ -367,20 +368,20 @@ def test_the_reference_is_the_policy_at_the_start_and_not_at_the_building():
     policy = tiny_generator("lstm")
     algorithm = make_algorithm(policy, batch_size=8, learning_rate=0.1, kl_weight=0.5)
     with torch.no_grad():
-        policy.output_bias.add_(torch.tensor([3.0, 0.0, -3.0]))  # as pre-training does
+        policy.head.bias.add_(torch.tensor([3.0, 0.0, -3.0]))  # as pre-training does
     algorithm.start()
     torch.testing.assert_close(algorithm.step().metrics["policy/kl"], torch.tensor(0.0))
-    at_start = policy.output_bias.detach().clone()
+    after_one_step = policy.head.bias.detach().clone()
     assert algorithm.step().metrics["policy/kl"] > 1e-4
-    assert not torch.equal(algorithm.reference.output_bias, at_start)
+    assert not torch.equal(algorithm.reference.head.bias, after_one_step)
     assert all(not p.requires_grad for p in algorithm.reference.parameters())
 
 
 def test_entropy_and_divergence_pull_as_they_say():
     def step_many(**settings):
         algorithm = make_algorithm(
-            tiny_generator("lstm", scale=1.0), "rollouts", reward=lambda batch: (batch.tokens == 1).float().sum(1),
-            batch_size=64, learning_rate=0.02, **settings,
+            tiny_generator("lstm", scale=1.0), "rollouts", batch_size=64, learning_rate=0.02,
+            reward=lambda batch: (batch.tokens == 1).float().sum(1), **settings,
         )  # fmt: skip
         algorithm.start()
         return [algorithm.step().metrics for _ in range(30)][-1]
@@ -401,7 +402,7 @@ def test_the_divergence_is_measured_now_and_then_even_without_weight():
         algorithm.start()
         reads = []
         hidden = algorithm.reference.hidden
-        algorithm.reference.hidden = lambda tokens: reads.append(1) or hidden(tokens)
+        algorithm.reference.hidden = lambda batch: reads.append(1) or hidden(batch)
         return [algorithm.step().metrics.get("policy/kl") for _ in range(2 * KL_INTERVAL + 1)], len(reads)
 
     found, reads = steps(0.0)
@@ -434,8 +435,9 @@ def test_state_is_complete(estimator):
         options["returns"] = {"baseline": "ewma"}
         built = make_estimator(policy, estimator, random=random, **options[estimator])
         return Reinforce(
-            ReinforceSettings(batch_size=8, learning_rate=0.05, kl_weight=0.1), policy=policy, estimator=built,
-            sampling=SamplingSettings(), max_length=3, eos_id=None, rng=random,
+            ReinforceSettings(batch_size=8, learning_rate=0.05, kl_weight=0.1),
+            policy=policy, estimator=built, sampling=SamplingSettings(), max_length=3, eos_id=None,
+            rng=random,
         )  # fmt: skip
 
     one, two = tiny_generator("lstm"), tiny_generator("lstm", seed=5)
@@ -444,6 +446,7 @@ def test_state_is_complete(estimator):
     for _ in range(3):
         first.step()
     second.load_state_dict(copy.deepcopy(first.state_dict()))
+    second.estimator.load_state_dict(copy.deepcopy(first.estimator.state_dict()))
     two.load_state_dict(one.state_dict())
     second.rng.set_state(first.rng.get_state())
     reports = first.step(), second.step()
@@ -469,9 +472,9 @@ def test_the_log_tells_values_lengths_and_advantages():
 def test_a_smaller_rate_makes_a_smaller_step():
     def moved(rate):
         policy = tiny_generator("lstm")
-        before = policy.output_bias.detach().clone()
+        before = policy.head.bias.detach().clone()
         make_algorithm(policy, batch_size=8, learning_rate=0.1).step(rate)
-        return (policy.output_bias.detach() - before).abs().max()
+        return (policy.head.bias.detach() - before).abs().max()
 
     torch.testing.assert_close(moved(0.25), 0.25 * moved(1.0), atol=1e-5, rtol=1e-3)
     assert moved(0.0) == 0
@@ -488,11 +491,11 @@ def test_only_the_given_parameters_are_clipped_and_moved():
         max_length=3,
         eos_id=None,
         rng=rng(),
-        parameters=[policy.output_bias],
+        parameters=[policy.head.bias],
     )
     report = given.step()
     moved = [name for name, p in policy.named_parameters() if not torch.equal(p, before[name])]
-    assert moved == ["output_bias"]
-    torch.testing.assert_close(policy.output_bias.grad.norm(), torch.tensor(1e-3), rtol=1e-2, atol=0)
-    assert policy.output_weight.grad.norm() > 0.1  # neither clipped nor part of the norm
+    assert moved == ["head.bias"]
+    torch.testing.assert_close(policy.head.bias.grad.norm(), torch.tensor(1e-3), rtol=1e-2, atol=0)
+    assert policy.head.weight.grad.norm() > 0.1  # neither clipped nor part of the norm
     assert report.metrics["policy/gradient_norm"] > 1e-2

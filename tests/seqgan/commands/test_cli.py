@@ -21,7 +21,7 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from seqgan.cli import COMMANDS, main
 from seqgan.config.schema import flag_name, to_settings
 from seqgan.config.toml import flatten, read_toml, to_toml
-from seqgan.experiment.settings import SEQGAN
+from seqgan.experiment.catalogue import SEQGAN
 from seqgan.reports.tables import SUMMARY
 from tests.tiny_run import ROOT, flags
 
@@ -55,6 +55,7 @@ def finished_run(tmp_path_factory):
 def command_line(capfd, tmp_path, monkeypatch):
     """Runs a command in an empty folder; gives what it printed, and checks that nothing went wrong."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["seqgan"])
 
     def run(*arguments):
         capfd.readouterr()
@@ -82,16 +83,18 @@ def test_prepare_reports_and_starts_a_run(cli, tmp_path):
 
 def test_pretrain_then_train_by_the_run_alone(cli, tmp_path):
     output = cli("pretrain", *TINY, "--run", "new")
-    assert output == "new: pre-training is done; go on with: seqgan train --run new\n"
+    lines = output.splitlines()
+    assert re.match(r"mle: 2 of 2 rounds in \d+ s, .*nll_validation \d", lines[0])
+    assert re.match(r"discriminator: 2 of 2 rounds in \d+ s, .*auc_held_out \d", lines[1])
+    assert lines[2:] == ["new: pre-training is done; go on with: seqgan train --run new"]
     assert {path.stem for path in (tmp_path / "new" / "checkpoints").iterdir()} == {
         "state",
         "mle-best",
         "mle-last",
         "pretrained",
     }
-    assert "new: all is done\n" in cli("train", "--run", "new")
-    again = cli("train", "--run", "new")
-    assert "new: all is done already\n" in again
+    assert "new: all is done; and now:\n" in cli("train", "--run", "new")
+    assert "new: all is done already; and now:\n" in cli("train", "--run", "new")
 
 
 def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
@@ -99,7 +102,7 @@ def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
     before = {path: path.stat().st_mtime_ns for path in (run / "evaluation").iterdir()}
     output = cli("train", "--run", run)
     assert before == {path: path.stat().st_mtime_ns for path in (run / "evaluation").iterdir()}
-    sentences = re.findall(r"^  .*$", output, re.MULTILINE)
+    sentences = re.findall(r"^  .*$", output.partition("| metric")[0], re.MULTILINE)
     assert len(sentences) == 20
     saved = json.loads((run / "evaluation" / "mle-best.json").read_text())
     assert [line.strip() for line in sentences[:10]] == [line.strip() for line in saved["sentences"][:10]]
@@ -110,7 +113,12 @@ def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
     values = [float(cell) for cell in row.split("|")[2:4]]
     assert values[0] == pytest.approx(saved["nll_test"], abs=1e-4)
     assert output.count("signature: hypotheses:40|references:44|tokenizer:treebank") == 1
-    assert output.endswith(f"{run}: all is done already\nwatch: scripts/tensorboard.sh --logdir {run}\n")
+    assert output.endswith(
+        f"{run}: all is done already; and now:\n"
+        f"  seqgan generate --run {run} --no-unknown\n"
+        f"  seqgan report --run {run}\n"
+        f"  tensorboard --logdir {run}\n"
+    )
 
 
 def test_a_damaged_evaluation_is_made_again(cli, run):
@@ -127,15 +135,12 @@ def test_generate_to_standard_output_is_reproducible(cli, run):
     assert cli("generate", "--run", run, "--seed", "0").splitlines() == lines
     assert cli("generate", "--run", run, "--seed", "1").splitlines() != lines
     assert cli("generate", "--run", run, "--checkpoint", "mle-best").splitlines() != lines
-    assert cli("generate", "--run", run, "--num-sentences", "0") == ""
 
 
 def test_generate_to_a_file(cli, run, tmp_path):
     assert cli("generate", "--run", run, "--num-sentences", "7", "--output", "new/sentences.txt") == ""
     text = (tmp_path / "new" / "sentences.txt").read_text()
     assert text == cli("generate", "--run", run, "--num-sentences", "7")
-    cli("generate", "--run", run, "--num-sentences", "0", "--output", "new/sentences.txt")
-    assert (tmp_path / "new" / "sentences.txt").read_text() == ""
 
 
 def test_generate_leaves_a_device_a_device(cli, run, tmp_path):
@@ -242,13 +247,15 @@ def test_config_round_trip(cli, tmp_path):
     assert cli("config", "--config", "mine.toml") == first  # over another preset, which it leaves nothing of
     again = cli("config", "--preset", "coco-transformer", "--config", "mine.toml")
     assert again == first
-    assert SEQGAN.load_config(tomllib.loads(first)).corpus.max_vocabulary_size == 200
-    assert cli("config", "--list").split() == SEQGAN.preset_names()
+    assert SEQGAN.load(tomllib.loads(first)).corpus.max_vocabulary_size == 200
+    listed = cli("config", "--list").splitlines()
+    assert [line.split()[0] for line in listed] == SEQGAN.preset_names()
+    assert all(len(line.split()) > 4 for line in listed)  # what each is for
 
 
 @pytest.mark.parametrize("preset", SEQGAN.preset_names())
 def test_config_shows_what_a_preset_means(cli, preset):
-    assert SEQGAN.load_config(tomllib.loads(cli("config", "--preset", preset))) == SEQGAN.load_preset(preset)
+    assert SEQGAN.load(tomllib.loads(cli("config", "--preset", preset))) == SEQGAN.load_preset(preset)
 
 
 def test_no_value_survives_in_a_run(cli, tmp_path):
@@ -256,13 +263,13 @@ def test_no_value_survives_in_a_run(cli, tmp_path):
     (tmp_path / "off.toml").write_text(
         "[algorithm]\nadvantage_clip = 2.0\n[corpus]\nmax_vocabulary_size = 300\n"
     )
-    off = ["--algorithm.advantage-clip", "None", "--corpus.max-vocabulary-size", "None"]
+    off = ["--algorithm.advantage-clip", "none", "--corpus.max-vocabulary-size", "none"]
     cli("prepare", *TINY, "--config", "off.toml", "--run", "new", *off)
     cli("prepare", *TINY, "--config", "off.toml", "--run", "new", *off)
     settings = read_toml(tmp_path / "new" / "config.toml")
     assert settings["algorithm"]["advantage_clip"] == settings["corpus"]["max_vocabulary_size"] == "none"
     assert cli("config", "--run", "new") == to_toml(
-        {key: value for key, value in settings.items() if key not in ("format", "framework")}
+        {key: value for key, value in settings.items() if key not in ("format", "package")}
     )
 
 
@@ -270,7 +277,7 @@ def test_flags_over_the_file_over_the_preset(cli, tmp_path):
     (tmp_path / "mine.toml").write_text("[mle]\nepochs = 3\nbatch_size = 7\n")
     preset = SEQGAN.load_preset("tiny")
     output = cli("config", "--preset", "tiny", "--config", "mine.toml", "--mle.epochs", "4")
-    config = SEQGAN.load_config(tomllib.loads(output))
+    config = SEQGAN.load(tomllib.loads(output))
     assert config.mle == dataclasses.replace(preset.mle, epochs=4, batch_size=7)
     assert dataclasses.replace(config, mle=preset.mle) == preset
 
@@ -282,17 +289,17 @@ def test_kinds_decide_which_flags_there_are(cli, tmp_path):
         ["--config", "mine.toml"],
         ["--generator.kind=transformer"],
     ):
-        assert "--generator.num-heads" in cli("train", *source, "--help")
+        assert "--generator.num-heads" in cli("train", *source, "--help-all")
         output = cli("config", *source, "--generator.num-heads", "8", "--generator.model-size", "64")
         assert tomllib.loads(output)["generator"]["num_heads"] == 8
-    assert "--generator.num-heads" not in cli("train", "--help")
+    assert "--generator.num-heads" not in cli("train", "--help-all")
     lstm = cli("config", "--config", "mine.toml", "--generator.kind", "lstm")
     assert "num_heads" not in tomllib.loads(lstm)["generator"]
 
 
 def test_a_run_goes_on_with_its_own_settings(cli, run):
     settings = read_toml(run / "config.toml")
-    del settings["format"], settings["framework"]
+    del settings["format"], settings["package"]
     assert tomllib.loads(cli("config", "--run", run)) == settings
     assert (
         tomllib.loads(cli("config", "--run", run, "--tracking.log-interval", "9"))["tracking"]["log_interval"]
@@ -300,9 +307,17 @@ def test_a_run_goes_on_with_its_own_settings(cli, run):
     )
 
 
-def test_none_as_a_run_is_the_default_run(cli, tmp_path):
-    cli("prepare", *TINY, "--run", "None")
-    assert (tmp_path / "runs" / "tiny" / "config.toml").exists()
+def test_the_settings_of_a_run_serve_another(cli, run, tmp_path):
+    """By its config.toml, or with its pre-training (FOUND 16)."""
+    settings = read_toml(run / "config.toml")
+    del settings["format"], settings["package"]
+    assert tomllib.loads(cli("config", "--config", run / "config.toml")) == settings
+    assert tomllib.loads(cli("config", "--pretrained", run)) == settings
+    flags_of_a_control = ["--estimator.control", "shuffled"]
+    cli("train", "--pretrained", run, "--run", "control", "--quiet", *flags_of_a_control)
+    control = read_toml(tmp_path / "control" / "config.toml")
+    assert control["estimator"]["control"] == "shuffled"
+    assert control["mle"] == settings["mle"]
 
 
 # Help.
@@ -311,27 +326,37 @@ def test_none_as_a_run_is_the_default_run(cli, tmp_path):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command_explains_every_flag(cli, command):
     output = cli(command, "--help")
-    assert COMMANDS[command].summary in output
-    text = " ".join(re.sub(r"[│╭╮╰╯─]", " ", output).split())
-    for flag in flags_of(COMMANDS[command].arguments):
-        explained = re.search(rf"{flag},? .*? \((default|required)", text)
-        assert explained and len(explained[0].split()) >= 5, flag
+    assert COMMANDS[command] in output
+    if "--help-all" in output:
+        output = cli(command, "--help-all")
+    flags = re.findall(
+        r"^  (--[a-z.-]+)(?: X)?(?: \[X \.\.\.\])?((?:\n? .*)*?)(?=^  --|^\S|\Z|^$)", output, re.M
+    )
+    assert len(flags) > 3
+    for flag, meaning in flags:
+        assert len(meaning.split()) >= 2, flag
 
 
-def flags_of(arguments):
-    own = [field.name for field in dataclasses.fields(arguments) if field.name != "settings"]
-    nested = len(own) < len(dataclasses.fields(arguments))
-    settings = flatten(to_settings(SEQGAN.load_preset("docstrings"))) if nested else {}
-    return [flag_name(name) for name in (*own, *settings)]
+def test_the_short_help_shows_what_people_change_and_the_long_one_all(cli):
+    short, long = cli("train", "--help"), cli("train", "--help-all")
+    assert len(short.splitlines()) < 100 < len(long.splitlines())
+    for flag in ("--run", "--preset", "--mle.epochs", "--adversarial.rounds", "--reward.kind", "--help-all"):
+        assert f"  {flag}" in short
+    assert "--mle.prior-precision" in long and "--mle.prior-precision" not in short
+    defaults = flatten(to_settings(SEQGAN.load_preset("docstrings")))
+    for name in defaults:
+        flag = flag_name(name)
+        section, _, last = flag.rpartition(".")
+        assert f"  {flag}" in long or f"  {section}.no-{last}" in long, flag
 
 
-def test_help_names_presets_and_kinds(cli):
+def test_help_names_kinds_and_how_to_see_presets(cli):
     output = cli("train", "--help")
-    for name in (*SEQGAN.preset_names(), "lstm, transformer", "package.module:name", "reinforce"):
-        assert name in output
+    for name in ("lstm, transformer", "package.module:name", "file.py:name", "reinforce", "candidates"):
+        assert name in " ".join(output.split())
     assert "``" not in output and ":class:" not in output
     assert cli("--help") == cli("-h")
-    assert all(name in cli("--help") for name in (*COMMANDS, *SEQGAN.preset_names()))
+    assert all(name in cli("--help") for name in (*COMMANDS, "config --list"))
 
 
 # As processes.
@@ -399,14 +424,10 @@ def test_progress_bars_on_a_real_terminal(tmp_path):
                 seen += os.read(main_end, 10_000)
     os.close(main_end)
     assert process.returncode == 0
-    figures = {
-        "mle": "nll_validation=",
-        "discriminator": "auc_held_out=",
-        "adversarial": "mean=",
-        "evaluate": "",
-    }
+    figures = {"mle": "nll_validation=", "discriminator": "auc_held_out=", "adversarial": "mean="}
     for phase, figure in figures.items():
-        assert re.search(rf"{phase}: +\d+%.*{figure}", seen.decode()), phase
+        assert re.search(rf"{phase}: round \d+/\d+ +\d+%.*{figure}", seen.decode()), phase
+    assert "evaluate: " in seen.decode()
 
 
 def test_generate_without_unknown_words(cli, tmp_path):

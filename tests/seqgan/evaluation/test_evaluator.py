@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from seqgan.evaluation.evaluator import EvaluationSettings, Evaluator
+from seqgan.evaluation.metric import as_metric
+from seqgan.evaluation.metrics import EVALUATION
 from seqgan.evaluation.signature import Signature
 from seqgan.sampling.decoding import Decoding
 from seqgan.text.sequences import Sequences
@@ -20,7 +22,6 @@ def make_evaluator(tokens, mask, **changes):
         "num_samples": 50,
         "decode": lambda ids: " ".join(map(str, ids)),
         "signature": Signature(tokenizer="whitespace", case="kept"),
-        "vocabulary_size": SIZE,
         "eos_id": EOS,
         "unk_id": UNK,
         "oracle": None,
@@ -47,6 +48,71 @@ def test_an_unknown_word_matches_no_reference_but_itself_among_samples():
     assert known["bleu_2"] > 0.1
     assert unknown["self_bleu_2"] == pytest.approx(known["self_bleu_2"], abs=0.02)
     assert unknown["self_bleu_2"] > 0.1
+
+
+def test_an_unknown_word_is_one_word_on_both_sides_of_the_perplexities():
+    """Text beside itself: both models are of the same words, so both perplexities are one number."""
+    tokens = torch.tensor([[4, UNK, 5, EOS], [UNK, UNK, 4, EOS], [5, 5, UNK, EOS]])
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool())
+    values = evaluator.score_text(Sequences.from_lists(tokens.tolist())).score.values
+    assert values["forward_perplexity"] == values["reverse_perplexity"]
+    as_any_word = make_evaluator(tokens, torch.ones_like(tokens).bool(), unk_id=None)
+    expected = as_any_word.score_text(Sequences.from_lists(tokens.tolist())).score.values
+    assert values["forward_perplexity"] == expected["forward_perplexity"]
+
+
+def test_the_share_of_unknown_words_among_all_words():
+    tokens = torch.tensor([[4, UNK, EOS], [UNK, UNK, EOS]])
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool())
+    score = evaluator.score_text(Sequences.from_lists([[UNK, 4, 5, EOS], [4, EOS], [EOS]])).score
+    assert score.values["unknown"] == pytest.approx(1 / 4)
+    assert score.sentence_values["unknown"].mean() == pytest.approx(1 / 4)
+    assert evaluator.score_text(Sequences.from_lists([[EOS], [EOS]])).score.values["unknown"] == 0
+    of_integers = make_evaluator(tokens, torch.ones_like(tokens).bool(), unk_id=None)
+    assert "unknown" not in of_integers(constant_generator(5)).score.values
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("by_setting", [True, False])
+def test_the_temperature_is_that_of_samples_and_of_both_likelihoods(temperature, by_setting):
+    """A word has the logit 1 more than EOS: p = 1 / (1 + exp(-1/T)), and two tokens hold p + p² words."""
+    p = 1 / (1 + math.exp(-1 / temperature))
+    tokens = torch.tensor([[5, EOS]])
+    settings = EvaluationSettings(temperature=temperature if by_setting else 0.9)
+    evaluator = make_evaluator(
+        tokens, torch.ones_like(tokens).bool(), settings=settings, num_samples=4000, unk_id=None
+    )
+    values = evaluator(
+        constant_generator(5), None if by_setting else Decoding(temperature=temperature)
+    ).score.values
+    assert values["mean_length"] == pytest.approx(p + p * p, abs=0.05)
+    assert values["nll_test"] == pytest.approx(-(math.log(p) + math.log(1 - p)) / 2, abs=1e-4)
+    entropy = -(p * math.log(p) + (1 - p) * math.log(1 - p))
+    assert values["entropy"] == pytest.approx(entropy, abs=0.04)
+
+
+def test_a_metric_of_the_users_own_is_measured_on_strings_and_may_be_the_criterion():
+    tokens = torch.tensor([[4, 5, EOS], [5, UNK, EOS]])
+    seen = []
+
+    def fours(hypotheses, references):
+        """Share of sentences with a 4 (higher)."""
+        seen.append((hypotheses, references))
+        return ["4" in sentence for sentence in hypotheses]
+
+    metrics = {**EVALUATION, "fours": as_metric(fours)}
+    settings = EvaluationSettings(criterion="fours")
+    evaluator = make_evaluator(
+        tokens, torch.ones_like(tokens).bool(), settings=settings, metrics=metrics, num_samples=3
+    )
+    result = evaluator(constant_generator(4))
+    hypotheses, references = seen[0]
+    assert references == ["4 5", "5 3"] and len(hypotheses) == 3
+    assert set(" ".join(hypotheses)) <= {"4", " "}
+    share = sum("4" in sentence for sentence in hypotheses) / 3
+    assert result.metrics["evaluation/fours"] == share and result.loss == -share
+    assert result.score.labels == {"fours": "Share of sentences with a 4 (higher)"}
+    assert len(result.score.sentence_values["fours"]) == 3
 
 
 def test_eos_is_scored_but_is_no_word():

@@ -208,11 +208,11 @@ def make_code(folder):
     ("damage", "message"),
     [
         (make_pickled, "must be a folder that holds config.json, .* weights in \\*.safetensors"),
-        (make_pickled_beside_other_tensors, "cannot be loaded: OSError: .*safetensors"),
-        (make_damaged, "cannot be loaded: "),
+        (make_pickled_beside_other_tensors, "cannot be used: OSError: .*safetensors"),
+        (make_damaged, "cannot be used: "),
         (make_headless, "is no causal language model: it lacks "),
-        (make_without_tokenizer, "(cannot be loaded: |has no tokenizer of the model's: [0-9]+ tokens)"),
-        (make_code, "cannot be loaded: "),
+        (make_without_tokenizer, "(cannot be used: |has no tokenizer of the model's: [0-9]+ tokens)"),
+        (make_code, "cannot be used: "),
     ],
 )
 def test_a_folder_that_will_not_do_is_named(copy, damage, message):
@@ -220,6 +220,41 @@ def test_a_folder_that_will_not_do_is_named(copy, damage, message):
     with pytest.raises(ValueError, match=f"--language-model: .*copy {message}"):
         load_language_model(copy)
     assert not (copy / "was-run").exists()
+
+
+def change_json(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def make_heads_negative(folder):
+    change_json(folder / "config.json", n_head=-1)
+
+
+def make_words_for_numbers(folder):
+    change_json(folder / "tokenizer_config.json", model_max_length="x")
+
+
+def make_activation_absent(folder):
+    change_json(folder / "config.json", activation_function=None)
+
+
+def make_weights_infinite(folder):
+    safetensors = importlib.import_module("safetensors.torch")
+    weights = safetensors.load_file(folder / "model.safetensors")
+    weights["transformer.wte.weight"][3] = math.nan
+    safetensors.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@needs_transformers
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "damage", [make_heads_negative, make_words_for_numbers, make_activation_absent, make_weights_infinite]
+)
+def test_a_folder_that_fails_late_is_named_in_one_line(copy, damage):
+    damage(copy)
+    with pytest.raises(ValueError, match="--language-model: .*copy") as found:
+        score_by_language_model(load_language_model(copy), SENTENCES, SENTENCES)
+    assert "\n" not in str(found.value)
 
 
 @needs_transformers
@@ -244,7 +279,7 @@ def test_on_the_command_line(folder, tmp_path, capfd):
 
 def test_without_the_package_or_the_folder(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    for absent in (tmp_path / "absent", tmp_path):
+    for absent in (tmp_path / "absent", tmp_path, tmp_path / ("x" * 300)):
         with pytest.raises(
             ValueError, match=f"--language-model: {absent} must be a folder that holds config.json"
         ):

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from seqgan.evaluation import copying
 from seqgan.evaluation.copying import longest_copied, novelty
 from seqgan.evaluation.ngrams import ABSENT, count_ngrams
-from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard, ngram_jensen_shannon
+from seqgan.evaluation.overlap import (
+    common_ngrams,
+    jaccard_similarity,
+    length_deviation,
+    length_distance,
+    ms_jaccard,
+    ngram_jensen_shannon,
+)
 from seqgan.text.sequences import Sequences
 
 SENTENCE = st.lists(st.integers(0, 3), max_size=9) | st.integers(0, 3).map(lambda token: [token] * 13)
@@ -29,6 +36,20 @@ def count(corpus, max_order=4):
 
 def ngrams(corpus, n):
     return Counter(tuple(s[i : i + n]) for s in corpus for i in range(len(s) - n + 1))
+
+
+def similarities_of(first, second):
+    common = common_ngrams(first, second)
+    return [jaccard_similarity(first, second, one, n) for n, one in enumerate(common, 1)]
+
+
+def ms_jaccards(first, second, orders):
+    return np.array([ms_jaccard(similarities_of(first, second), n).value for n in orders])
+
+
+def divergences(first, second, orders):
+    common = common_ngrams(first, second)
+    return np.array([ngram_jensen_shannon(common[n - 1]) for n in orders])
 
 
 def naive_jaccard(first, second, n):
@@ -68,40 +89,78 @@ def naive_longest(sentence, training):
 def test_similarities_equal_naive_counting(first, second):
     counts = count(first), count(second)
     expected = [naive_jaccard(first, second, n) for n in ORDERS]
-    np.testing.assert_allclose(ms_jaccard(*counts, ORDERS), expected, atol=1e-12)
+    np.testing.assert_allclose(ms_jaccards(*counts, ORDERS), expected, atol=1e-12)
     expected = [naive_jensen_shannon(first, second, n) for n in ORDERS]
-    np.testing.assert_allclose(ngram_jensen_shannon(*counts, ORDERS), expected, atol=1e-12)
+    np.testing.assert_allclose(divergences(*counts, ORDERS), expected, atol=1e-12)
 
 
 @given(CORPUS, CORPUS)
 def test_similarities_are_symmetric_bounded_and_blind_to_copies_of_the_whole_set(first, second):
     here, there, twice = count(first), count(second), count(first + first)
-    for function, highest in ((ms_jaccard, 1), (ngram_jensen_shannon, math.log(2))):
+    for function, highest in ((ms_jaccards, 1), (divergences, math.log(2))):
         values = function(here, there, ORDERS)
         np.testing.assert_allclose(values, function(there, here, ORDERS), atol=1e-12)
         np.testing.assert_allclose(values, function(twice, there, ORDERS), atol=1e-12)
         assert (values >= 0).all() and (values <= highest + 1e-12).all()
-    np.testing.assert_allclose(ms_jaccard(here, here, ORDERS), 1)
-    np.testing.assert_allclose(ngram_jensen_shannon(here, here, ORDERS), 0, atol=1e-12)
+    np.testing.assert_allclose(ms_jaccards(here, here, ORDERS), 1)
+    np.testing.assert_allclose(divergences(here, here, ORDERS), 0, atol=1e-12)
 
 
 def test_known_similarities():
     first, second = count([[1, 1, 2], [1]]), count([[1, 2]])
     unigrams = (1 + 0.5) / (1.5 + 1)  # 1: 3/2 against 1; 2: 1/2 against 1
     bigrams = 0.5 / (0.5 + 1)  # 11: 1/2 against 0; 12: 1/2 against 1
-    np.testing.assert_allclose(ms_jaccard(first, second, (1, 2)), [unigrams, math.sqrt(unigrams * bigrams)])
+    np.testing.assert_allclose(ms_jaccards(first, second, (1, 2)), [unigrams, math.sqrt(unigrams * bigrams)])
     halves = 0.5 * math.log(2 * 0.5 / 1.5) + 1 * math.log(2 * 1 / 1.5) + 0.5 * math.log(2)
-    assert ngram_jensen_shannon(first, second, (2,))[0] == pytest.approx(halves / 2)
+    assert divergences(first, second, (2,))[0] == pytest.approx(halves / 2)
     disjoint = count([[3, 3]])
-    assert ms_jaccard(first, disjoint, (1, 2)).tolist() == [0, 0]
-    np.testing.assert_allclose(ngram_jensen_shannon(first, disjoint, (1, 2)), math.log(2))
+    assert ms_jaccards(first, disjoint, (1, 2)).tolist() == [0, 0]
+    np.testing.assert_allclose(divergences(first, disjoint, (1, 2)), math.log(2))
+
+
+def test_influences_are_derivatives_by_the_weight_of_a_sequence():
+    """One more among a thousand copies of the set moves the value by its influence over their number."""
+    first, second = (
+        [[1, 1, 2], [1], [2, 3, 1, 2], []],
+        [[1, 2], [3, 1, 2, 2, 1], [2, 2, 1, 1]],
+    )  # no equal counts
+    here, there, many = count(first), count(second), first * 1000
+    for n, similarity in enumerate(similarities_of(here, there), 1):
+        assert similarity.influence.mean() == pytest.approx(0, abs=1e-12)
+        for i, sequence in enumerate(first):
+            moved = similarities_of(count([*many, sequence]), there)[n - 1].value - similarity.value
+            assert moved * len(many) == pytest.approx(similarity.influence[i], abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "num_tokens", "n", "ratio"),
+    [(300, 6, 2, (0.9, 1.5)), (300, 20, 3, (0.8, 1.2)), (60, 40, 2, (0.9, 1.5))],
+)
+def test_standard_errors_of_ms_jaccard_are_those_of_repeated_draws(size, num_tokens, n, ratio):
+    """About as large; rather too wide where most n-grams are as frequent on both sides."""
+    rng = np.random.default_rng(0)
+
+    def draw():
+        return count(rng.integers(0, num_tokens, (size, 5)).tolist())
+
+    real = draw()
+    found = [ms_jaccard(similarities_of(draw(), real), n) for _ in range(60)]
+    deviation = np.std([estimate.value for estimate in found], ddof=1)
+    low, high = ratio
+    assert low < np.mean([estimate.standard_error for estimate in found]) / deviation < high
+    assert found[0].sentence_values.mean() == pytest.approx(found[0].value)
+
+
+def test_no_error_is_known_where_nothing_matches():
+    estimate = ms_jaccard(similarities_of(count([[1, 1]]), count([[2, 2]])), 2)
+    assert estimate.value == 0 and math.isnan(estimate.standard_error)
+    assert estimate.sentence_values is None
 
 
 def test_an_order_that_was_not_counted_is_named():
-    for function in (ms_jaccard, ngram_jensen_shannon):
-        for orders in ((5,), (0, 1)):
-            with pytest.raises(ValueError, match=f"order {orders[0]} .* from 1 to 4"):
-                function(count([[1]]), count([[1]]), orders)
+    for order in (5, 0):
+        with pytest.raises(ValueError, match=f"order {order} .* from 1 to 4"):
+            ms_jaccard(similarities_of(count([[1]]), count([[1]])), order)
 
 
 @given(st.lists(SENTENCE, min_size=1, max_size=6), st.lists(SENTENCE, min_size=1, max_size=6))

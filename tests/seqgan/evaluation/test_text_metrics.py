@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqgan.evaluation.text_metrics import RealText
+from seqgan.evaluation.texts import RealText
 from seqgan.text.sequences import Sequences
 from tests.seqgan.evaluation.test_bleu import nltk_bleu, nltk_self_bleu
 from tests.seqgan.evaluation.test_kneser_ney import Plain

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from seqgan.evaluation.bootstrap import Spread
+from seqgan.evaluation.metrics import EVALUATION
 from seqgan.evaluation.signature import Interval, Score, Signature
 from seqgan.experiment.measurements import Measurement
 from seqgan.reports.findings import Column, Comparison, Difference, Findings, SeedGroup
@@ -14,7 +15,7 @@ from seqgan.sampling.decoding import Decoding
 
 def difference(metric, first, second, width=0.01):
     value = first - second
-    return Difference(metric, (first, second), Interval(value, value - width, value + width))
+    return Difference(EVALUATION[metric], (first, second), Interval(value, value - width, value + width))
 
 
 def sentences(*comparisons, seeds=(), columns=()):
@@ -49,7 +50,10 @@ def test_quality_that_was_bought_with_diversity_is_said():
     ("found", "words"),
     [
         ([difference("bleu_5", 0.300, 0.305)], "no difference; every interval holds 0"),
-        ([Difference("bleu_5", (0.5, 0.3), None)], "samples of different numbers, so nothing is compared"),
+        (
+            [Difference(EVALUATION["bleu_5"], (0.5, 0.3), None)],
+            "different circumstances, so nothing is compared",
+        ),
     ],
 )
 def test_without_a_verdict_nothing_is_called_better(found, words):

@@ -13,11 +13,11 @@ from leakgan.catalogue import CATALOGUE
 from seqgan.cli import main, parse
 from seqgan.config.schema import to_settings
 from seqgan.config.toml import flatten
+from seqgan.evaluation.metrics import EVALUATION
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.experiment.measurements import measure
-from seqgan.reports.report_tables import metric_cell
-from seqgan.reports.tables import MEANINGS, SUMMARY
+from seqgan.reports.tables import SUMMARY
 from seqgan.studies.neighbours import Neighbourhood
 from tests.html_page import read_page
 from tests.tiny_run import SETTINGS, flags, tiny_experiment
@@ -93,7 +93,7 @@ def test_numbers_are_those_that_were_measured(root, folder):
         score = measure(open_run(folder / run), generator).score
         place = 1 + titles.index(title)
         for row in rows:
-            (name,) = [n for n in SUMMARY if metric_cell(n).text == first_line(row[0])]
+            (name,) = [n for n in SUMMARY if EVALUATION[n].meaning == first_line(row[0])]
             assert float(first_line(row[place])) == pytest.approx(score.values[name], abs=5e-5, rel=1e-3)
             notes = [small.text for small in row[place].all("small")]
             assert bool(notes) == (name in score.standard_errors)
@@ -123,7 +123,7 @@ def test_markdown_and_csv_hold_the_same_numbers(root, folder):
         rows = list(csv.DictReader(file))
     for row in rows[:3]:
         score = measure(open_run(Path(row["run"])), row["generator"]).score
-        assert {name for name in MEANINGS if row.get(name)} == set(score.values)
+        assert {name for name in EVALUATION if row.get(name)} == set(score.values)
         assert all(float(row[name]) == value for name, value in score.values.items())
         assert row["signature"] == str(score.signature)
     keys = [(row["run"], row["generator"], row["temperature"]) for row in rows]

@@ -14,7 +14,7 @@ def test_it_is_the_score_or_the_probability_of_the_discriminator_as_it_is_now(tr
     cnn = tiny_cnn(6).train()
     reward = DiscriminatorReward(DiscriminatorRewardSettings(transform=transform), discriminator=cnn)
     for _ in range(2):
-        logits = cnn.score(TOKENS, MASK)
+        logits = cnn.score(TokenBatch(TOKENS, MASK))
         odds = logits.exp()
         expected = logits if transform == "logit" else odds / (1 + odds)
         torch.testing.assert_close(reward(TokenBatch(TOKENS, MASK)), expected)

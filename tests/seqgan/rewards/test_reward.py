@@ -49,3 +49,24 @@ def test_rewards_of_tokens_are_refused_where_whole_sequences_are_scored():
     assert sequence_rewards(lambda batch: batch.lengths.float(), BATCH).tolist() == [3.0, 1.0]
     with pytest.raises(ValueError, match="--estimator.kind: .* choose --estimator.kind returns"):
         sequence_rewards(lambda batch: batch.mask.float(), BATCH)
+
+
+def test_the_state_of_a_reward_is_that_of_the_checked_one():
+    class Counting:
+        calls = 0
+
+        def __call__(self, batch):
+            self.calls += 1
+            return batch.lengths.float()
+
+        def state_dict(self):
+            return {"calls": self.calls}
+
+        def load_state_dict(self, state):
+            self.calls = state["calls"]
+
+    one, two = CheckedReward(Counting(), "f"), CheckedReward(Counting(), "f")
+    one(BATCH)
+    two.load_state_dict(one.state_dict())
+    assert two.state_dict() == {"calls": 1}
+    assert CheckedReward(lambda batch: batch.lengths.float(), "f").state_dict() == {}

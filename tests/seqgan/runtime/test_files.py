@@ -174,6 +174,15 @@ def test_damaged_arrays_are_one_line_or_the_same(archive, tmp_path):
     assert refused > 200
 
 
+def test_an_array_that_says_it_is_smaller_is_noticed(archive):
+    """Its header is changed, and numpy would stop before it reaches the checksum."""
+    content = archive.read_bytes()
+    assert content.count(b"(2, 3)") == 1
+    archive.write_bytes(content.replace(b"(2, 3)", b"(1, 3)"))
+    with pytest.raises(ValueError, match=r"arrays\.npz: not a readable .* checksum of a\.npy does not match"):
+        read_arrays(archive)
+
+
 @pytest.mark.parametrize(
     "write",
     [

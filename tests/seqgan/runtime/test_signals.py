@@ -35,9 +35,12 @@ def test_the_first_signal_is_kept_and_the_second_interrupts(number):
 
 def test_no_number_of_signals_interrupts_what_is_protected():
     with collect_stop_requests() as requests:
-        with requests.protect(), requests.protect():
-            for number in (*STOPPING, *STOPPING):
-                send(number)
+        try:
+            with requests.protect(), requests.protect():
+                for number in (*STOPPING, *STOPPING):
+                    send(number)
+        except KeyboardInterrupt:
+            pytest.fail("interrupted")
         assert requests.first == signal.SIGINT
         assert len(requests.received) == 6
         with pytest.raises(KeyboardInterrupt):

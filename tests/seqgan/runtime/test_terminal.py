@@ -1,10 +1,12 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from seqgan.runtime.terminal import printable
-from tests.tiny_run import ROOT
+from seqgan.runtime.terminal import for_output, printable
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,12 @@ from tests.tiny_run import ROOT
 def test_control_characters_are_shown_and_letters_stay(text, shown):
     assert printable(text) == shown
     assert printable(shown) == shown
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_only_a_terminal_is_spared(monkeypatch, is_terminal):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    assert for_output("\x1b[2J") == ("\\x1b[2J" if is_terminal else "\x1b[2J")
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])

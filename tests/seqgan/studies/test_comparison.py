@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqgan.evaluation.metrics import EVALUATION
 from seqgan.evaluation.signature import Estimate, Interval, Score, Signature
 from seqgan.experiment.measurements import Measurement
 from seqgan.reports.findings import Difference
@@ -75,7 +76,7 @@ def test_pairs_cancel_what_is_hard_for_both(runs):
     first = measurement(nll_test=hard + 0.1 + rng.normal(0, 0.1, 400), bleu_4=hard + 0.1)
     second = measurement(nll_test=hard, bleu_4=rng.permutation(hard))
     paired, unpaired = differences(first, second)
-    assert (paired.metric, unpaired.metric) == ("nll_test", "bleu_4")
+    assert (paired.metric.name, unpaired.metric.name) == ("nll_test", "bleu_4")
     assert paired.interval.value == pytest.approx(0.1, abs=0.02) and paired.verdict == "worse"
     assert paired.interval.high - paired.interval.low < 0.05
     assert unpaired.interval.value == pytest.approx(0.1, abs=1e-5) and unpaired.verdict == ""
@@ -116,7 +117,9 @@ def test_samples_of_different_numbers_are_not_compared():
     ],
 )
 def test_a_verdict_needs_an_interval_without_0(metric, low, high, verdict):
-    assert Difference(metric, (1.0, 1.0), Interval((low + high) / 2, low, high)).verdict == verdict
+    assert (
+        Difference(EVALUATION[metric], (1.0, 1.0), Interval((low + high) / 2, low, high)).verdict == verdict
+    )
 
 
 def test_each_run_is_compared_with_its_own_start_and_with_the_first(runs):

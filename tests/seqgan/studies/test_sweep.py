@@ -12,13 +12,14 @@ from leakgan.catalogue import CATALOGUE
 from seqgan.cli import main
 from seqgan.evaluation.kneser_ney import fit_kneser_ney
 from seqgan.evaluation.likelihood import sequence_nll
-from seqgan.evaluation.metrics import METRICS
+from seqgan.evaluation.metrics import EVALUATION
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.experiment.measurements import measure
 from seqgan.oracle.model import is_official, load_oracle, random_oracle
+from seqgan.oracle.published import KNOWN, best_known
 from seqgan.reports.figures import to_svg
-from seqgan.reports.pictures import KNOWN, best_known, draw_pictures
+from seqgan.reports.pictures import draw_pictures
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies.comparison import measure_runs
 from seqgan.studies.runs import Runs
@@ -212,7 +213,7 @@ def test_the_same_curves_are_drawn_the_same_and_other_curves_otherwise(runs):
     (axes,) = (
         p.figure.axes[0] for p in draw_pictures(curves, metrics=["distinct_3"]) if p.name == "temperature"
     )
-    assert axes.get_title() == METRICS["evaluation/distinct_3"]
+    assert axes.get_title() == EVALUATION["distinct_3"].label
 
 
 def test_the_command_writes_pictures_and_every_metric(runs, capfd, monkeypatch):

@@ -186,7 +186,10 @@ def test_evaluate_a_run(cli, run):
     for name, values in results.items():
         saved = json.loads((run / "evaluation" / f"{name}.json").read_text())
         about = {"generator": name, "decoding": {"temperature": 1.0, "top_k": None, "top_p": None}}
-        kept = {name: saved[name] for name in ("sentences", "labels", "fingerprint", "sentence_values", "checksum")}
+        kept = {
+            name: saved[name]
+            for name in ("sentences", "labels", "fingerprint", "sentence_values", "checksum")
+        }
         assert {**values, **about, **kept} == saved
     cooler = json.loads(
         cli("evaluate", "--run", run, "--checkpoint", "mle-best", "--temperature", "0.5", "--json")
@@ -330,7 +333,9 @@ def test_help_of_every_command_explains_every_flag(cli, command):
     assert COMMANDS[command] in output
     if "--help-all" in output:
         output = cli(command, "--help-all")
-    flags = re.findall(r"^  (--[a-z.-]+)(.*\n(?:    .*\n)*)", output, re.MULTILINE)  # wrapped lines are indented
+    flags = re.findall(
+        r"^  (--[a-z.-]+)(.*\n(?:    .*\n)*)", output, re.MULTILINE
+    )  # wrapped lines are indented
     assert len(flags) > 3
     for flag, meaning in flags:
         words = re.sub(r"^ (X|\[X \.\.\.\])(?=\s)|, -h", "", meaning).partition("(default:")[0].split()

@@ -114,7 +114,8 @@ def finish(folder):
     evaluations = {
         path.name: json.loads(path.read_text()) for path in (folder / "run" / "evaluation").glob("*.json")
     }
-    return final_state(folder / "run"), evaluations, output[: output.index("run: all is done")]
+    compared = output[output.index("\nMLE (mle-best):") : output.index("run: all is done")]  # not the phases' times
+    return final_state(folder / "run"), evaluations, compared
 
 
 @pytest.fixture(scope="module", name="runs")

@@ -106,7 +106,7 @@ def test_a_deterministic_policy_has_exact_action_values(kind, eos_id, interval):
             visited = next(n for n in range(t + 1, 99) if n % interval == 0)
             if visited < given.mask[b].sum():
                 for step in range(visited, 7):
-                    completed[:, step] = policy(completed)[:, step].argmax(-1)
+                    completed[:, step] = policy(whole(completed))[:, step].argmax(-1)
             mask = mask_from_tokens(completed, eos_id)
             naive[b, t] = arbitrary_reward(TokenBatch(completed, mask))
     torch.testing.assert_close(values, naive)

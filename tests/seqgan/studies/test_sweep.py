@@ -163,7 +163,7 @@ def test_the_baseline_is_the_best_n_gram_model_for_the_corpus(runs, oracle_run, 
     corpus, vocabulary = experiment.corpus, experiment.vocabulary
     possible = vocabulary.size - len(set(vocabulary.forbidden))
     model = fit_kneser_ney(corpus.train, order=order, vocabulary_size=possible, discount=discount)
-    test = experiment.split("test")
+    test = experiment.materials.split("test")
     sums = sequence_nll(experiment.load_generator("ngram"), test)
     np.testing.assert_allclose(-sums.numpy(), model.sequence_log_probs(corpus.test), rtol=1e-4)
 

@@ -86,7 +86,7 @@ def test_every_metric_that_is_logged_is_in_the_list(tmp_path):
     oracle_alone = {
         f"evaluation/{name}" for name in ("nll_oracle", "kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon")
     }
-    elsewhere = oracle_alone | {"evaluation/nll_test", "reward/return"}  # the last by the estimator ``returns``
+    elsewhere = oracle_alone | {"evaluation/nll_test", "reward/return"}  # the last by ``returns`` alone
     assert names - {"step", "phase", "crc32"} == METRICS.keys() - elsewhere
 
 

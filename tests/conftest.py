@@ -1,5 +1,6 @@
 """For all tests: tensor signatures are checked at run time, SIGINT interrupts, no example is timed."""
 
+import os
 import signal
 
 from hypothesis import settings
@@ -11,6 +12,8 @@ install_import_hook(["seqgan", "leakgan"], "tests.runtime_types.check")
 
 settings.register_profile("patient", deadline=None)  # on a busy machine an example may take a second
 settings.load_profile("patient")
+
+os.environ.pop("SEQGAN_SCRIPTS", None)  # set by scripts/test.sh: the commands would speak of the scripts
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,9 +13,8 @@ from leakgan.losses import intrinsic_rewards, transition_cosines
 from seqgan.advantages.returns import Returns, ReturnsSettings
 from seqgan.sampling.sample import sample
 from seqgan.sampling.settings import SamplingSettings
-from tests.leakgan.test_estimators import make_estimator
-from tests.leakgan.test_mle import moved, weights
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator, whole
+from tests.tiny_trainers import make_estimator, moved, weights
 
 EOS = 2
 ALGORITHM = {"batch_size": 16, "learning_rate": 0.01, "manager_learning_rate": 0.01}

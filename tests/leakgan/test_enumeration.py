@@ -1,7 +1,5 @@
 """Both gradients of LeakGAN against enumeration (V = 3, T = 3): rollouts and candidates, mixed, rescaled."""
 
-import math
-
 import pytest
 import torch
 
@@ -10,15 +8,10 @@ from seqgan.algorithms import reinforce
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.token_batch import TokenBatch
-from tests.leakgan.test_estimators import make_estimator
-from tests.tiny_models import (
-    all_sequences,
-    exact_action_values,
-    rng,
-    sequence_probabilities,
-    tiny_generator,
-    whole,
-)
+from tests.references.enumeration import all_sequences, exact_action_values, sequence_probabilities
+from tests.references.ranks import naive_rescale
+from tests.tiny_models import rng, tiny_generator, whole
+from tests.tiny_trainers import make_estimator
 
 WEIGHTS = torch.tensor([[0.3, -1.0, 2.0], [1.5, 0.2, -0.7], [-0.4, 0.9, 0.1]])
 RESTING = {
@@ -169,19 +162,6 @@ def test_steps_give_both_exact_gradients_within_their_standard_errors(
         bound = 5 * stacked.std(0) / num_steps**0.5 + 1e-5
         assert ((stacked.mean(0) - exact).abs() < bound).all()
         assert (exact.abs() > 2 * bound).any()  # narrow enough to see a gradient
-
-
-def naive_rescale(values, mask, delta):
-    """By counting who is better at a step, one sequence at a time."""
-    scaled = torch.zeros_like(values)
-    for t in range(values.shape[1]):
-        rows = [b for b in range(len(values)) if mask[b, t]]
-        for b in rows:
-            better = sum(bool(values[other, t] > values[b, t]) for other in rows)
-            equal = sum(bool(values[other, t] == values[b, t]) for other in rows)
-            rank = better + (equal + 1) / 2
-            scaled[b, t] = 1 / (1 + math.exp(-delta * (0.5 - rank / len(rows))))
-    return scaled
 
 
 @pytest.mark.slow

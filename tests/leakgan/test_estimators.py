@@ -6,35 +6,18 @@ import pytest
 import torch
 
 from leakgan.estimators import (
-    LeakGANCandidates,
     LeakGANCandidatesSettings,
-    LeakGANRollouts,
-    LeakGANRolloutsSettings,
 )
 from leakgan.losses import intrinsic_rewards, rescale
 from seqgan.advantages.rollouts import estimate_action_values
-from seqgan.rewards.discriminator import DiscriminatorReward, DiscriminatorRewardSettings
 from seqgan.sampling.sample import sample
-from seqgan.sampling.settings import SamplingSettings
 from seqgan.text.token_batch import TokenBatch
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_generator, whole
+from tests.tiny_trainers import discriminator_reward, make_estimator
 
 pytestmark = pytest.mark.slow
 
 EOS = 2
-
-
-def discriminator_reward(generator):
-    return DiscriminatorReward(DiscriminatorRewardSettings(), discriminator=generator.features.discriminator)
-
-
-def make_estimator(generator, kind, *, eos_id=EOS, reward=None, random=None, sampling=None, **settings):
-    parts = {"reward": reward or discriminator_reward(generator), "sampling": sampling or SamplingSettings()}
-    parts["rng"] = random or rng(6)
-    if kind == "candidates":
-        return LeakGANCandidates(LeakGANCandidatesSettings(**{"num_candidates": 3} | settings), **parts)
-    parts |= {"policy": generator, "eos_id": eos_id, "pad_id": 0}
-    return LeakGANRollouts(LeakGANRolloutsSettings(**{"num_rollouts": 2, "interval": 1} | settings), **parts)
 
 
 @pytest.fixture(name="game", params=HIERARCHICAL_KINDS)

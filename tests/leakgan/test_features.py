@@ -9,7 +9,7 @@ from torch import nn
 from leakgan import features as module
 from leakgan.features import LeakedFeatures
 from seqgan.text.token_batch import TokenBatch
-from tests.seqgan.models.test_cnn import PlainCNN
+from tests.references.cnn import PlainCNN
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator, whole
 
 BOS = 0  # an ordinary token too

@@ -11,31 +11,12 @@ from leakgan.generator import LeakGANGenerator, LeakGANSettings
 from seqgan.models.cnn_and_pairs import CNNAndPairsDiscriminator, CNNAndPairsDiscriminatorSettings
 from seqgan.sampling.sample import sample
 from seqgan.text.token_batch import TokenBatch
-from tests.seqgan.models import test_generators
-from tests.seqgan.models.test_generators import read_step_by_step
+from tests.references import step_by_step
+from tests.references.leakgan import paper_logits
+from tests.references.step_by_step import read_step_by_step
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator, whole
 
 EOS = 2
-
-
-def paper_logits(generator, tokens):
-    """O_t · W_psi (g_t + ... + g_{t-C+1}) for one sequence, the manager's LSTM one step at a time."""
-    manager, size = generator.manager, generator.settings.goal_size
-    worker = generator.worker.encode(generator.inputs(tokens[None]))[0]
-    matrix_weights = generator.head.weight.unflatten(1, (-1, size))  # W_o and b_o: V matrices (H + 1, K)
-    features = generator.features.of_prefixes(tokens[None])[0]
-    state, past = None, [generator.initial_goal] * generator.settings.horizon
-    logits = []
-    for hidden, feature in zip(worker, features[:-1], strict=True):
-        output, state = manager.lstm(feature[None], state)
-        raw = manager.goal.weight @ output[0] + manager.goal.bias
-        past = [*past, raw / raw.norm()]
-        goal_embedding = generator.goal_embedding @ sum(past[-generator.settings.horizon :])
-        matrix = torch.stack(
-            [hidden @ weight[:-1] + weight[-1] for weight in matrix_weights]  # O_t, row by row: (V, K)
-        )
-        logits.append(matrix @ goal_embedding + generator.head.bias + generator.head.forbidden_logits)
-    return torch.stack(logits)
 
 
 @pytest.mark.slow
@@ -188,7 +169,7 @@ def test_no_tensor_of_batch_vocabulary_and_goal_size_is_built():
             return result
 
     with Largest() as largest, torch.no_grad():
-        test_generators.step(generator, torch.zeros(64, dtype=torch.long), generator.initial_state(64))
+        step_by_step.step(generator, torch.zeros(64, dtype=torch.long), generator.initial_state(64))
     assert largest.size == 64 * 5000
 
 

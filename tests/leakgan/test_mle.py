@@ -9,9 +9,10 @@ from leakgan.mle import HierarchicalMLESettings, HierarchicalMLETrainer
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
 from seqgan.training.mle import MLESettings, real_token_rows
-from tests.seqgan.training.test_mle import make_trainer as make_plain_trainer
 from tests.tiny_models import HIERARCHICAL_KINDS, tiny_generator
 from tests.tiny_run import tiny_experiment
+from tests.tiny_trainers import make_trainer as make_plain_trainer
+from tests.tiny_trainers import moved, weights
 
 pytestmark = pytest.mark.slow
 
@@ -30,14 +31,6 @@ def make_trainer(generator, **settings):
         Sequences.from_lists(TEXT),
         cls=HierarchicalMLETrainer,
     )
-
-
-def weights(module):
-    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
-
-
-def moved(module, before):
-    return {name for name, tensor in module.state_dict().items() if not torch.equal(tensor, before[name])}
 
 
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)

@@ -10,9 +10,9 @@ from torch.nn import functional
 
 Precision = Literal["float32", "bfloat16"]
 
-_ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-_ONEDNN_LAYOUT = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
-_ONEDNN_HAS_BFLOAT16 = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+ONEDNN_LAYOUT = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
+ONEDNN_HAS_BFLOAT16 = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
 
 
 def fast_linear(
@@ -28,7 +28,7 @@ def fast_linear(
         return _onednn_linear(inputs, weight, bias)
     tensors = (inputs, weight) if bias is None else (inputs, weight, bias)
     float32_on_cpu = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
-    if _ONEDNN_LINEAR is None or not float32_on_cpu or inputs.numel() == 0:
+    if ONEDNN_LINEAR is None or not float32_on_cpu or inputs.numel() == 0:
         return functional.linear(inputs, weight, bias)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         product: Tensor = _OneDNNLinear.apply(inputs, weight, bias)  # type: ignore[no-untyped-call]
@@ -42,16 +42,16 @@ def laid_out(weight: Float[Tensor, "O I"], num_rows: int) -> Tensor:
     oneDNN otherwise brings a weight into the layout of its product in every call. The result is a
     copy without gradient that only oneDNN can read, or the weight itself where oneDNN is of no use.
     """
-    known = weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and _ONEDNN_HAS_BFLOAT16())
-    if _ONEDNN_LINEAR is None or _ONEDNN_LAYOUT is None or weight.device.type != "cpu" or not known:
+    known = weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and ONEDNN_HAS_BFLOAT16())
+    if ONEDNN_LINEAR is None or ONEDNN_LAYOUT is None or weight.device.type != "cpu" or not known:
         return weight
-    layout: Tensor = _ONEDNN_LAYOUT(weight.detach(), num_rows)
+    layout: Tensor = ONEDNN_LAYOUT(weight.detach(), num_rows)
     return layout
 
 
 def _onednn_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    assert _ONEDNN_LINEAR is not None
-    product: Tensor = _ONEDNN_LINEAR(inputs, weight, bias, "none", [], "")
+    assert ONEDNN_LINEAR is not None
+    product: Tensor = ONEDNN_LINEAR(inputs, weight, bias, "none", [], "")
     return product
 
 

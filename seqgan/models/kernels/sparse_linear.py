@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 PANEL_ELEMENTS = 2**18  # weights gathered from at a time: 1 MB, which a second-level cache keeps
-_HAS_FAST_BAG = "fbgemm" in torch.backends.quantized.supported_engines
+HAS_FAST_BAG = "fbgemm" in torch.backends.quantized.supported_engines
 
 
 def sparse_pays(weight: Tensor) -> bool:
@@ -15,7 +15,7 @@ def sparse_pays(weight: Tensor) -> bool:
 
     There it beats a matrix product on inputs of which less than about a third are not 0.
     """
-    return _HAS_FAST_BAG and weight.device.type == "cpu" and weight.dtype == torch.float32
+    return HAS_FAST_BAG and weight.device.type == "cpu" and weight.dtype == torch.float32
 
 
 def panels(weight: Float[Tensor, "O I"]) -> tuple[Tensor, ...]:

@@ -9,7 +9,8 @@ from seqgan.advantages.returns import Returns, ReturnsSettings, rewards_to_go
 from seqgan.sampling.sample import sample
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.token_batch import TokenBatch
-from tests.tiny_models import KINDS, all_sequences, rng, sequence_probabilities, tiny_generator
+from tests.references.enumeration import all_sequences, sequence_probabilities
+from tests.tiny_models import KINDS, rng, tiny_generator
 
 WEIGHTS = torch.tensor([[0.3, -1.0, 2.0], [1.5, 0.2, -0.7], [-0.4, 0.9, 0.1]])
 

@@ -10,17 +10,8 @@ from seqgan.sampling.sample import sample
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.text.masking import mask_from_lengths, mask_from_tokens
 from seqgan.text.token_batch import TokenBatch
-from tests.tiny_models import (
-    EVERY_KIND,
-    HIERARCHICAL_KINDS,
-    KINDS,
-    all_sequences,
-    exact_action_values,
-    rng,
-    sequence_probabilities,
-    tiny_generator,
-    whole,
-)
+from tests.references.enumeration import all_sequences, exact_action_values, sequence_probabilities
+from tests.tiny_models import EVERY_KIND, HIERARCHICAL_KINDS, KINDS, rng, tiny_generator, whole
 
 
 def arbitrary_reward(batch):

@@ -17,14 +17,8 @@ from seqgan.sampling.sample import sample
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.token_batch import TokenBatch
-from tests.tiny_models import (
-    KINDS,
-    all_sequences,
-    exact_action_values,
-    rng,
-    sequence_probabilities,
-    tiny_generator,
-)
+from tests.references.enumeration import all_sequences, exact_action_values, sequence_probabilities
+from tests.tiny_models import KINDS, rng, tiny_generator
 
 WEIGHTS = torch.tensor([[0.3, -1.0, 2.0], [1.5, 0.2, -0.7], [-0.4, 0.9, 0.1]])
 PLAIN = {"learning_rate": 0.0, "gradient_clip": 1e9, "whiten": False, "reduction": "sum"}

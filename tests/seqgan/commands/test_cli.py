@@ -15,13 +15,14 @@ import sys
 import termios
 import tomllib
 
+import numpy as np
 import pytest
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from seqgan.cli import COMMANDS, main
 from seqgan.config.schema import flag_name, to_settings
 from seqgan.config.toml import flatten, read_toml, to_toml
 from seqgan.experiment.catalogue import SEQGAN
+from tests.references.bleu import nltk_bleu, nltk_self_bleu
 from tests.tiny_run import ROOT, flags
 
 TINY = ["--preset", "tiny", *flags()]
@@ -205,16 +206,6 @@ def test_evaluate_a_run(cli, run):
     assert saved["entropy"] == results["mle-best"]["entropy"]  # another temperature is kept elsewhere
 
 
-def nltk_mean(hypotheses, references_of, order):
-    """BLEU with uniform weights and smoothing 1, averaged over the hypotheses."""
-    smoothing, weights = SmoothingFunction().method1, (1 / order,) * order
-    scores = [
-        sentence_bleu(references_of(i), hypothesis, weights, smoothing)
-        for i, hypothesis in enumerate(hypotheses)
-    ]
-    return sum(scores) / len(scores)
-
-
 @pytest.mark.parametrize("tokenizer", ["treebank", "whitespace", "characters"])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_evaluate_two_files_as_nltk_does(cli, tmp_path, tokenizer):
@@ -228,9 +219,9 @@ def test_evaluate_two_files_as_nltk_does(cli, tmp_path, tokenizer):
     cut = list if tokenizer == "characters" else str.split
     hypotheses, references = [cut(s) for s in SENTENCES], [cut(s) for s in REFERENCES]
     for order in range(2, 6):
-        expected = nltk_mean(hypotheses, lambda i: references, order)
+        expected = np.mean([nltk_bleu(references, h, (order,)) for h in hypotheses])
         assert values[f"bleu_{order}"] == pytest.approx(expected, abs=1e-9)
-        expected = nltk_mean(hypotheses, lambda i: hypotheses[:i] + hypotheses[i + 1 :], order)
+        expected = np.mean(nltk_self_bleu(hypotheses, (order,)))
         assert values[f"self_bleu_{order}"] == pytest.approx(expected, abs=1e-9)
     assert values["signature"].startswith(f"hypotheses:5|references:4|tokenizer:{tokenizer}|case:kept|")
 

@@ -7,30 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import NLTKWordTokenizer
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from seqgan.evaluation import ngrams
 from seqgan.evaluation.bleu import References, sentence_self_bleu
 from seqgan.evaluation.ngrams import count_ngrams, number_words
 from seqgan.text.sequences import Sequences
+from tests.references.bleu import ORDERS, nltk_bleu, nltk_self_bleu
 from tests.shared_data import shared_data
 
 pytestmark = pytest.mark.slow
 
-ORDERS = (2, 3, 4, 5)
 SENTENCE = st.lists(st.integers(0, 4), max_size=12) | st.integers(0, 4).map(lambda token: [token] * 7)
 CORPUS = st.lists(SENTENCE, min_size=1, max_size=8)
-
-
-def nltk_bleu(references, hypothesis, orders=ORDERS):
-    weights = [(1 / n,) * n for n in orders]
-    return np.broadcast_to(
-        sentence_bleu(references, hypothesis, weights, SmoothingFunction().method1), len(orders)
-    )
-
-
-def nltk_self_bleu(corpus, orders=ORDERS):
-    return [nltk_bleu(corpus[:i] + corpus[i + 1 :], s, orders) for i, s in enumerate(corpus)]
 
 
 def bleu(hypotheses, references, orders=ORDERS):

@@ -1,6 +1,5 @@
 """The oracle task's metrics against exact enumeration of every sequence of a tiny vocabulary."""
 
-import itertools
 import math
 
 import pytest
@@ -11,7 +10,8 @@ from seqgan.oracle.model import load_oracle
 from seqgan.sampling.sample import sample
 from seqgan.text.masking import mask_from_tokens
 from seqgan.text.token_batch import TokenBatch
-from tests.seqgan.evaluation.test_likelihood import Bigram
+from tests.bigram import Bigram
+from tests.references.enumeration import all_sequences
 from tests.shared_data import shared_data
 from tests.tiny_models import whole
 
@@ -27,24 +27,21 @@ def probability(table, sequence):
     return math.prod(table[last, t].item() for last, t in zip([3, *sequence], sequence, strict=False))
 
 
-def all_sequences(eos_id):
+def every_sequence(eos_id):
     """Every sequence of up to three tokens, each once, cut behind its first EOS."""
-    triples = itertools.product(range(3), repeat=3)
-    if eos_id is None:
-        return list(triples)
-    return sorted({t[: t.index(eos_id) + 1] if eos_id in t else t for t in triples})
+    return [tuple(row[kept].tolist()) for row, kept in zip(*all_sequences(3, 3, eos_id), strict=True)]
 
 
 def exact_set(table, eos_id):
     """The 512 sequences that hold each one as often as its probability says, as one batch."""
-    rows = [s for s in all_sequences(eos_id) for _ in range(round(512 * probability(table, s)))]
+    rows = [s for s in every_sequence(eos_id) for _ in range(round(512 * probability(table, s)))]
     assert len(rows) == 512
     tokens = torch.tensor([[*row, 3, 3][:3] for row in rows])
     return TokenBatch(tokens, mask_from_tokens(tokens, eos_id))
 
 
 def expectation(table, function, eos_id):
-    return sum(probability(table, s) * function(s) for s in all_sequences(eos_id))
+    return sum(probability(table, s) * function(s) for s in every_sequence(eos_id))
 
 
 @pytest.mark.parametrize("eos_id", [None, EOS])

@@ -1,7 +1,6 @@
 """Likelihoods against a table of known probabilities."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,50 +9,11 @@ from torch import nn
 
 from seqgan.evaluation.bootstrap import paired_interval
 from seqgan.evaluation.likelihood import nll, per_token, sequence_nll
-from seqgan.models.generator import Generator, State
-from seqgan.models.heads import LinearHead
 from seqgan.models.kernels.cross_entropy import ROWS_PER_CHUNK
 from seqgan.text.masking import mask_from_lengths
 from seqgan.text.token_batch import TokenBatch
+from tests.bigram import Bigram
 from tests.tiny_models import whole
-
-
-@dataclass(frozen=True)
-class NoState(State):
-    unused: torch.Tensor
-
-
-class CountingHead(LinearHead):
-    """Counts the rows that become logits."""
-
-    most_rows = num_rows = 0
-
-    def logits(self, hidden):
-        self.most_rows = max(self.most_rows, len(hidden))
-        self.num_rows += len(hidden)
-        return super().logits(hidden)
-
-
-class Bigram(Generator):
-    """p(next | last) by a table whose last row is the distribution of the first token."""
-
-    def __init__(self, table, dropout=0.0):
-        num_tokens = table.shape[1]
-        super().__init__(vocabulary_size=num_tokens + 1, bos_id=num_tokens)
-        log_table = torch.cat([table.log(), torch.zeros(num_tokens + 1, 1)], 1)
-        self.head = CountingHead(num_tokens + 1, num_tokens + 1, forbidden=(num_tokens,))
-        self.head.weight.data = log_table.t().contiguous()
-        self.dropout = nn.Dropout(dropout)
-
-    def initial_state(self, batch_size):
-        return NoState(torch.zeros(batch_size))
-
-    def advance(self, tokens, state):
-        return self.encode(tokens[:, None])[:, 0], state
-
-    def encode(self, inputs):
-        return self.dropout(nn.functional.one_hot(inputs, self.vocabulary_size).float())
-
 
 TABLE = torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75], [0.1, 0.2, 0.7], [0.25, 0.5, 0.25]])
 

@@ -9,7 +9,8 @@ from seqgan.evaluation.ngram_generator import NgramGenerator
 from seqgan.sampling.sample import sample
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
-from tests.tiny_models import EVERY_KIND, all_sequences, rng, tiny_generator
+from tests.references.enumeration import all_sequences
+from tests.tiny_models import EVERY_KIND, rng, tiny_generator
 
 LINES = [[1, 2, 3], [1, 2, 2, 3], [2, 1, 3], [1, 1, 3]]
 EOS = 3

@@ -8,17 +8,9 @@ from hypothesis import strategies as st
 from seqgan.evaluation import nearest as module
 from seqgan.evaluation.nearest import Neighbour, edit_distances, nearest
 from seqgan.text.sequences import Sequences
+from tests.references.edit_distance import edit_distance
 
 LISTS = st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=12)
-
-
-def naive(first, second):
-    """By recursion on the last tokens."""
-    if not first or not second:
-        return len(first) + len(second)
-    if first[-1] == second[-1]:
-        return naive(first[:-1], second[:-1])
-    return 1 + min(naive(first[:-1], second), naive(first, second[:-1]), naive(first[:-1], second[:-1]))
 
 
 def letters(*words):
@@ -35,7 +27,7 @@ def test_known_distances(first, second, distance):
 
 @given(sequence=st.lists(st.integers(0, 3), max_size=6), training=LISTS, rows=st.integers(1, 4))
 def test_equals_the_naive_search(sequence, training, rows):
-    expected = [naive(sequence, other) for other in training]
+    expected = [edit_distance(sequence, other) for other in training]
     packed, ids = Sequences.from_lists(training), np.array(sequence, np.int32)
     assert edit_distances(ids, packed).tolist() == expected
     with pytest.MonkeyPatch.context() as patch:

@@ -10,15 +10,11 @@ from hypothesis import strategies as st
 from seqgan.evaluation import ngrams
 from seqgan.evaluation.ngrams import ABSENT, count_ngrams, number_words, stable_argsort
 from seqgan.text.sequences import Sequences
+from tests.references.ngrams import naive_counts
 
 SENTENCE = st.lists(st.integers(-3, 3), max_size=9)
 CORPUS = st.lists(SENTENCE, max_size=12)
 EXTREME = st.sampled_from([-(2**31), -1, 0, 1, 2**31 - 1])
-
-
-def naive_counts(corpus, n):
-    """The count of every (n-gram, sentence) pair."""
-    return Counter((tuple(s[i : i + n]), k) for k, s in enumerate(corpus) for i in range(len(s) - n + 1))
 
 
 def spelled(counts):

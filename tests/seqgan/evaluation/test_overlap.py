@@ -1,7 +1,6 @@
 """How alike two sets are, against counting by hand; copies of the training text against trying them all."""
 
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from seqgan.evaluation.overlap import (
     ngram_jensen_shannon,
 )
 from seqgan.text.sequences import Sequences
+from tests.references.ngrams import naive_jaccard, naive_jensen_shannon, naive_longest
 
 SENTENCE = st.lists(st.integers(0, 3), max_size=9) | st.integers(0, 3).map(lambda token: [token] * 13)
 CORPUS = st.lists(SENTENCE, max_size=8)
@@ -34,10 +34,6 @@ def count(corpus, max_order=4):
     return count_ngrams(pack(corpus), max_order)
 
 
-def ngrams(corpus, n):
-    return Counter(tuple(s[i : i + n]) for s in corpus for i in range(len(s) - n + 1))
-
-
 def similarities_of(first, second):
     common = common_ngrams(first, second)
     return [jaccard_similarity(first, second, one, n) for n, one in enumerate(common, 1)]
@@ -50,39 +46,6 @@ def ms_jaccards(first, second, orders):
 def divergences(first, second, orders):
     common = common_ngrams(first, second)
     return np.array([ngram_jensen_shannon(common[n - 1]) for n in orders])
-
-
-def naive_jaccard(first, second, n):
-    similarities = []
-    for k in range(1, n + 1):
-        mine, theirs = ngrams(first, k), ngrams(second, k)
-        pairs = [(mine[g] / max(len(first), 1), theirs[g] / max(len(second), 1)) for g in {*mine, *theirs}]
-        similarities.append(sum(map(min, pairs)) / sum(map(max, pairs)) if pairs else 1)
-    return math.prod(similarities) ** (1 / n)
-
-
-def entropy(frequencies):
-    return -sum(f * math.log(f) for f in frequencies if f)
-
-
-def naive_jensen_shannon(first, second, n):
-    """Entropy of the mixture less the mean entropy."""
-    mine, theirs = ngrams(first, n), ngrams(second, n)
-    if not mine or not theirs:
-        return math.log(2) if mine or theirs else 0
-    totals = mine.total(), theirs.total()
-    p, q = ({g: c / t for g, c in n.items()} for n, t in zip((mine, theirs), totals, strict=True))
-    mixture = [(p.get(g, 0) + q.get(g, 0)) / 2 for g in {*p, *q}]
-    return entropy(mixture) - (entropy(p.values()) + entropy(q.values())) / 2
-
-
-def occurs_in(ngram, sentence):
-    return any(sentence[i : i + len(ngram)] == ngram for i in range(len(sentence) - len(ngram) + 1))
-
-
-def naive_longest(sentence, training):
-    pieces = [sentence[i:j] for i in range(len(sentence)) for j in range(i + 1, len(sentence) + 1)]
-    return max((len(p) for p in pieces if any(occurs_in(p, s) for s in training)), default=0)
 
 
 @pytest.mark.slow

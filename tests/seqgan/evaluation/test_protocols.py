@@ -1,22 +1,17 @@
 import numpy as np
 import pytest
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from seqgan.evaluation.ngrams import number_words
 from seqgan.evaluation.protocols import PROTOCOLS, score_by_protocol
 from seqgan.text.sequences import Sequences
 from seqgan.text.tokenizers import build_tokenizer
+from tests.references.bleu import nltk_bleu
 from tests.shared_data import shared_data
 from tests.text_values import text_values
 
 RNG = np.random.default_rng(0)
 TEXTS = [[RNG.zipf(1.5, RNG.integers(1, 9)).clip(max=60).tolist() for _ in range(700)] for _ in range(2)]
 HYPOTHESES, REFERENCES = (Sequences.from_lists(text) for text in TEXTS)
-
-
-def nltk_mean(references, hypotheses):
-    smoothing = SmoothingFunction().method1
-    return np.mean([sentence_bleu(references, h, (1 / 3,) * 3, smoothing) for h in hypotheses])
 
 
 def test_all_is_our_own_way():
@@ -29,7 +24,7 @@ def test_all_is_our_own_way():
 def test_first_500():
     score = score_by_protocol("first-500", HYPOTHESES, REFERENCES, orders=(3,))
     some = slice(0, 700, 100)
-    per_sentence = nltk_mean(TEXTS[1][:500], TEXTS[0][some])
+    per_sentence = np.mean([nltk_bleu(TEXTS[1][:500], sentence, (3,)) for sentence in TEXTS[0][some]])
     few = Sequences.from_lists(TEXTS[0][some])
     assert score_by_protocol("first-500", few, REFERENCES, orders=(3,)).values["bleu_3"] == pytest.approx(
         per_sentence
@@ -50,8 +45,8 @@ def test_self_bleu_of_the_first_200_is_against_all_others():
     text = TEXTS[0][:230]
     sequences = Sequences.from_lists(text)
     score = score_by_protocol("first-200-lower", sequences, REFERENCES, orders=(3,))
-    others = [nltk_mean(text[:i] + text[i + 1 :], [text[i]]) for i in range(200)]
-    assert score.values["self_bleu_3"] == pytest.approx(np.mean(others))
+    against_others = [nltk_bleu(text[:i] + text[i + 1 :], text[i], (3,)) for i in range(200)]
+    assert score.values["self_bleu_3"] == pytest.approx(np.mean(against_others))
 
 
 def test_fewer_sentences_than_a_protocol_takes_are_all_taken():

@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from seqgan.evaluation.texts import RealText
 from seqgan.text.sequences import Sequences
-from tests.seqgan.evaluation.test_bleu import nltk_bleu, nltk_self_bleu
-from tests.seqgan.evaluation.test_kneser_ney import Plain
-from tests.seqgan.evaluation.test_overlap import naive_jaccard, naive_jensen_shannon, naive_longest, ngrams
+from tests.references.bleu import ORDERS, nltk_bleu, nltk_self_bleu
+from tests.references.kneser_ney import Plain
+from tests.references.ngrams import naive_jaccard, naive_jensen_shannon, naive_longest, ngrams
 from tests.text_values import text_values
 
 pytestmark = pytest.mark.slow
 
-ORDERS = (2, 3, 4, 5)
 SENTENCE = st.lists(st.integers(0, 4), max_size=8)
 SENTENCES = st.lists(SENTENCE, min_size=2, max_size=6)
 REAL = st.lists(SENTENCE, min_size=1, max_size=6)

@@ -12,6 +12,7 @@ from seqgan.models.cnn import CNNDiscriminator, CNNDiscriminatorSettings
 from seqgan.models.kernels.window_maxima import final_maxima, tabled_maxima, tap_table
 from seqgan.text.masking import mask_from_lengths
 from seqgan.text.token_batch import TokenBatch
+from tests.references.cnn import PlainCNN
 from tests.tiny_models import whole
 
 CONFIG = CNNDiscriminatorSettings(embedding_size=5, widths=(3, 1, 8, 2), num_filters=(4, 3, 2, 6))
@@ -28,42 +29,6 @@ def build(config: CNNDiscriminatorSettings = CONFIG, vocabulary_size: int = 13) 
 
 def random_tokens(*shape: int, vocabulary_size: int = 13, seed: int = 0) -> Tensor:
     return torch.randint(vocabulary_size, shape, generator=torch.Generator().manual_seed(seed))
-
-
-class PlainCNN(nn.Module):
-    """The usual convolutional classifier with the weights of ours; a width that does not fit gives 0."""
-
-    def __init__(self, ours: CNNDiscriminator) -> None:
-        super().__init__()
-        config, num_features = ours.settings, sum(ours.settings.num_filters)
-        self.embedding = nn.Embedding.from_pretrained(ours.embedding)
-        self.convolutions = nn.ModuleList()
-        for width, weight, bias in zip(config.widths, ours.filters, ours.filter_biases, strict=True):
-            convolution = nn.Conv2d(1, len(weight), (width, config.embedding_size))
-            convolution.weight.data = weight.data.view_as(convolution.weight)
-            convolution.bias.data = bias.data
-            self.convolutions.append(convolution)
-        self.transform = nn.Linear(num_features, num_features)
-        self.gate = nn.Linear(num_features, num_features)
-        self.output = nn.Linear(num_features, 1)
-        self.transform.weight.data, self.gate.weight.data = ours.highway_weight.data.chunk(2)
-        self.transform.bias.data, self.gate.bias.data = ours.highway_bias.data.chunk(2)
-        self.output.weight.data, self.output.bias.data = ours.output_weight.data, ours.output_bias.data
-
-    def features(self, tokens: Tensor) -> Tensor:
-        image = self.embedding(tokens)[:, None]
-        maxima = [
-            convolution(image).relu().squeeze(3).max(2).values
-            if tokens.shape[1] >= convolution.kernel_size[0]
-            else image.new_zeros(len(image), convolution.out_channels)
-            for convolution in self.convolutions
-        ]
-        pooled = torch.cat(maxima, 1)
-        gate = self.gate(pooled).sigmoid()
-        return gate * self.transform(pooled).relu() + (1 - gate) * pooled
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.output(self.features(tokens)).squeeze(1)
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 7, 8, 20])

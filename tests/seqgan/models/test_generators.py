@@ -4,23 +4,8 @@ from torch.nn import functional
 
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings, lstm_cell
 from seqgan.models.transformer import TransformerGenerator, TransformerSettings
+from tests.references.step_by_step import read_step_by_step, step
 from tests.tiny_models import EVERY_KIND, KINDS, rng, tiny_generator, whole
-
-
-def step(generator, tokens, state):
-    """The logits behind one more token, and the state."""
-    hidden, state = generator.advance(tokens, state)
-    return generator.head.logits(hidden), state
-
-
-def read_step_by_step(generator, tokens):
-    state = generator.initial_state(len(tokens))
-    last, logits = torch.full((len(tokens),), generator.bos_id), []
-    for token in tokens.unbind(1):
-        next_logits, state = step(generator, last, state)
-        logits.append(next_logits)
-        last = token
-    return torch.stack(logits, 1)
 
 
 @pytest.mark.parametrize("num_layers", [1, 3])

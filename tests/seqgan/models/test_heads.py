@@ -15,8 +15,9 @@ from seqgan.sampling.sample import sample
 from seqgan.text.batching import pad
 from seqgan.text.sequences import Sequences
 from seqgan.training.mle import MLESettings
-from tests.seqgan.training.test_mle import make_trainer
-from tests.tiny_models import all_sequences, rng, sequence_probabilities, whole
+from tests.references.enumeration import all_sequences, sequence_probabilities
+from tests.tiny_models import rng, whole
+from tests.tiny_trainers import make_trainer
 
 SIZE, FORBIDDEN = 9, (0, 4)
 

@@ -7,6 +7,7 @@ import torch
 
 from seqgan.oracle.model import load_oracle, random_oracle, restore_oracle
 from seqgan.sampling.sample import sample
+from tests.references.oracle import reference_logits
 from tests.shared_data import shared_data
 from tests.tiny_models import rng, whole
 
@@ -32,20 +33,6 @@ def no_words(size):
     """An oracle's arrays for a vocabulary of none, or of the start token alone."""
     shapes = {"embedding": (size, 4), "W_out": (5, size), "b_out": (size,)}
     return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-
-
-def reference_logits(arrays, tokens):
-    """The oracle's equations, one number array at a time, in float64."""
-    a = {name: array.astype(np.float64) for name, array in arrays.items()}
-    sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
-    h, c, logits = np.zeros(len(a["W_out"])), np.zeros(len(a["W_out"])), []
-    for token in [0, *tokens[:-1]]:
-        x = a["embedding"][token]
-        i, f, o, candidate = (x @ a[f"W_{g}"] + h @ a[f"U_{g}"] + a[f"b_{g}"] for g in "ifoc")
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(candidate)
-        h = sigmoid(o) * np.tanh(c)
-        logits.append(h @ a["W_out"] + a["b_out"])
-    return np.stack(logits)
 
 
 def test_a_file_is_read_by_its_equations(tmp_path):

@@ -10,15 +10,9 @@ from seqgan.sampling.token_sampler import TokenSampler, find_block, find_token, 
 from seqgan.sampling.truncation import truncate_logits
 from seqgan.text.masking import mask_from_lengths
 from seqgan.text.token_batch import TokenBatch
-from tests.tiny_models import (
-    EVERY_KIND,
-    KINDS,
-    all_sequences,
-    rng,
-    sequence_probabilities,
-    tiny_generator,
-    whole,
-)
+from tests.references.completion import naive_completion
+from tests.references.enumeration import all_sequences, sequence_probabilities
+from tests.tiny_models import EVERY_KIND, KINDS, rng, tiny_generator, whole
 
 ADVERSARIAL_UNIFORMS = [0.0, 1e-45, 2**-126, 2**-24, 0.5, 1 - 2**-23, 1 - 2**-24, 1.0]
 
@@ -283,21 +277,6 @@ def random_prompts(num_rows, vocabulary_size):
     tokens = torch.randint(vocabulary_size, (num_rows, 4), generator=rng(3))
     mask = mask_from_lengths(torch.randint(5, (num_rows,), generator=rng(4)), 4)
     return TokenBatch(tokens, mask, columns={"row": list(range(num_rows))})
-
-
-def naive_completion(generator, prompt, uniforms, eos_id):
-    """One sequence, read anew for every token, drawn by the cumulative sum of its softmax."""
-    read, tokens, log_probs = [generator.bos_id, *prompt], [], []
-    for uniform in uniforms.tolist():
-        logits = generator.head.logits(generator.encode(torch.tensor([read]))[:, -1])
-        log_softmax = logits[0].double().log_softmax(-1)
-        token = int(torch.searchsorted(log_softmax.exp().cumsum(0), uniform, right=True))
-        read.append(token)
-        tokens.append(token)
-        log_probs.append(float(log_softmax[token]))
-        if token == eos_id:
-            break
-    return tokens, log_probs
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from seqgan.text.cache import prepare_corpus
 from seqgan.text.files_corpus import FileCorpusSettings, prepare_files
 from seqgan.text.prepared import PreparedCorpus
-from tests.seqgan.text.text_files import file_settings, words
+from tests.text_files import file_settings, words
 
 TEXT = "\n".join(f"{a} {b}" for a in "abcd" for b in "efgh")
 

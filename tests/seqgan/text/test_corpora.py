@@ -13,8 +13,8 @@ from seqgan.text.docstrings_corpus import DocstringsCorpusSettings, prepare_docs
 from seqgan.text.files_corpus import FileCorpusSettings, prepare_files
 from seqgan.text.prepared import PARTS
 from seqgan.text.tiny_corpus import TinyCorpusSettings, prepare_tiny
-from tests.seqgan.text.text_files import file_settings, words
 from tests.shared_data import shared_data
+from tests.text_files import file_settings, words
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ROOT / "seqgan" / "text" / "tiny.txt"

@@ -12,7 +12,7 @@ from seqgan.text.lines import Lines
 from seqgan.text.preparation import TextCorpusSettings, Texts, prepare_texts, split
 from seqgan.text.prepared import PARTS, PreparedCorpus
 from seqgan.text.sequences import Sequences
-from tests.seqgan.text.text_files import file_settings, words
+from tests.text_files import file_settings, words
 
 
 def test_parts_hold_every_line_once_and_in_order(tmp_path):

@@ -5,39 +5,11 @@ import torch
 from torch import nn
 
 from seqgan.runtime.optimization import schedule_rate
-from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
-from seqgan.text.vocabulary import Vocabulary
 from seqgan.training.mle import MLESettings, MLETrainer, gaussian_penalty, real_token_rows
 from tests.tiny_models import KINDS, tiny_generator
-
-EOS = 2
-TEXT = Sequences.from_lists([[3, 4, EOS], [4, EOS], [3, 3, 4, EOS], [1, EOS], [4, 1, EOS]])
-
-
-def corpus_of(sequences: Sequences) -> PreparedCorpus:
-    """The same sequences as every part, over five tokens."""
-    return PreparedCorpus(
-        train=sequences,
-        validation=sequences,
-        test=sequences,
-        vocabulary=Vocabulary.integers(5),
-        tokenizer="whitespace",
-        lower_case=False,
-        max_length=8,
-    )
-
-
-def make_trainer(settings=None, generator=None, sequences=TEXT, cls=MLETrainer):
-    return cls(
-        settings or MLESettings(batch_size=5),
-        policy=generator or tiny_generator("lstm", 5, forbidden=(0,)),
-        corpus=corpus_of(sequences),
-        pad_id=0,
-        device=torch.device("cpu"),
-        seed=0,
-    )
+from tests.tiny_trainers import EOS, make_trainer
 
 
 @pytest.mark.parametrize("kind", KINDS)

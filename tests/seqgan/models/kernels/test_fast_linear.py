@@ -60,7 +60,7 @@ def test_other_types_keep_their_type(dtype: torch.dtype) -> None:
 
 def test_works_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, weight, bias = operands(8, 16)
-    monkeypatch.setattr(module, "_ONEDNN_LINEAR", None)
+    monkeypatch.setattr(module, "ONEDNN_LINEAR", None)
     assert fast_linear(inputs, weight, bias).equal(functional.linear(inputs, weight, bias))
 
 
@@ -77,10 +77,10 @@ def test_a_weight_laid_out_gives_the_same_with_any_number_of_rows(num_rows: int,
 
 
 def test_a_weight_stays_itself_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ONEDNN_LAYOUT", None)
+    monkeypatch.setattr(module, "ONEDNN_LAYOUT", None)
     _, weight, _ = operands(8, 16)
     assert laid_out(weight, 8) is weight
     monkeypatch.undo()
-    monkeypatch.setattr(module, "_ONEDNN_HAS_BFLOAT16", lambda: False)
+    monkeypatch.setattr(module, "ONEDNN_HAS_BFLOAT16", lambda: False)
     rounded = weight.bfloat16()
     assert laid_out(rounded, 8) is rounded

@@ -1,15 +1,17 @@
 """Corpora of the text that a test gives."""
 
 from pathlib import Path
+from typing import Any
 
 from seqgan.text.files_corpus import FileCorpusSettings
 from seqgan.text.prepared import PreparedCorpus
 
 
-def file_settings(path: Path, content: str | bytes, **options) -> FileCorpusSettings:
+def file_settings(path: Path, content: str | bytes, **options: Any) -> FileCorpusSettings:
     """Write a text file and return the settings of its corpus, cut at white space, all words known."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return FileCorpusSettings(path=path, **({"tokenizer": "whitespace", "min_count": 1} | options))
+    given: dict[str, Any] = {"tokenizer": "whitespace", "min_count": 1}
+    return FileCorpusSettings(path=path, **given | options)
 
 
 def words(corpus: PreparedCorpus, part: str) -> list[str]:

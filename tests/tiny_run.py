@@ -34,3 +34,7 @@ def flags(settings: Settings = SETTINGS, path: str = "") -> list[str]:
         name = f"{path}{key.replace('_', '-')}"
         found += flags(value, f"{name}.") if isinstance(value, dict) else [f"--{name}", str(value)]
     return found
+
+
+TINY = ["--preset", "tiny", *flags()]
+"""The same run on the command line."""

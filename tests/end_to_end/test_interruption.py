@@ -19,7 +19,7 @@ from seqgan.experiment.run_folder import RunFolder
 from seqgan.runtime import checkpoint, files
 from seqgan.training.loop import Interrupted
 from tests.runs import PHASES, assert_same, final_state, flatten
-from tests.tiny_run import ROOT, SETTINGS, flags, tiny_experiment, tiny_settings
+from tests.tiny_run import ROOT, SETTINGS, TINY, flags, tiny_experiment, tiny_settings
 
 pytestmark = pytest.mark.slow
 
@@ -285,12 +285,9 @@ def test_a_hidden_folder_among_the_checkpoints_is_left_alone(pretrained, tmp_pat
         assert (tmp_path / "run" / "checkpoints" / ".hidden").is_dir()
 
 
-def test_a_run_without_a_name_is_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(["prepare", "--preset", "tiny", *flags(), "--run", ""]) == 2
-    assert capsys.readouterr().err.startswith("seqgan: error: --run: names no folder")
-    assert main(["prepare", "--preset", "tiny", *flags(), "--run", "a\x7fb"]) == 2
-    assert "a\\x7fb holds control characters" in capsys.readouterr().err
+def test_a_run_without_a_name_is_refused(cli, tmp_path):
+    assert cli.fails("prepare", *TINY, "--run", "").startswith("seqgan: error: --run: names no folder")
+    assert "a\\x7fb holds control characters" in cli.fails("prepare", *TINY, "--run", "a\x7fb")
     assert not any(path.name != "data" for path in tmp_path.iterdir())
 
 

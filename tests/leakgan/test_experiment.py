@@ -11,12 +11,11 @@ import torch
 from leakgan.__main__ import main
 from leakgan.catalogue import CATALOGUE
 from leakgan.metrics import METRICS
-from seqgan.cli import main as seqgan_main
 from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.training.loop import Interrupted
 from tests.runs import assert_same, final_state, interrupt_at
 from tests.shared_data import shared_data
-from tests.tiny_run import SETTINGS, flags, tiny_experiment
+from tests.tiny_run import TINY, tiny_experiment
 
 pytestmark = pytest.mark.slow
 
@@ -105,41 +104,37 @@ def test_goals_of_samples_lie_in_the_projector(uninterrupted):
     assert 0 < len(ends) <= 30
 
 
-def test_the_command_line_is_that_of_seqgan(uninterrupted, tmp_path, capsys):
+def test_the_command_line_is_that_of_seqgan(uninterrupted, cli, capsys):
     run, _ = uninterrupted
     assert main(["--help"]) == 0
     assert "usage: leakgan COMMAND" in capsys.readouterr().out
-    assert main(["generate", "--run", str(run), "--num-sentences", "3"]) == 0
-    ours = capsys.readouterr().out
-    assert seqgan_main(["generate", "--run", str(run), "--num-sentences", "3"]) == 0
-    assert capsys.readouterr().out == ours
+    ours = cli("generate", "--run", run, "--num-sentences", 3, package="leakgan")
+    assert cli("generate", "--run", run, "--num-sentences", 3) == ours
     assert open_run(run).catalogue is CATALOGUE
-    assert seqgan_main(["train", "--run", str(run)]) == 2
-    assert "leakgan" in capsys.readouterr().err
-    assert main(["train", "--run", str(tmp_path / "new"), "--discriminator.kind", "pairs"]) == 2
-    assert "--discriminator.kind" in capsys.readouterr().err
+    assert "leakgan" in cli.fails("train", "--run", run)
+    error = cli.fails("train", "--run", "new", "--discriminator.kind", "pairs", package="leakgan")
+    assert "--discriminator.kind" in error
 
 
-def test_the_official_sharpening_shows_in_the_signature(uninterrupted, capsys):
+def test_the_official_sharpening_shows_in_the_signature(uninterrupted, cli):
     run, _ = uninterrupted
-    arguments = ["evaluate", "--run", str(run), "--checkpoint", "adversarial-last", "--json", "--quiet"]
-    assert main([*arguments, "--temperature", "leakgan-official"]) == 0
-    named = json.loads(capsys.readouterr().out)["adversarial-last"]
-    assert main([*arguments, "--temperature", str(1 / 1.5)]) == 0
-    by_number = json.loads(capsys.readouterr().out)["adversarial-last"]
+    command = ("evaluate", "--run", run, "--checkpoint", "adversarial-last", "--json", "--quiet")
+    named, by_number = (
+        json.loads(cli(*command, "--temperature", temperature, package="leakgan"))["adversarial-last"]
+        for temperature in ("leakgan-official", 1 / 1.5)
+    )
     assert "leakgan-official" in named.pop("signature")
     assert "leakgan-official" not in by_number.pop("signature")
     assert named == by_number
 
 
 @pytest.mark.parametrize("kind", ["leakgan", "leakgan-transformer"])
-def test_train_ends_with_the_comparison(kind, tmp_path, capsys):
+def test_train_ends_with_the_comparison(kind, tmp_path, cli):
     run = tmp_path / "run"
-    arguments = [*flags(SETTINGS), "--mle.interleaving-epochs", "2", "--generator.kind", kind]
+    arguments = [*TINY, "--run", run, "--mle.interleaving-epochs", "2", "--generator.kind", kind]
     if kind == "leakgan-transformer":
         arguments += ["--generator.model-size", "16", "--generator.num-heads", "2"]
-    assert main(["train", "--preset", "tiny", "--run", str(run), *arguments]) == 0
-    printed = capsys.readouterr().out
+    printed = cli("train", *arguments, package="leakgan")
     assert f"{run}: all is done" in printed
     assert [line.split()[-2] for line in printed.splitlines() if line.startswith("|")][:1] == ["change"]
     assert {path.stem for path in (run / "evaluation").iterdir()} == {"mle-best", "adversarial-last"}

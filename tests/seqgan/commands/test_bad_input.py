@@ -1,19 +1,15 @@
 """Bad input on the command line: one line that says what is wrong, exit status 2, and nothing left behind."""
 
 import fcntl
-import os
 import resource
 import shutil
-import subprocess
-import sys
 
 import pytest
 
-from seqgan.cli import main
 from seqgan.runtime.checkpoint import FORMAT
-from tests.tiny_run import ROOT, flags
+from tests.command_line import run_process
+from tests.tiny_run import ROOT, TINY
 
-TINY = ["--preset", "tiny", *flags()]
 TEXT = str(ROOT / "seqgan" / "text" / "tiny.txt")
 FILES = {
     "empty.txt": b"",
@@ -31,18 +27,9 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="module", name="finished")
-def finished_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bad")
-    run, data = str(folder / "run"), str(folder / "data")
-    assert main(["train", *TINY, "--run", run, "--data", data, "--quiet"]) == 0
-    return folder / "run"
-
-
 @pytest.fixture(name="fails")
-def failing_command(capfd, tmp_path, monkeypatch):
+def failing_command(cli, tmp_path, monkeypatch):
     """Runs a command that must fail in a folder of bad files, and gives its one line."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
@@ -50,11 +37,7 @@ def failing_command(capfd, tmp_path, monkeypatch):
 
     def run(*arguments):
         before = sorted(path for path in tmp_path.rglob("*") if "data" not in path.parts)
-        capfd.readouterr()
-        status = main([str(argument) for argument in arguments])
-        output, errors = capfd.readouterr()
-        assert (status, output) == (2, "")
-        assert errors.startswith("seqgan: error: ") and errors.count("\n") == 1
+        errors = cli.fails(*arguments)
         after = sorted(path for path in tmp_path.rglob("*") if "data" not in path.parts)
         assert [path for path in after if "__pycache__" not in path.parts] == before
         return errors
@@ -258,15 +241,15 @@ def test_other_commands(fails, arguments, message):
         (["train", "--preset", "docstrings"], "--corpus.kind: docstrings differs from tiny, with which"),
     ],
 )
-def test_of_a_finished_run(fails, finished, arguments, message):
+def test_of_a_finished_run(fails, finished_run, arguments, message):
     name, *rest = arguments
-    assert message in fails(name, "--run", finished, *rest)
+    assert message in fails(name, "--run", finished_run, *rest)
 
 
-def test_a_prefix_of_the_oracle_is_numbers(fails, tmp_path):
+def test_a_prefix_of_the_oracle_is_numbers(fails, cli):
     small = ["--corpus.num-train", "20", "--corpus.num-validation", "5", "--corpus.num-test", "5"]
     sizes = ["--corpus.vocabulary-size", "30", "--evaluation.num-samples", "9"]
-    assert main(["prepare", "--preset", "oracle", "--run", "oracle", *small, *sizes, "--quiet"]) == 0
+    assert cli("prepare", "--preset", "oracle", "--run", "oracle", *small, *sizes, "--quiet") == ""
     error = fails("generate", "--run", "oracle", "--prefix", "5 word")
     assert "--prefix: 'word' is not in the vocabulary of the run; it may hold integers from 0 to 29" in error
     assert "oracle has no generator; there is none yet; pretrain first" in fails(
@@ -310,40 +293,36 @@ def damage(path, how):
         ("config.toml", "generate"),
     ],
 )
-def test_a_damaged_run_is_named(fails, finished, tmp_path, name, command, how):
+def test_a_damaged_run_is_named(fails, own_run, name, command, how):
     if how == "missing" and name.startswith("checkpoints"):
         return  # a run without a checkpoint starts anew, and without one generator there are others
-    run = shutil.copytree(finished, tmp_path / "copy")
-    damage(run / name, how)
-    error = fails(command, "--run", run)
+    damage(own_run / name, how)
+    error = fails(command, "--run", own_run)
     missing_run = name == "config.toml" and how == "missing"
-    assert str(run if missing_run else (run / name).parent) in error
+    assert str(own_run if missing_run else (own_run / name).parent) in error
 
 
-def test_half_a_settings_file_is_not_taken_for_a_whole_one(fails, finished, tmp_path):
-    run = shutil.copytree(finished, tmp_path / "copy")
-    text = (run / "config.toml").read_text()
-    (run / "config.toml").write_text(text[: text.index("[algorithm]")])
+def test_half_a_settings_file_is_not_taken_for_a_whole_one(fails, own_run):
+    text = (own_run / "config.toml").read_text()
+    (own_run / "config.toml").write_text(text[: text.index("[algorithm]")])
     for command in ("train", "generate", "evaluate"):
-        assert "config.toml: is damaged: its end is missing" in fails(command, "--run", run)
+        assert "config.toml: is damaged: its end is missing" in fails(command, "--run", own_run)
 
 
-def test_a_run_of_another_version(fails, finished, tmp_path):
-    run = shutil.copytree(finished, tmp_path / "copy")
-    text = (run / "config.toml").read_text()
-    (run / "config.toml").write_text(text.replace(f"format = {FORMAT}", "format = 99"))
+def test_a_run_of_another_version(fails, own_run):
+    text = (own_run / "config.toml").read_text()
+    (own_run / "config.toml").write_text(text.replace(f"format = {FORMAT}", "format = 99"))
     for command in ("train", "generate", "evaluate"):
         assert f"config.toml: run of format 99; this version reads format {FORMAT}" in fails(
-            command, "--run", run
+            command, "--run", own_run
         )
 
 
 @pytest.mark.slow
-def test_a_generator_of_another_run(fails, finished, tmp_path):
-    other = ["--run", str(tmp_path / "other"), "--generator.hidden-size", "9", "--quiet"]
-    assert main(["pretrain", *TINY, *other]) == 0
+def test_a_generator_of_another_run(fails, cli, finished_run, tmp_path):
+    assert cli("pretrain", *TINY, "--run", "other", "--generator.hidden-size", "9", "--quiet") == ""
     name = "checkpoints/mle-best.pt"
-    shutil.copy(finished / name, tmp_path / "other" / name)
+    shutil.copy(finished_run / name, tmp_path / "other" / name)
     error = fails("generate", "--run", "other", "--checkpoint", "mle-best")
     assert "mle-best.pt: does not fit the run's settings: " in error
 
@@ -351,13 +330,12 @@ def test_a_generator_of_another_run(fails, finished, tmp_path):
 # Folders, other processes, full disks.
 
 
-def test_another_process_at_the_same_run(fails, finished):
-    with (finished / ".lock").open("w") as file:
+def test_another_process_at_the_same_run(fails, cli, own_run):
+    with (own_run / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for command in ("prepare", "pretrain", "train"):
-            assert f"--run: another process is working on {finished}" in fails(command, "--run", finished)
-        assert main(["generate", "--run", str(finished), "--num-sentences", "1"]) == 0  # reading is free
-    (finished / ".lock").unlink()
+            assert f"--run: another process is working on {own_run}" in fails(command, "--run", own_run)
+        cli("generate", "--run", own_run, "--num-sentences", "1")  # reading is free
 
 
 @pytest.mark.parametrize("run", [TEXT, f"{TEXT}/below", "/proc/run", "x" * 300])
@@ -375,23 +353,16 @@ def test_a_folder_that_was_there_stays(fails, tmp_path):
     assert (tmp_path / "mine" / "letter.txt").read_text() == "keep"
 
 
-def test_what_a_killed_process_left_is_removed(finished):
-    (finished / "checkpoints" / ".state.pt.abc.partial").write_bytes(b"half")
-    assert main(["train", "--run", str(finished), "--quiet"]) == 0
-    assert not list((finished / "checkpoints").glob(".*"))
+def test_what_a_killed_process_left_is_removed(cli, own_run):
+    (own_run / "checkpoints" / ".state.pt.abc.partial").write_bytes(b"half")
+    cli("train", "--run", own_run, "--quiet")
+    assert not list((own_run / "checkpoints").glob(".*"))
 
 
 def limited(arguments, cwd, size):
     """A command that may write files of ``size`` bytes at most: to it, the disk is full."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "seqgan", *map(str, arguments)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    return run_process(
+        *arguments, cwd=cwd, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     )
 
 
@@ -406,7 +377,7 @@ def test_a_full_disk_at_the_start_leaves_no_run(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_full_disk_while_training_loses_nothing(tmp_path):
+def test_a_full_disk_while_training_loses_nothing(cli, tmp_path):
     """The checkpoint of the time before stays; with room again the run goes on to the same end."""
     small = 80_000  # the corpus fits, the checkpoint does not
     result = limited(["train", *TINY, "--run", "new"], tmp_path, small)
@@ -414,14 +385,11 @@ def test_a_full_disk_while_training_loses_nothing(tmp_path):
     assert result.stderr.count("\n") == 1 and "checkpoints/" in result.stderr
     assert "cannot be written, what was there is unchanged: " in result.stderr
     assert not [path for path in (tmp_path / "new").rglob(".*") if path.is_file()]
-    assert main(["pretrain", "--run", str(tmp_path / "new"), "--quiet"]) == 0
+    cli("pretrain", "--run", "new", "--quiet")
 
 
-def test_an_evaluation_is_shown_even_if_it_cannot_be_kept(finished, tmp_path, capfd, caplog):
-    run = shutil.copytree(finished, tmp_path / "copy")
-    shutil.rmtree(run / "evaluation")
-    (run / "evaluation").write_text("in the way")
-    capfd.readouterr()
-    assert main(["evaluate", "--run", str(run), "--checkpoint", "mle-best"]) == 0
-    assert "| BLEU-2" in capfd.readouterr().out
+def test_an_evaluation_is_shown_even_if_it_cannot_be_kept(cli, own_run, caplog):
+    shutil.rmtree(own_run / "evaluation")
+    (own_run / "evaluation").write_text("in the way")
+    assert "| BLEU-2" in cli("evaluate", "--run", own_run, "--checkpoint", "mle-best")
     assert "evaluation/mle-best.npz: cannot be written" in caplog.text

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import stat
 import struct
 import subprocess
@@ -22,10 +23,10 @@ from seqgan.cli import COMMANDS, main
 from seqgan.config.schema import flag_name, to_settings
 from seqgan.config.toml import flatten, read_toml, to_toml
 from seqgan.experiment.catalogue import SEQGAN
+from tests.command_line import command, environment, run_process
 from tests.references.bleu import nltk_bleu, nltk_self_bleu
-from tests.tiny_run import ROOT, flags
+from tests.tiny_run import ROOT, TINY
 
-TINY = ["--preset", "tiny", *flags()]
 SENTENCES = [
     "the cat sat on the mat .",
     "a dog ran in the park .",
@@ -34,37 +35,6 @@ SENTENCES = [
     "",
 ]
 REFERENCES = ["the cat sat on a mat .", "a dog ran in the green park .", "a bird sat in the park .", "one"]
-
-
-def python(*arguments, cwd):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "seqgan", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module", name="run")
-def finished_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    assert (
-        main(["train", *TINY, "--run", str(folder / "run"), "--data", str(folder / "data"), "--quiet"]) == 0
-    )
-    return folder / "run"
-
-
-@pytest.fixture(name="cli")
-def command_line(capfd, tmp_path, monkeypatch):
-    """Runs a command in an empty folder; gives what it printed, and checks that nothing went wrong."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["seqgan"])
-
-    def run(*arguments):
-        capfd.readouterr()
-        status = main([str(argument) for argument in arguments])
-        output, errors = capfd.readouterr()
-        assert (status, errors) == (0, "")
-        return output
-
-    return run
 
 
 # Commands.
@@ -100,14 +70,14 @@ def test_pretrain_then_train_by_the_run_alone(cli, tmp_path):
 
 
 @pytest.mark.slow
-def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
+def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, own_run):
     """Of a finished run: all is read back, nothing is trained or measured again."""
-    before = {path: path.stat().st_mtime_ns for path in (run / "evaluation").iterdir()}
-    output = cli("train", "--run", run)
-    assert before == {path: path.stat().st_mtime_ns for path in (run / "evaluation").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in (own_run / "evaluation").iterdir()}
+    output = cli("train", "--run", own_run)
+    assert before == {path: path.stat().st_mtime_ns for path in (own_run / "evaluation").iterdir()}
     sentences = re.findall(r"^  .*$", output.partition("\n|")[0], re.MULTILINE)
     assert len(sentences) == 20
-    saved = json.loads((run / "evaluation" / "mle-best.json").read_text())
+    saved = json.loads((own_run / "evaluation" / "mle-best.json").read_text())
     known = [sentence.strip() for sentence in saved["sentences"] if "<unk>" not in sentence]
     assert [line.strip() for line in sentences[:10]] == known[:10]
     header, _, *rows = (line for line in output.splitlines() if line.startswith("|"))
@@ -118,66 +88,66 @@ def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
     assert row.split("|")[4].strip() in ("better", "worse", "no clear change")
     assert output.count("signature: hypotheses:40|references:44|tokenizer:treebank") == 1
     assert output.endswith(
-        f"{run}: all is done already; and now:\n"
-        f"  seqgan generate --run {run} --no-unknown\n"
-        f"  seqgan report --run {run}\n"
-        f"  tensorboard --logdir {run}\n"
+        f"{own_run}: all is done already; and now:\n"
+        f"  seqgan generate --run {own_run} --no-unknown\n"
+        f"  seqgan report --run {own_run}\n"
+        f"  tensorboard --logdir {own_run}\n"
     )
 
 
-def test_a_damaged_evaluation_is_made_again(cli, run):
-    path = run / "evaluation" / "mle-best.json"
+def test_a_damaged_evaluation_is_made_again(cli, own_run):
+    path = own_run / "evaluation" / "mle-best.json"
     good = json.loads(path.read_text())
     path.write_text("{", encoding="utf-8")
-    cli("train", "--run", run, "--quiet")
+    cli("train", "--run", own_run, "--quiet")
     assert json.loads(path.read_text()) == good
 
 
-def test_generate_to_standard_output_is_reproducible(cli, run):
-    lines = cli("generate", "--run", run).splitlines()
+def test_generate_to_standard_output_is_reproducible(cli, finished_run):
+    lines = cli("generate", "--run", finished_run).splitlines()
     assert len(lines) == 10
-    assert cli("generate", "--run", run, "--seed", "0").splitlines() == lines
-    assert cli("generate", "--run", run, "--seed", "1").splitlines() != lines
-    assert cli("generate", "--run", run, "--checkpoint", "mle-best").splitlines() != lines
+    assert cli("generate", "--run", finished_run, "--seed", "0").splitlines() == lines
+    assert cli("generate", "--run", finished_run, "--seed", "1").splitlines() != lines
+    assert cli("generate", "--run", finished_run, "--checkpoint", "mle-best").splitlines() != lines
 
 
-def test_generate_to_a_file(cli, run, tmp_path):
-    assert cli("generate", "--run", run, "--num-sentences", "7", "--output", "new/sentences.txt") == ""
-    text = (tmp_path / "new" / "sentences.txt").read_text()
-    assert text == cli("generate", "--run", run, "--num-sentences", "7")
+def test_generate_to_a_file(cli, finished_run, tmp_path):
+    command = ("generate", "--run", finished_run, "--num-sentences", "7")
+    assert cli(*command, "--output", "new/sentences.txt") == ""
+    assert (tmp_path / "new" / "sentences.txt").read_text() == cli(*command)
 
 
-def test_generate_leaves_a_device_a_device(cli, run, tmp_path):
+def test_generate_leaves_a_device_a_device(cli, finished_run, tmp_path):
     """Written by renaming, /dev/null would become a file."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    cli("generate", "--run", run, "--output", "pipe")
+    cli("generate", "--run", finished_run, "--output", "pipe")
     assert len(os.read(reader, 100_000).splitlines()) == 10
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     (tmp_path / "link").symlink_to("target.txt")
-    cli("generate", "--run", run, "--output", "link")
+    cli("generate", "--run", finished_run, "--output", "link")
     assert len((tmp_path / "target.txt").read_text().splitlines()) == 10
 
 
-def test_generate_in_chunks_repeats_nothing(cli, run, monkeypatch):
+def test_generate_in_chunks_repeats_nothing(cli, finished_run, monkeypatch):
     monkeypatch.setattr("seqgan.commands.generate.CHUNK", 20)
-    lines = cli("generate", "--run", run, "--num-sentences", "50").splitlines()
+    lines = cli("generate", "--run", finished_run, "--num-sentences", "50").splitlines()
     assert len(lines) == 50
     assert lines[:10] != lines[20:30]
-    other_seed = cli("generate", "--run", run, "--num-sentences", "50", "--seed", "20").splitlines()
+    other_seed = cli("generate", "--run", finished_run, "--num-sentences", "50", "--seed", "20").splitlines()
     assert not set(lines[20:40]) & set(other_seed[:20])
 
 
-def test_generate_shapes_the_distribution(cli, run):
-    assert len(set(cli("generate", "--run", run, "--temperature", "0").splitlines())) == 1
-    greedy = cli("generate", "--run", run, "--temperature", "0")
-    assert cli("generate", "--run", run, "--top-k", "1") == greedy
-    assert cli("generate", "--run", run, "--top-p", "1e-9") == greedy
-    assert cli("generate", "--run", run, "--top-p", "0.3") != cli("generate", "--run", run)
+def test_generate_shapes_the_distribution(cli, finished_run):
+    assert len(set(cli("generate", "--run", finished_run, "--temperature", "0").splitlines())) == 1
+    greedy = cli("generate", "--run", finished_run, "--temperature", "0")
+    assert cli("generate", "--run", finished_run, "--top-k", "1") == greedy
+    assert cli("generate", "--run", finished_run, "--top-p", "1e-9") == greedy
+    assert cli("generate", "--run", finished_run, "--top-p", "0.3") != cli("generate", "--run", finished_run)
 
 
-def test_generate_keeps_the_prefix_and_detokenises_on_demand(cli, run):
-    command = ("generate", "--run", run, "--prefix", "The girl, the tall boy")
+def test_generate_keeps_the_prefix_and_detokenises_on_demand(cli, finished_run):
+    command = ("generate", "--run", finished_run, "--prefix", "The girl, the tall boy")
     tokens, text = cli(*command, "--tokens").splitlines(), cli(*command).splitlines()
     assert len(tokens) == len(text) == 10
     assert all(line.startswith("The girl , the tall boy") for line in tokens)
@@ -185,11 +155,11 @@ def test_generate_keeps_the_prefix_and_detokenises_on_demand(cli, run):
 
 
 @pytest.mark.slow
-def test_evaluate_a_run(cli, run):
-    results = json.loads(cli("evaluate", "--run", run, "--json"))
+def test_evaluate_a_run(cli, own_run):
+    results = json.loads(cli("evaluate", "--run", own_run, "--json"))
     assert list(results) == ["mle-best", "mle-last", "adversarial-best", "adversarial-last"]
     for name, values in results.items():
-        saved = json.loads((run / "evaluation" / f"{name}.json").read_text())
+        saved = json.loads((own_run / "evaluation" / f"{name}.json").read_text())
         about = {"generator": name, "decoding": {"temperature": 1.0, "top_k": None, "top_p": None}}
         kept = {
             name: saved[name]
@@ -197,12 +167,12 @@ def test_evaluate_a_run(cli, run):
         }
         assert {**values, **about, **kept} == saved
     cooler = json.loads(
-        cli("evaluate", "--run", run, "--checkpoint", "mle-best", "--temperature", "0.5", "--json")
+        cli("evaluate", "--run", own_run, "--checkpoint", "mle-best", "--temperature", "0.5", "--json")
     )
     assert list(cooler) == ["mle-best"]
     assert cooler["mle-best"]["entropy"] < results["mle-best"]["entropy"]
     assert "temperature:0.5" in cooler["mle-best"]["signature"]
-    saved = json.loads((run / "evaluation" / "mle-best.json").read_text())
+    saved = json.loads((own_run / "evaluation" / "mle-best.json").read_text())
     assert saved["entropy"] == results["mle-best"]["entropy"]  # another temperature is kept elsewhere
 
 
@@ -298,25 +268,23 @@ def test_kinds_decide_which_flags_there_are(cli, tmp_path):
     assert "num_heads" not in tomllib.loads(lstm)["generator"]
 
 
-def test_a_run_goes_on_with_its_own_settings(cli, run):
-    settings = read_toml(run / "config.toml")
+def test_a_run_goes_on_with_its_own_settings(cli, finished_run):
+    settings = read_toml(finished_run / "config.toml")
     del settings["format"], settings["package"]
-    assert tomllib.loads(cli("config", "--run", run)) == settings
-    assert (
-        tomllib.loads(cli("config", "--run", run, "--tracking.log-interval", "9"))["tracking"]["log_interval"]
-        == 9
-    )
+    assert tomllib.loads(cli("config", "--run", finished_run)) == settings
+    changed = tomllib.loads(cli("config", "--run", finished_run, "--tracking.log-interval", "9"))
+    assert changed["tracking"]["log_interval"] == 9
 
 
 @pytest.mark.slow
-def test_the_settings_of_a_run_serve_another(cli, run, tmp_path):
+def test_the_settings_of_a_run_serve_another(cli, finished_run, tmp_path):
     """By its config.toml, or with its pre-training (FOUND 16)."""
-    settings = read_toml(run / "config.toml")
+    settings = read_toml(finished_run / "config.toml")
     del settings["format"], settings["package"]
-    assert tomllib.loads(cli("config", "--config", run / "config.toml")) == settings
-    assert tomllib.loads(cli("config", "--pretrained", run)) == settings
+    assert tomllib.loads(cli("config", "--config", finished_run / "config.toml")) == settings
+    assert tomllib.loads(cli("config", "--pretrained", finished_run)) == settings
     flags_of_a_control = ["--estimator.control", "shuffled"]
-    cli("train", "--pretrained", run, "--run", "control", "--quiet", *flags_of_a_control)
+    cli("train", "--pretrained", finished_run, "--run", "control", "--quiet", *flags_of_a_control)
     control = read_toml(tmp_path / "control" / "config.toml")
     assert control["estimator"]["control"] == "shuffled"
     assert control["mle"] == settings["mle"]
@@ -367,25 +335,29 @@ def test_help_names_kinds_and_how_to_see_presets(cli):
 
 
 @pytest.mark.slow
-def test_module_and_console_script(tmp_path, run):
-    result = python("generate", "--run", run, "--num-sentences", 3, cwd=tmp_path)
+def test_module_and_console_script(tmp_path, finished_run):
+    result = run_process("generate", "--run", finished_run, "--num-sentences", 3, cwd=tmp_path)
     assert (result.returncode, len(result.stdout.splitlines()), result.stderr) == (0, 3, "")
-    result = python(cwd=tmp_path)
+    result = run_process(cwd=tmp_path)
     assert result.returncode == 2 and result.stdout.startswith("usage: seqgan COMMAND")
-    result = python("--version", cwd=tmp_path)
+    result = run_process("--version", cwd=tmp_path)
     assert re.fullmatch(r"seqgan \d+\.\d+\.\d+\n", result.stdout)
     assert "seqgan = seqgan.cli:main" in (ROOT / "setup.cfg").read_text()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_reader_that_leaves_and_a_full_output(tmp_path, run):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = f"{sys.executable} -m seqgan generate --run {run} --num-sentences 3000"
+def test_a_reader_that_leaves_and_a_full_output(tmp_path, finished_run):
+    sentences = shlex.join(command("generate", "--run", finished_run, "--num-sentences", 3000))
     for sink, status, message in (("| head -1", 141, ""), ("> /dev/full", 2, "No space left on device")):
-        script = f"{command} {sink}; exit ${{PIPESTATUS[0]}}"
+        script = f"{sentences} {sink}; exit ${{PIPESTATUS[0]}}"
         result = subprocess.run(
-            ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert result.returncode == status
         assert message in result.stderr and result.stderr.count("\n") == bool(message)
@@ -406,8 +378,7 @@ def on_terminal(monkeypatch, *arguments):
 
 
 @pytest.mark.slow
-def test_progress_bars_on_a_terminal_only_and_not_when_quiet(tmp_path, monkeypatch, run, cli):
-    monkeypatch.chdir(tmp_path)
+def test_progress_bars_on_a_terminal_only_and_not_when_quiet(monkeypatch, cli):
     assert on_terminal(monkeypatch, "train", *TINY, "--run", "new", "--quiet") == ""
     assert on_terminal(monkeypatch, "prepare", *TINY, "--run", "other") == ""
     assert "evaluate: " in on_terminal(monkeypatch, "evaluate", "--run", "new")
@@ -420,11 +391,13 @@ def test_progress_bars_on_a_terminal_only_and_not_when_quiet(tmp_path, monkeypat
 def test_progress_bars_on_a_real_terminal(tmp_path):
     main_end, their_end = pty.openpty()
     fcntl.ioctl(their_end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "seqgan", "train", *TINY]
     seen = b""
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=their_end
+        command("train", *TINY),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=their_end,
     ) as process:
         os.close(their_end)
         with contextlib.suppress(OSError):  # the other end is closed

@@ -62,7 +62,7 @@ def test_all_metrics_equal_enumeration(eos_id):
         own = [probability(table, s) for s in sequences]
         return sum(a * math.log(a / m) for a, m in zip(own, mixture, strict=True))
 
-    sequences = all_sequences(eos_id)
+    sequences = every_sequence(eos_id)
     assert metrics == pytest.approx(
         {
             "nll_oracle": per_token(Q, lambda s: -math.log(probability(P, s))),

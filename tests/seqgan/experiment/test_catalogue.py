@@ -7,16 +7,14 @@ import shutil
 import pytest
 import torch
 
-from seqgan.cli import COMMANDS, main
+from seqgan.cli import COMMANDS
 from seqgan.config.toml import read_toml
 from seqgan.evaluation.likelihood import nll
 from seqgan.experiment.catalogue import SEQGAN, Catalogue, find_catalogue
 from seqgan.experiment.experiment import Experiment, open_run
 from tests.haiku.catalogue import CATALOGUE as HAIKU
 from tests.runs import assert_same, final_state, finish
-from tests.tiny_run import flags, tiny_experiment, tiny_settings
-
-TINY = ["--preset", "tiny", *flags()]
+from tests.tiny_run import TINY, tiny_experiment, tiny_settings
 
 
 @pytest.fixture(scope="module", name="run")
@@ -24,27 +22,6 @@ def finished_run(tmp_path_factory):
     """A whole run of the second package, and the experiment that made it."""
     run = tmp_path_factory.mktemp("haiku") / "run"
     return run, finish(tiny_experiment(run, catalogue=HAIKU))
-
-
-@pytest.fixture(scope="module", name="seqgan_run")
-def prepared_run(tmp_path_factory):
-    run = tmp_path_factory.mktemp("seqgan") / "run"
-    tiny_experiment(run)
-    return run
-
-
-@pytest.fixture(name="says")
-def command_line(capfd, tmp_path, monkeypatch):
-    """Runs a command of a package in an empty folder; gives its status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["seqgan"])
-
-    def run(package, *arguments):
-        capfd.readouterr()
-        status = main([str(argument) for argument in arguments], package=package)
-        return status, *capfd.readouterr()
-
-    return run
 
 
 # Settings.
@@ -134,11 +111,11 @@ def test_pre_training_is_all_but_the_last_phase(run, tmp_path):
 # Runs.
 
 
-def test_a_run_is_opened_with_the_catalogue_of_the_package_that_made_it(run, seqgan_run):
+def test_a_run_is_opened_with_the_catalogue_of_the_package_that_made_it(run, finished_run):
     assert read_toml(run[0] / "config.toml")["package"] == "tests.haiku"
-    assert read_toml(seqgan_run / "config.toml")["package"] == "seqgan"
+    assert read_toml(finished_run / "config.toml")["package"] == "seqgan"
     assert open_run(run[0]).catalogue is HAIKU
-    assert open_run(seqgan_run, device="cpu").catalogue is SEQGAN
+    assert open_run(finished_run, device="cpu").catalogue is SEQGAN
     assert open_run(run[0]).settings == run[1].settings
     assert find_catalogue("tests.haiku") is HAIKU
 
@@ -154,13 +131,13 @@ def test_a_run_is_opened_with_the_catalogue_of_the_package_that_made_it(run, seq
         ("empty", "package 'empty': cannot import empty.catalogue:CATALOGUE: AttributeError"),
     ],
 )
-def test_a_package_that_cannot_be_found_is_named(seqgan_run, tmp_path, monkeypatch, name, message):
+def test_a_package_that_cannot_be_found_is_named(finished_run, tmp_path, monkeypatch, name, message):
     (tmp_path / "impostor").mkdir()
     (tmp_path / "impostor" / "catalogue.py").write_text("from tests.haiku.catalogue import CATALOGUE")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "catalogue.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    run = shutil.copytree(seqgan_run, tmp_path / "copy")
+    run = shutil.copytree(finished_run, tmp_path / "copy")
     config = run / "config.toml"
     config.write_text(config.read_text().replace('package = "seqgan"', f'package = "{name}"'))
     with pytest.raises(ValueError) as caught:
@@ -170,8 +147,8 @@ def test_a_package_that_cannot_be_found_is_named(seqgan_run, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("line", ["", "package = 3"])
-def test_a_run_that_names_no_package_is_damaged(seqgan_run, tmp_path, line):
-    run = shutil.copytree(seqgan_run, tmp_path / "copy")
+def test_a_run_that_names_no_package_is_damaged(finished_run, tmp_path, line):
+    run = shutil.copytree(finished_run, tmp_path / "copy")
     config = run / "config.toml"
     config.write_text(config.read_text().replace('package = "seqgan"', line))
     with pytest.raises(ValueError, match="config.toml: is damaged: it names no package"):
@@ -182,25 +159,22 @@ def test_a_run_that_names_no_package_is_damaged(seqgan_run, tmp_path, line):
 
 
 @pytest.mark.slow
-def test_a_run_is_sampled_and_measured_by_either_command_line(run, says):
+def test_a_run_is_sampled_and_measured_by_either_command_line(run, cli):
     outputs = []
     for package in ("seqgan", "tests.haiku"):
-        status, sentences, errors = says(package, "generate", "--run", run[0])
-        assert (status, errors, len(sentences.splitlines())) == (0, "", 10)
-        status, scores, errors = says(package, "evaluate", "--run", run[0], "--json")
-        assert (status, errors) == (0, "")
+        sentences = cli("generate", "--run", run[0], package=package)
+        assert len(sentences.splitlines()) == 10
+        scores = cli("evaluate", "--run", run[0], "--json", package=package)
         assert set(json.loads(scores)) == {"mle-best", "mle-last", "adversarial-best", "adversarial-last"}
         outputs.append((sentences, scores))
     assert outputs[0] == outputs[1]
 
 
 @pytest.mark.parametrize("command", ["prepare", "pretrain", "train"])
-def test_a_run_goes_on_with_its_own_package_only(run, seqgan_run, says, command):
-    for path, other, own in ((run[0], "seqgan", "tests.haiku"), (seqgan_run, "tests.haiku", "seqgan")):
+def test_a_run_goes_on_with_its_own_package_only(run, finished_run, cli, command):
+    for path, other, own in ((run[0], "seqgan", "tests.haiku"), (finished_run, "tests.haiku", "seqgan")):
         before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
-        status, output, errors = says(other, command, "--run", path)
-        assert (status, output) == (2, "")
-        assert errors == (
+        assert cli.fails(command, "--run", path, package=other) == (
             f"{other}: error: --run: {path} is a run of {own}, not of {other}; "
             f"go on with: {own} train --run {path}\n"
         )
@@ -210,18 +184,17 @@ def test_a_run_goes_on_with_its_own_package_only(run, seqgan_run, says, command)
 
 
 @pytest.mark.slow
-def test_the_command_line_speaks_for_its_package(says, tmp_path):
-    status, output, errors = says("tests.haiku", "pretrain", *TINY, "--generator.loudness", "2")
+def test_the_command_line_speaks_for_its_package(cli, tmp_path):
+    output = cli("pretrain", *TINY, "--generator.loudness", "2", package="tests.haiku")
     run = "runs/tests.haiku-tiny"
-    assert (status, errors) == (0, "")
     assert output.endswith(f"{run}: pre-training is done; go on with: tests.haiku train --run {run}\n")
     assert read_toml(tmp_path / run / "config.toml")["generator"]["loudness"] == 2.0
-    assert says("tests.haiku", "config", "--list")[1] == "quiet\ntiny   Listens to the discriminator.\n"
-    assert says("tests.haiku", "--help")[1].startswith("usage: tests.haiku COMMAND")
-    assert says("tests.haiku", "--version")[1].startswith("tests.haiku ")
-    help_text = says("tests.haiku", "train", "--preset", "tiny", "--help-all")[1]
+    assert cli("config", "--list", package="tests.haiku") == "quiet\ntiny   Listens to the discriminator.\n"
+    assert cli("--help", package="tests.haiku").startswith("usage: tests.haiku COMMAND")
+    assert cli("--version", package="tests.haiku").startswith("tests.haiku ")
+    help_text = cli("train", "--preset", "tiny", "--help-all", package="tests.haiku")
     assert "listener" in help_text and "--generator.loudness" in help_text
-    assert "--generator.loudness" not in says("seqgan", "train", "--help-all")[1]
+    assert "--generator.loudness" not in cli("train", "--help-all")
 
 
 @pytest.mark.parametrize(
@@ -234,10 +207,8 @@ def test_the_command_line_speaks_for_its_package(says, tmp_path):
         (["prepare", "--zzz"], "(see tests.haiku prepare --help)"),
     ],
 )
-def test_errors_speak_for_their_package(says, arguments, message):
-    status, output, errors = says("tests.haiku", *arguments)
-    assert (status, output, errors.count("\n")) == (2, "", 1)
-    assert errors.startswith("tests.haiku: error: ") and message in errors
+def test_errors_speak_for_their_package(cli, arguments, message):
+    assert message in cli.fails(*arguments, package="tests.haiku")
 
 
 def test_runs_of_the_first_package_lie_where_they_always_did():

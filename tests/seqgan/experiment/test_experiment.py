@@ -7,7 +7,6 @@ from typing import get_args, get_type_hints
 import pytest
 import torch
 
-from seqgan.cli import main
 from seqgan.config.schema import to_settings
 from seqgan.config.toml import flatten
 from seqgan.evaluation.metrics import METRICS
@@ -220,17 +219,15 @@ def test_every_metric_that_is_logged_is_in_the_list(tmp_path):
     assert names - {"step", "phase", "crc32"} == METRICS.keys() - elsewhere
 
 
-def test_the_oracle_is_the_floor_in_the_table(tmp_path, capsys):
+def test_the_oracle_is_the_floor_in_the_table(cli):
     small = {"num_train": 40, "num_validation": 20, "num_test": 40, "vocabulary_size": 30, "max_length": 5}
-    run = tmp_path / "run"
     settings = {
         **{f"corpus.{name.replace('_', '-')}": value for name, value in small.items()},
         **{"mle.epochs": 1, "discriminator-training.refreshes": 1, "adversarial.rounds": 1},
         **{"algorithm.batch-size": 4, "evaluation.num-samples": 50, "evaluation.num-samples-in-training": 20},
     }
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    assert main(["train", "--preset", "oracle", "--run", str(run), "--data", str(tmp_path), *flags]) == 0
-    printed = capsys.readouterr().out
+    printed = cli("train", "--preset", "oracle", *flags)
     rows = {
         row.split("|")[1].split(",")[0].strip(): row.split("|")[2:-1]
         for row in printed.splitlines()

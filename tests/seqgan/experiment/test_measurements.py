@@ -17,13 +17,14 @@ COOL = Decoding(temperature=0.9)
 
 
 @pytest.fixture(scope="module", name="folder")
-def pretrained_runs(tmp_path_factory):
-    """Two MLE models of one corpus, with samples of different numbers in their settings."""
+def two_runs(tmp_path_factory, finished_run):
+    """Of one corpus and not yet measured, with samples of different numbers in their settings."""
     folder = tmp_path_factory.mktemp("measurements")
-    for name, layer in {"one": {}, "two": {"seed": 1, "evaluation": {"num_samples": 20}}}.items():
-        experiment = tiny_experiment(folder / name, {"mle": {"epochs": 1}}, layer)
-        experiment.loop.run(1)
-        experiment.loop.tracker.close()
+    shutil.copytree(finished_run, folder / "one", ignore=shutil.ignore_patterns("evaluation"))
+    layer = {"mle": {"epochs": 1}, "seed": 1, "evaluation": {"num_samples": 20}}
+    experiment = tiny_experiment(folder / "two", layer)
+    experiment.loop.run(1)
+    experiment.loop.tracker.close()
     return folder
 
 

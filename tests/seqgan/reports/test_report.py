@@ -20,11 +20,10 @@ from seqgan.experiment.measurements import measure
 from seqgan.reports.tables import SUMMARY
 from seqgan.studies.neighbours import Neighbourhood
 from tests.html_page import read_page
-from tests.tiny_run import SETTINGS, flags, tiny_experiment
+from tests.tiny_run import SETTINGS, TINY, tiny_experiment
 
 pytestmark = pytest.mark.slow
 
-TINY = ["--preset", "tiny", *flags(), "--quiet"]
 WAYS = ["--temperatures", "0.5", "1"]
 ORACLE = {
     "kind": "oracle",
@@ -34,12 +33,13 @@ EVIL = "<script>alert(1)</script> & | *bold*"
 
 
 @pytest.fixture(scope="module", name="folder")
-def finished_runs(tmp_path_factory):
+def finished_runs(tmp_path_factory, finished_run):
     """Two seeds, a control that starts from the first, and LeakGAN short of its last phase; reported on."""
     folder = tmp_path_factory.mktemp("report")
-    data = ["--data", str(folder / "data")]
+    shutil.copytree(finished_run, folder / "one", ignore=shutil.ignore_patterns("evaluation"))
+    data = ["--data", str(folder / "data"), "--quiet"]
     control = ["--pretrained", str(folder / "one"), "--estimator.control", "random"]
-    for name, more in {"one": [], "two": ["--seed", "1"], "control": control}.items():
+    for name, more in {"two": ["--seed", "1"], "control": control}.items():
         assert main(["train", *TINY, *data, "--run", str(folder / name), *more]) == 0
     leaked = tiny_experiment(folder / "leaked", {"mle": {"epochs": 1}}, catalogue=CATALOGUE)
     leaked.pretrain()
@@ -196,29 +196,24 @@ def test_settings_are_those_of_the_first_and_what_differs(root, folder):
         assert f"{name.split('.')[-1]} = " in text
 
 
-def test_made_again_it_is_the_same_and_nothing_is_measured_again(folder, tmp_path):
+def test_made_again_it_is_the_same_and_nothing_is_measured_again(folder, cli):
     """The first report was made of fresh measurements, this one of those that were kept."""
     runs = [f"--run={folder / name}" for name in ("one", "two", "control", "leaked")]
     kept = {path: path.stat().st_mtime_ns for path in folder.rglob("evaluation/*")}
     before = {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
-    assert main(["report", *runs, "--output", str(folder / "out" / "all.html"), *WAYS, "--quiet"]) == 0
+    cli("report", *runs, "--output", folder / "out" / "all.html", *WAYS, "--quiet")
     assert before == {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
     assert kept == {path: path.stat().st_mtime_ns for path in folder.rglob("evaluation/*")}
 
 
-def test_an_oracles_task_has_its_divergences_and_the_oracle(tmp_path, capsys):
+def test_an_oracles_task_has_its_divergences_and_the_oracle(tmp_path, cli):
     small = {"discriminator": {"widths": [1], "num_filters": [4]}, "adversarial": {"rounds": 1}}
     config = SEQGAN.load({**SETTINGS, "corpus": ORACLE, **small})
     experiment = Experiment(config, tmp_path / "run")
     experiment.train()
     experiment.loop.tracker.close()
-    assert (
-        main(["report", "--run", str(tmp_path / "run"), "--output", str(tmp_path / "r.html"), *WAYS[::2]])
-        == 0
-    )
-    assert capsys.readouterr().out.splitlines() == [
-        str(tmp_path / f"r.{end}") for end in ("html", "md", "csv")
-    ]
+    printed = cli("report", "--run", tmp_path / "run", "--output", tmp_path / "r.html", *WAYS[::2])
+    assert printed.splitlines() == [str(tmp_path / f"r.{end}") for end in ("html", "md", "csv")]
     root = read_page((tmp_path / "r.html").read_text(encoding="utf-8"))
     header, *rows = rows_of(root.all("table")[0])
     assert first_line(header[-1]) == "the oracle itself"
@@ -227,7 +222,7 @@ def test_an_oracles_task_has_its_divergences_and_the_oracle(tmp_path, capsys):
     assert root.all("h1")[0].text == "Run run"
 
 
-def test_sentences_of_the_corpus_are_no_markup(tmp_path, capsys):
+def test_sentences_of_the_corpus_are_no_markup(tmp_path, cli):
     words = ["<script>alert(1)</script>", "<b>", "&amp;", "|", "*x*", "`y`"]
     text = "".join(f"{a} {b} {c}\n" for a in words for b in words for c in words)
     (tmp_path / "text.txt").write_text(text)
@@ -236,8 +231,7 @@ def test_sentences_of_the_corpus_are_no_markup(tmp_path, capsys):
     experiment = tiny_experiment(tmp_path / "<i>run", layer)
     experiment.loop.run(1)
     experiment.loop.tracker.close()
-    output = ["--output", str(tmp_path / "r.html"), "--no-pictures", "--quiet"]
-    assert main(["report", "--run", str(tmp_path / "<i>run"), *output]) == 0
+    cli("report", "--run", tmp_path / "<i>run", "--output", "r.html", "--no-pictures", "--quiet")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     root = read_page(text)
     assert "<script" not in text and "<i>" not in text
@@ -258,7 +252,7 @@ def test_an_unknown_word_stays_one_token(folder):
     assert neighbourhood.sample("").distance == min(experiment.corpus.train.lengths) - 1
 
 
-def test_without_matplotlib_there_are_no_drawings_but_all_else(folder, tmp_path, monkeypatch, capsys):
+def test_without_matplotlib_there_are_no_drawings_but_all_else(folder, tmp_path, monkeypatch, cli):
     import_module = importlib.import_module
 
     def without(name):
@@ -267,10 +261,9 @@ def test_without_matplotlib_there_are_no_drawings_but_all_else(folder, tmp_path,
         return import_module(name)
 
     monkeypatch.setattr("importlib.import_module", without)
-    command = ["report", "--run", str(folder / "one"), "--output", str(tmp_path / "r.html"), "--quiet"]
-    assert main(command) == 2
-    assert "pictures need matplotlib" in capsys.readouterr().err and not list(tmp_path.iterdir())
-    assert main([*command, "--no-pictures"]) == 0
+    command = ("report", "--run", folder / "one", "--output", "r.html", "--quiet")
+    assert "pictures need matplotlib" in cli.fails(*command) and not list(tmp_path.iterdir())
+    cli(*command, "--no-pictures")
     root = read_page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "pictures need matplotlib" in sections(root)["Learning curves"].text and not root.all("img")
 
@@ -294,20 +287,13 @@ def test_without_matplotlib_there_are_no_drawings_but_all_else(folder, tmp_path,
         ([], "--run"),
     ],
 )
-def test_bad_input_is_one_line_and_nothing_is_written(
-    folder, tmp_path, monkeypatch, capsys, arguments, message
-):
-    monkeypatch.chdir(tmp_path)
+def test_bad_input_is_one_line_and_nothing_is_written(folder, tmp_path, cli, arguments, message):
     shutil.copytree(folder / "one", "one")
     tiny_experiment(tmp_path / "fresh")
     tiny_experiment(tmp_path / "elsewhere", {"corpus": {"split_seed": 1}})
     (tmp_path / "folder.html").mkdir()
     files = sorted(tmp_path.rglob("*"))
-    capsys.readouterr()
-    assert main(["report", *arguments, "--no-pictures"]) == 2
-    output, errors = capsys.readouterr()
-    assert output == "" and errors.count("\n") == 1
-    assert errors.startswith("seqgan: error: ") and message in errors
+    assert message in cli.fails("report", *arguments, "--no-pictures")
     assert [path for path in sorted(tmp_path.rglob("*")) if "evaluation" not in path.parts] == [
         path for path in files if "evaluation" not in path.parts
     ]

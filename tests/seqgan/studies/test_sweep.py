@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import shutil
 import statistics
 
 import numpy as np
@@ -26,7 +27,7 @@ from seqgan.studies.runs import Runs
 from seqgan.studies.sweep import decodings, known_envelopes, sweep
 from tests.shared_data import shared_data
 from tests.tiny_models import rng
-from tests.tiny_run import flags, tiny_experiment
+from tests.tiny_run import TINY, tiny_experiment
 
 pytestmark = pytest.mark.slow
 
@@ -41,13 +42,12 @@ ORACLE = {
 
 
 @pytest.fixture(scope="module", name="runs")
-def finished_runs(tmp_path_factory):
+def finished_runs(tmp_path_factory, finished_run):
     """Two that share their pre-training, one of them with another reward; and one of LeakGAN."""
     folder = tmp_path_factory.mktemp("sweep")
-    tiny = ["--preset", "tiny", *flags(), "--data", str(folder / "data"), "--quiet"]
-    assert main(["train", *tiny, "--run", str(folder / "one")]) == 0
-    two = ["--run", str(folder / "two"), "--pretrained", str(folder / "one"), "--estimator.control", "random"]
-    assert main(["train", *tiny, *two]) == 0
+    one, two = str(shutil.copytree(finished_run, folder / "one")), str(folder / "two")
+    control = ["--pretrained", one, "--estimator.control", "random"]
+    assert main(["train", *TINY, "--run", two, "--data", str(folder / "data"), *control, "--quiet"]) == 0
     leaked = tiny_experiment(folder / "leaked", catalogue=CATALOGUE)
     leaked.pretrain()
     leaked.loop.tracker.close()
@@ -218,12 +218,12 @@ def test_the_same_curves_are_drawn_the_same_and_other_curves_otherwise(runs):
     assert axes.get_title() == EVALUATION["distinct_3"].label
 
 
-def test_the_command_writes_pictures_and_every_metric(runs, capfd, monkeypatch):
+def test_the_command_writes_pictures_and_every_metric(runs, cli, monkeypatch):
     monkeypatch.chdir(runs)
     command = ["sweep", "--run", "one", "--run", "two", "--temperatures", "0.5", "1", "--top-p", "0.5"]
-    assert main([*command, "--output", "pictures"]) == 0
+    printed = cli(*command, "--output", "pictures")
     names = [f"{name}.{end}" for name in ("bleu", "perplexity", "temperature") for end in ("svg", "png")]
-    assert capfd.readouterr().out.splitlines() == [f"pictures/{name}" for name in ["sweep.csv", *names]]
+    assert printed.splitlines() == [f"pictures/{name}" for name in ["sweep.csv", *names]]
     rows = list(csv.DictReader(io.StringIO((runs / "pictures" / "sweep.csv").read_text())))
     assert len(rows) == 4 * 3 + 1
     for row in rows:
@@ -253,16 +253,14 @@ def test_the_command_writes_pictures_and_every_metric(runs, capfd, monkeypatch):
         (["--run", "one", "--temperatures"], "give at least one value of one of them"),
     ],
 )
-def test_wrong_use_is_one_line_and_writes_nothing(runs, capfd, monkeypatch, arguments, message):
+def test_wrong_use_is_one_line_and_writes_nothing(runs, cli, monkeypatch, arguments, message):
     monkeypatch.chdir(runs)
-    assert main(["sweep", *arguments, "--output", "wrong"]) == 2
-    errors = capfd.readouterr().err
-    assert message in errors and errors.count("\n") == 1
+    assert message in cli.fails("sweep", *arguments, "--output", "wrong")
     assert not (runs / "wrong").exists()
 
 
-def test_without_matplotlib_it_is_said_before_anything_is_measured(runs, capfd, monkeypatch):
+def test_without_matplotlib_it_is_said_before_anything_is_measured(runs, cli, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    assert main(["sweep", "--run", str(runs / "one"), "--output", str(runs / "wrong")]) == 2
-    assert "pictures need matplotlib: pip install 'seqgan[plots]'" in capfd.readouterr().err
+    error = cli.fails("sweep", "--run", runs / "one", "--output", runs / "wrong")
+    assert "pictures need matplotlib: pip install 'seqgan[plots]'" in error
     assert not (runs / "wrong").exists()

@@ -15,20 +15,12 @@ from tests.tiny_run import tiny_experiment
 
 pytestmark = pytest.mark.slow
 
-
-@pytest.fixture(scope="module", name="uninterrupted")
-def run_once(tmp_path_factory):
-    run = tmp_path_factory.mktemp("whole") / "run"
-    experiment = tiny_experiment(run)
-    experiment.train()
-    experiment.loop.tracker.close()
-    return run, experiment.loop.step
+NUM_STEPS = 93  # of a whole run
 
 
-def test_interrupted_at_every_few_steps_a_run_ends_the_same(uninterrupted, tmp_path):
-    run, steps = uninterrupted
+def test_interrupted_at_every_few_steps_a_run_ends_the_same(finished_run, tmp_path):
     stopped_in = set()
-    for step in range(1, steps, 7):
+    for step in range(1, NUM_STEPS, 7):
         experiment = tiny_experiment(tmp_path / "run")
         interrupt_at(experiment, step, signal.SIGINT if step % 2 else signal.SIGTERM)
         with pytest.raises(Interrupted) as interrupted:
@@ -41,7 +33,7 @@ def test_interrupted_at_every_few_steps_a_run_ends_the_same(uninterrupted, tmp_p
     last = tiny_experiment(tmp_path / "run")
     last.train()
     last.loop.tracker.close()
-    assert_same(final_state(run), final_state(tmp_path / "run"))
+    assert_same(final_state(finished_run), final_state(tmp_path / "run"))
 
 
 def test_candidates_are_resumed_as_well(tmp_path):
@@ -63,7 +55,7 @@ def test_candidates_are_resumed_as_well(tmp_path):
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_killed_between_two_checkpoints_a_run_ends_the_same(uninterrupted, tmp_path, phase):
+def test_killed_between_two_checkpoints_a_run_ends_the_same(finished_run, tmp_path, phase):
     """As after SIGKILL: what was done since the last checkpoint is lost and done again."""
 
     class Killed(BaseException):
@@ -87,31 +79,29 @@ def test_killed_between_two_checkpoints_a_run_ends_the_same(uninterrupted, tmp_p
     assert again.loop.step < loop.step
     again.train()
     again.loop.tracker.close()
-    assert_same(final_state(uninterrupted[0]), final_state(tmp_path / "run"))
+    assert_same(final_state(finished_run), final_state(tmp_path / "run"))
 
 
-def test_pretrain_then_train_is_train(uninterrupted, tmp_path):
+def test_pretrain_then_train_is_train(finished_run, tmp_path):
     for act in ("pretrain", "train"):
         experiment = tiny_experiment(tmp_path / "run")
         getattr(experiment, act)()
         experiment.loop.tracker.close()
-    assert_same(final_state(uninterrupted[0]), final_state(tmp_path / "run"))
+    assert_same(final_state(finished_run), final_state(tmp_path / "run"))
 
 
-def test_a_finished_run_is_done_and_stays_as_it_is(uninterrupted):
-    run, steps = uninterrupted
-    before = final_state(run)
-    experiment = tiny_experiment(run)
+def test_a_finished_run_is_done_and_stays_as_it_is(own_run):
+    before = final_state(own_run)
+    experiment = tiny_experiment(own_run)
     assert experiment.loop.done()
-    assert experiment.loop.step == steps
+    assert experiment.loop.step == NUM_STEPS
     experiment.train()
     experiment.loop.tracker.close()
-    assert_same(before, final_state(run))
+    assert_same(before, final_state(own_run))
 
 
-def test_what_a_run_keeps(uninterrupted):
-    run, _ = uninterrupted
-    kept = {path.name for path in (run / "checkpoints").iterdir()}
+def test_what_a_run_keeps(finished_run):
+    kept = {path.name for path in (finished_run / "checkpoints").iterdir()}
     assert kept == {
         "state.pt",
         "pretrained.pt",
@@ -120,18 +110,17 @@ def test_what_a_run_keeps(uninterrupted):
         "adversarial-best.pt",
         "adversarial-last.pt",
     }
-    rows = read_rows(run / "metrics.jsonl")
+    rows = read_rows(finished_run / "metrics.jsonl")
     places = [(PHASES.index(row["phase"]), row["step"]) for row in rows]
     assert places == sorted(places)
 
 
-def test_the_adversarial_generator_is_the_one_that_was_trained(uninterrupted):
-    run, _ = uninterrupted
+def test_the_adversarial_generator_is_the_one_that_was_trained(finished_run):
     generators = {
-        n: checkpoint.load(run / "checkpoints" / f"{n}.pt")["generator"]["generator"]
+        n: checkpoint.load(finished_run / "checkpoints" / f"{n}.pt")["generator"]["generator"]
         for n in ("mle-best", "adversarial-last")
     }
-    policy = checkpoint.load(run / "checkpoints" / "state.pt")["components"]["policy"]
+    policy = checkpoint.load(finished_run / "checkpoints" / "state.pt")["components"]["policy"]
     for name, value in policy.items():
         assert torch.equal(generators["adversarial-last"][name], value)
     assert not torch.equal(generators["mle-best"]["head.bias"], policy["head.bias"])
@@ -168,11 +157,10 @@ def test_not_finite_weights_are_never_saved(tmp_path):
     experiment.loop.tracker.close()
 
 
-def test_a_checkpoint_of_other_models_is_refused(uninterrupted, tmp_path):
-    run, _ = uninterrupted
+def test_a_checkpoint_of_other_models_is_refused(finished_run, tmp_path):
     other = tiny_experiment(tmp_path / "run", {"generator": {"hidden_size": 9}})
     checkpoints = tmp_path / "run" / "checkpoints"
     checkpoints.mkdir()
-    (checkpoints / "state.pt").write_bytes((run / "checkpoints" / "state.pt").read_bytes())
+    (checkpoints / "state.pt").write_bytes((finished_run / "checkpoints" / "state.pt").read_bytes())
     with pytest.raises(ValueError, match="state.pt: does not fit the run's settings"):
         other.train()

@@ -18,6 +18,7 @@ from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.run_folder import RunFolder
 from seqgan.runtime import checkpoint, files
 from seqgan.training.loop import Interrupted
+from tests.command_line import command, environment
 from tests.runs import PHASES, assert_same, final_state, flatten
 from tests.tiny_run import ROOT, SETTINGS, TINY, flags, tiny_experiment, tiny_settings
 
@@ -142,9 +143,9 @@ def test_a_run_stopped_in_every_phase_ends_like_one_that_was_not(runs, number):
 
 def stop_command(arguments, folder, condition, number):
     """The same for any command, as a user starts it."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "seqgan", *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(*arguments), cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
+    )
     try:
         wait_for(condition, lambda: process.poll() is None)
         process.send_signal(number)

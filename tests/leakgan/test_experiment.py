@@ -104,10 +104,10 @@ def test_goals_of_samples_lie_in_the_projector(uninterrupted):
     assert 0 < len(ends) <= 30
 
 
-def test_the_command_line_is_that_of_seqgan(uninterrupted, cli, capsys):
+def test_the_command_line_is_that_of_seqgan(uninterrupted, cli, capfd):
     run, _ = uninterrupted
     assert main(["--help"]) == 0
-    assert "usage: leakgan COMMAND" in capsys.readouterr().out
+    assert "usage: leakgan COMMAND" in capfd.readouterr().out
     ours = cli("generate", "--run", run, "--num-sentences", 3, package="leakgan")
     assert cli("generate", "--run", run, "--num-sentences", 3) == ours
     assert open_run(run).catalogue is CATALOGUE

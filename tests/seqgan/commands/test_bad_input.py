@@ -246,6 +246,7 @@ def test_of_a_finished_run(fails, finished_run, arguments, message):
     assert message in fails(name, "--run", finished_run, *rest)
 
 
+@pytest.mark.slow
 def test_a_prefix_of_the_oracle_is_numbers(fails, cli):
     small = ["--corpus.num-train", "20", "--corpus.num-validation", "5", "--corpus.num-test", "5"]
     sizes = ["--corpus.vocabulary-size", "30", "--evaluation.num-samples", "9"]
@@ -330,6 +331,7 @@ def test_a_generator_of_another_run(fails, cli, finished_run, tmp_path):
 # Folders, other processes, full disks.
 
 
+@pytest.mark.slow
 def test_another_process_at_the_same_run(fails, cli, own_run):
     with (own_run / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

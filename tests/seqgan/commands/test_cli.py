@@ -210,6 +210,7 @@ def test_evaluate_two_files_for_people(cli, tmp_path):
 # Settings.
 
 
+@pytest.mark.slow
 def test_config_round_trip(cli, tmp_path):
     first = cli("config", *TINY, "--corpus.max-vocabulary-size", "200", "--algorithm.advantage-clip", "3")
     (tmp_path / "mine.toml").write_text(first)
@@ -228,6 +229,7 @@ def test_config_shows_what_a_preset_means(cli, preset):
     assert SEQGAN.load(tomllib.loads(cli("config", "--preset", preset))) == SEQGAN.load_preset(preset)
 
 
+@pytest.mark.slow
 def test_no_value_survives_in_a_run(cli, tmp_path):
     """TOML has no null; a setting that is switched off must not come back with its default."""
     (tmp_path / "off.toml").write_text(
@@ -309,6 +311,7 @@ def test_help_of_every_command_explains_every_flag(cli, command):
         assert len(words) >= (1 if flag.endswith(".kind") else 2), flag
 
 
+@pytest.mark.slow
 def test_the_short_help_shows_what_people_change_and_the_long_one_all(cli):
     short, long = cli("train", "--help"), cli("train", "--help-all")
     assert len(short.splitlines()) < 100 < len(long.splitlines())

@@ -119,6 +119,7 @@ def test_mauve_is_a_flag_and_signs_its_version(evaluate, tmp_path, monkeypatch):
 # Intervals.
 
 
+@pytest.mark.slow
 def test_intervals_are_shown_and_signed_where_they_are_asked_for(evaluate):
     values = evaluate("--json", "--confidence", "0.9")
     assert values["bleu_2_low"] < values["bleu_2"] < values["bleu_2_high"]
@@ -161,6 +162,7 @@ def test_every_metric_has_a_finite_value_at_the_edge(evaluate, hypotheses, refer
     assert ours["forward_perplexity"] >= 1 and ours["reverse_perplexity"] >= 1
 
 
+@pytest.mark.slow
 def test_known_values_at_the_edge(evaluate):
     found = {name: evaluate("--json", hypotheses=h, references=r) for name, (h, r) in EDGES.items()}
     equal, unknown, token = (found[name] for name in ("all equal", "unknown words", "one token"))

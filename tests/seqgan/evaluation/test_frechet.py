@@ -90,6 +90,7 @@ def test_files_of_features(tmp_path):
         load_features(tmp_path / "many.npz")
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_features_is_named_in_one_line(tmp_path):
     """Every bit of the header, and headers that numpy reads as Python and falls over."""
     path = tmp_path / "features.npy"

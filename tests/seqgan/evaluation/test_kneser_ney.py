@@ -40,6 +40,7 @@ def pack(corpus):
     return Sequences.from_lists(corpus)
 
 
+@pytest.mark.slow
 @given(CORPUS, CORPUS, st.integers(1, 5), DISCOUNT)
 def test_sentences_score_as_by_the_plain_recursion(training, sentences, order, discount):
     model = fit_kneser_ney(pack(training), order=order, vocabulary_size=SIZE, discount=discount)

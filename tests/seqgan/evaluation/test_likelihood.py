@@ -40,7 +40,7 @@ def test_known_value():
     assert estimate.value == pytest.approx(-math.log(0.5 * 0.75 * 0.1 * 0.25) / 4)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 64, 1000])
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 3, 64, 1000])
 def test_weighted_by_tokens_whatever_the_batches(batch_size):
     batch = random_sequences(65, 9)
     sums = expected_sums(TABLE, batch)

@@ -64,6 +64,7 @@ def test_samples_follow_their_log_probabilities_and_forbidden_tokens_never_come(
     assert share == pytest.approx(expected, abs=0.015)
 
 
+@pytest.mark.slow
 def test_the_weight_is_the_one_under_which_held_out_text_is_likeliest():
     first, second = tiny_generator("lstm", 4).eval(), bigrams()
     text = sample(MixtureGenerator(first, second, 0.3), 500, 5, eos_id=EOS, rng=rng(1))

@@ -46,6 +46,7 @@ def test_counts_equal_naive_counting(corpus):
     check_against_naive(corpus)
 
 
+@pytest.mark.slow
 @given(CORPUS)
 def test_counts_sorted_in_parts_equal_naive_counting(corpus):
     """As where a key and its position do not fit one 64-bit number."""
@@ -59,6 +60,7 @@ def test_extreme_ids_are_counted_all_the_same(corpus):
     check_against_naive(corpus, max_order=3)
 
 
+@pytest.mark.slow
 @given(CORPUS, CORPUS)
 def test_find_in_gives_the_number_of_the_same_ngram(first, second):
     here, there = (count_ngrams(Sequences.from_lists(c), 4) for c in (first, second))

@@ -151,6 +151,7 @@ def test_lengths_of_nothing():
         length_distance(pack([]), pack([[1]]))
 
 
+@pytest.mark.slow
 @given(CORPUS, CORPUS)
 def test_copies_equal_those_found_by_trying_every_stretch(hypotheses, training):
     expected = [naive_longest(s, training) for s in hypotheses]
@@ -159,6 +160,7 @@ def test_copies_equal_those_found_by_trying_every_stretch(hypotheses, training):
     assert novelty(pack(hypotheses), pack(training)) == share
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 1), min_size=40, max_size=80), st.integers(0, 39), st.integers(1, 40))
 def test_a_long_stretch_is_found_whole(sentence, start, length):
     copied = [8, *sentence[start : start + length], 9]

@@ -41,6 +41,7 @@ def test_first_200_are_scored_against_all_and_among_all():
     assert "references:700|tokenizer:treebank|case:lower|" in str(score.signature)
 
 
+@pytest.mark.slow
 def test_self_bleu_of_the_first_200_is_against_all_others():
     text = TEXTS[0][:230]
     sequences = Sequences.from_lists(text)

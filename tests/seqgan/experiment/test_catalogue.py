@@ -16,12 +16,18 @@ from tests.haiku.catalogue import CATALOGUE as HAIKU
 from tests.runs import assert_same, final_state, finish
 from tests.tiny_run import TINY, tiny_experiment, tiny_settings
 
+SHORT = {
+    "discriminator_training": {"refreshes": 1},
+    "adversarial": {"rounds": 1, "policy_steps": 1},
+    "estimator": {"num_rollouts": 1},
+}
+
 
 @pytest.fixture(scope="module", name="run")
-def finished_run(tmp_path_factory):
-    """A whole run of the second package, and the experiment that made it."""
+def run_of_the_second_package(tmp_path_factory):
+    """A whole one, and the experiment that made it."""
     run = tmp_path_factory.mktemp("haiku") / "run"
-    return run, finish(tiny_experiment(run, catalogue=HAIKU))
+    return run, finish(tiny_experiment(run, SHORT, catalogue=HAIKU))
 
 
 # Settings.
@@ -98,7 +104,7 @@ def test_loading_a_generator_leaves_the_one_in_training_alone(run):
 
 @pytest.mark.slow
 def test_pre_training_is_all_but_the_last_phase(run, tmp_path):
-    experiment = tiny_experiment(tmp_path / "run", catalogue=HAIKU)
+    experiment = tiny_experiment(tmp_path / "run", SHORT, catalogue=HAIKU)
     experiment.pretrain()
     assert [phase.done for phase in experiment.loop.phases] == [True, True, False]
     names = {path.stem for path in (tmp_path / "run" / "checkpoints").iterdir()}

@@ -114,6 +114,7 @@ def test_another_version_measures_again(run, monkeypatch):
     assert path.stat().st_mtime_ns > kept
 
 
+@pytest.mark.slow
 def test_runs_are_measured_with_samples_of_one_number(runs):
     """The first by itself takes 40, the second 20: beside each other both take 20."""
     assert runs.num_samples == 20

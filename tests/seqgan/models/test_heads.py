@@ -137,6 +137,7 @@ def test_a_generator_with_a_head_of_its_own_is_sampled_by_its_probabilities():
     torch.testing.assert_close(counts.double(), probabilities, atol=0.01, rtol=0.0)
 
 
+@pytest.mark.slow
 def test_maximum_likelihood_trains_a_head_that_is_not_linear():
     """FOUND 31: the trainer asked for ``output_weight``. The text is two sequences, equally likely."""
     generator = stranger()

@@ -87,6 +87,7 @@ def test_a_truncated_file_is_refused(tmp_path):
         load_oracle(path)
 
 
+@pytest.mark.slow
 def test_damaged_files_are_one_line_or_the_same_oracle(tmp_path):
     path, rng = tmp_path / "oracle.npz", random.Random(0)
     write_oracle(path)

@@ -111,6 +111,7 @@ def test_missing_is_missing(tmp_path):
         checkpoint.read_digest(tmp_path / "none.pt")
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_noticed(path, tmp_path):
     """Local headers, pickle, tensors, the directory with its unchecked flags, and the trailer."""
     content = path.read_bytes()

@@ -154,6 +154,7 @@ def test_arrays_are_read(archive):
     assert arrays["b"].tolist() == ["x", "yz"]
 
 
+@pytest.mark.slow
 def test_damaged_arrays_are_one_line_or_the_same(archive, tmp_path):
     content, rng = archive.read_bytes(), random.Random(0)
     damaged = tmp_path / "damaged.npz"

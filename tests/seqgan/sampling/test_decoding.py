@@ -45,6 +45,7 @@ def test_generate_by_name_is_generate_by_number(cli, finished_run):
     assert experiment.sample(5, temperature=NAME) == experiment.sample(5, temperature=1 / 1.5)
 
 
+@pytest.mark.slow
 def test_evaluate_by_name_is_evaluate_by_number_with_another_signature(cli, own_run):
     shutil.rmtree(own_run / "evaluation")
     command = ("evaluate", "--run", own_run, "--checkpoint", "mle-best", "--json")

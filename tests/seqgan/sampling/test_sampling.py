@@ -374,6 +374,7 @@ def test_settings_out_of_range_are_refused(settings, message):
         sample(tiny_generator("lstm"), 1, 1, eos_id=None, rng=rng(), **settings)
 
 
+@pytest.mark.slow
 def test_a_full_size_vocabulary_is_drawn_from_by_its_softmax():
     generator = LSTMGenerator(
         LSTMSettings(initial_scale=1.0), vocabulary_size=5000, bos_id=0, rng=rng()

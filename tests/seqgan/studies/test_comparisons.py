@@ -42,7 +42,7 @@ ORACLE = {
     "corpus.vocabulary_size": 30,
     "corpus.max_length": 6,
 }
-TINY = ["--preset", "tiny", *flags(FAST), "--reward.transform", "logit", "--quiet"]
+FLAGS = ["--preset", "tiny", *flags(FAST), "--reward.transform", "logit", "--quiet"]
 NAMES = ["algorithm", "constant", "random", "shuffled", "frozen"]
 ROWS = ["MLE", "MLE + n-grams", "algorithm", "algorithm + n-grams", *NAMES[1:]]
 
@@ -86,7 +86,7 @@ def main(module, *arguments):
 def finished_comparison(tmp_path_factory, patched):
     """Two seeds of the tiny preset, stopped in the third run and gone on with."""
     runs, calls = tmp_path_factory.mktemp("controls") / "runs", []
-    comparison = controls.Comparison(package="seqgan", runs=runs, flags=TINY, seeds=2)
+    comparison = controls.Comparison(package="seqgan", runs=runs, flags=FLAGS, seeds=2)
     with pytest.MonkeyPatch.context() as patch:
         train = run_in_process(calls)
 
@@ -228,7 +228,7 @@ def test_called_again_it_trains_nothing_and_says_the_same(done, monkeypatch, cap
     monkeypatch.setattr(processes, "call", run_in_process([]))
     arguments = [
         "seqgan",
-        *TINY,
+        *FLAGS,
         "--runs",
         comparison.runs,
         "--seeds",
@@ -249,7 +249,7 @@ def test_called_again_it_trains_nothing_and_says_the_same(done, monkeypatch, cap
 
 def test_one_seed_has_no_deviation(done):
     comparison, _ = done
-    text = controls.report(controls.Comparison(package="seqgan", runs=comparison.runs, flags=TINY))
+    text = controls.report(controls.Comparison(package="seqgan", runs=comparison.runs, flags=FLAGS))
     assert "±" not in text.replace("Mean ±", "")
     assert "One seed: there is no standard deviation" in text
     line = next(line for line in text.splitlines() if line.startswith("| NLL-test |"))

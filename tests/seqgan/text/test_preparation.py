@@ -156,6 +156,7 @@ def test_lines_from_anywhere_make_a_corpus():
     assert [len(corpus.sequences(part)) for part in PARTS] == [1, 1, 1]
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("abcdefgh", min_size=1, max_size=4), min_size=8, max_size=60), st.integers(0, 3))
 def test_held_out_sequences_are_not_among_those_trained_on_once_rare_words_are_unknown(lines, seed):
     """Against a naive loop over the parts as they were drawn, before any word was unknown."""
@@ -233,6 +234,7 @@ def test_a_tokenizer_in_a_file_is_found_from_any_folder(tmp_path, monkeypatch):
     assert set(corpus.texts("train")) <= set(content.splitlines())
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.one_of(

@@ -147,6 +147,7 @@ def test_damaged_prepared_files_give_one_line(prepared, tmp_path, name, seed, cu
         assert str(error).startswith(str(tmp_path)) and "\n" not in str(error)
 
 
+@pytest.mark.slow
 def test_damaged_array_headers_give_one_line(prepared, tmp_path):
     """Headers inside the archive, with correct checksums around them."""
     corpus, folder = prepared

@@ -139,6 +139,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join) | st.text(" a1,.-", max_size=9))
 def test_treebank_equals_nltk_on_plain_lines_and_on_those_that_nearly_are(line):
     assert build_tokenizer("treebank").tokenize(line) == NLTKWordTokenizer().tokenize(line)

@@ -153,6 +153,7 @@ def test_random_text_cannot_be_told_apart_when_held_out_but_is_memorised():
     assert float(metrics["discriminator/auc_train"]) > 0.6
 
 
+@pytest.mark.slow
 def test_early_stopping_hands_on_the_weights_that_were_measured_best(monkeypatch):
     trainer = make_trainer()
     figures = iter([0.6, 0.8, 0.7, 0.75])

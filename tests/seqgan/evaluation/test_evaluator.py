@@ -120,8 +120,7 @@ def test_eos_is_scored_but_is_no_word():
     mask = torch.tensor([[True, True, False], [True] * 3])
     evaluator = make_evaluator(tokens, mask)
     assert len(evaluator.real_text.references) == 2
-    words = evaluator._words(TokenBatch(tokens, mask))
-    assert words.lengths.tolist() == [1, 2]
+    assert evaluator.real_text.references.lengths.tolist() == [1, 2]
     generator = tiny_generator("lstm", SIZE)
     values = evaluator(generator).score.values
     expected = -generator.log_probs(whole(tokens))[mask].mean()

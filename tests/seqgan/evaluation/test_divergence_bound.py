@@ -10,7 +10,7 @@ from seqgan.evaluation.divergence_bound import donsker_varadhan_bound
 
 
 def gaussians(seed, number=40_000, shift=1.0):
-    """Draws of N(shift, 1) and N(0, 1): the log-ratio is shift · x - shift² / 2, the divergence shift² / 2."""
+    """Draws of N(shift, 1) and N(0, 1): the log-ratio is shift · x - shift² / 2, KL is shift² / 2."""
     rng = torch.Generator().manual_seed(seed)
     p, q = (torch.randn(number, generator=rng, dtype=torch.float64) + mean for mean in (shift, 0.0))
     return p, q

@@ -8,4 +8,4 @@ ruff format --check .
 ruff check .
 mypy
 lint-imports
-exec python -m pytest "$@"
+exec python -m pytest --numprocesses auto --dist loadfile "$@"

@@ -72,6 +72,8 @@ def add_flag(
     flag, dest = flag_name(path), path
     required = default is dataclasses.MISSING
     text = meaning.replace("%", "%%") + ("" if required else f" (default: {_show(default)})")
+    if meaning is argparse.SUPPRESS:
+        text = meaning
     while get_origin(hint) is not None and hasattr(hint, "__metadata__"):
         if Repeated in hint.__metadata__:
             item = get_args(get_args(hint)[0])[0]

@@ -111,17 +111,17 @@ def _evaluate(
     experiment: Experiment, name: str, decoding: Decoding, num_samples: int
 ) -> tuple[str, EvaluationResult]:
     """Return the fingerprint of what was measured, and the result."""
+    evaluator = experiment.test_evaluator
     if name == REAL_TEXT:
         text = experiment.corpus.train
         rows = np.arange(min(num_samples, len(text)))
-        result = experiment.test_evaluator.score_text(text.select(rows))
-        return fingerprint(experiment, name, num_samples), result
+        return fingerprint(experiment, name, num_samples), evaluator.score_text(text.select(rows))
     mark, generator = _load(experiment, name, num_samples)
     if not name.endswith(MIXED):
-        return mark, experiment.test_evaluator(generator, decoding, num_samples=num_samples)
+        return mark, evaluator(generator, decoding, num_samples=num_samples)
     share = fit_weight(generator, experiment.ngram, experiment.materials.validation)
     mixture = MixtureGenerator(generator, experiment.ngram, share)
-    result = experiment.test_evaluator(mixture, decoding, num_samples=num_samples)
+    result = evaluator(mixture, decoding, num_samples=num_samples)
     score = dataclasses.replace(result.score, values={**result.score.values, SHARE: share})
     return mark, dataclasses.replace(result, score=score)
 

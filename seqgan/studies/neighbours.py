@@ -15,7 +15,6 @@ from seqgan.reports.blocks import Cell, Pieces, Sample
 from seqgan.reports.findings import Column
 from seqgan.text.language import Language
 from seqgan.text.prepared import PreparedCorpus
-from seqgan.text.sequences import Sequences
 from seqgan.text.vocabulary import SPECIALS, UNK
 
 
@@ -33,12 +32,13 @@ def sample_columns(
 
 
 class Neighbourhood:
-    """The training text of a corpus, in which the sentences nearest to others are looked for."""
+    """The training text of a corpus, in which the sentences nearest to others are looked for; without EOS."""
 
     def __init__(self, corpus: PreparedCorpus, language: Language) -> None:
         self.corpus = corpus
         self.language = language
-        self.training: Sequences = corpus.train.without(corpus.vocabulary.eos_id)
+        eos_id = corpus.vocabulary.eos_id
+        self.training, self.test = (text.without(eos_id) for text in (corpus.train, corpus.test))
 
     def sample(self, sentence: str) -> Sample:
         """Return a sentence, cut into tokens again, and its neighbour."""
@@ -46,8 +46,7 @@ class Neighbourhood:
 
     def test_samples(self, number: int) -> list[Sample]:
         """Return the first sentences of the test text: how far real ones are from the training text."""
-        test = self.corpus.test.without(self.corpus.vocabulary.eos_id)
-        rows = [test[row] for row in range(min(number, len(test)))]
+        rows = [self.test[row] for row in range(min(number, len(self.test)))]
         return [self._sample(self.language.decode(ids.tolist()), ids) for ids in rows]
 
     def _sample(self, sentence: str, ids: Int32[np.ndarray, "T"]) -> Sample:

@@ -33,11 +33,12 @@ def study_runs(
     Raises:
         ValueError: A run has no generator or not that checkpoint, or is damaged.
     """
+    corpus = describe_corpus(runs.first)
     records = [record_of(label, folder) for label, folder in runs.folders.items()]
     measured = measure_runs(runs, checkpoints=checkpoints, quiet=quiet)
     columns = columns_of(measured)
     return Findings(
-        corpus=describe_corpus(runs.first),
+        corpus=corpus,
         runs=records,
         columns=columns,
         comparisons=compare_runs(measured, quiet=quiet),

@@ -63,9 +63,12 @@ def wait_for(condition, is_alive):
 def stop_when(folder, condition, number):
     """Start a run, and send the signal once the condition holds; gives what it said last."""
     process = start(folder)
-    wait_for(condition, process.is_alive)
-    os.kill(process.pid, number)
-    process.join(PATIENCE)
+    try:
+        wait_for(condition, process.is_alive)
+        os.kill(process.pid, number)
+        process.join(PATIENCE)
+    finally:
+        process.kill()
     errors = (folder / "errors").read_text()
     assert process.exitcode == STATUS[number], errors
     assert all(line.startswith("seqgan: ") for line in errors.splitlines()), errors
@@ -111,7 +114,10 @@ def finish(folder):
     evaluations = {
         path.name: json.loads(path.read_text()) for path in (folder / "run" / "evaluation").glob("*.json")
     }
-    return final_state(folder / "run"), evaluations, output[: output.index("run: all is done")]
+    compared = output[
+        output.index("\nMLE (mle-best):") : output.index("run: all is done")
+    ]  # not the phases' times
+    return final_state(folder / "run"), evaluations, compared
 
 
 @pytest.fixture(scope="module", name="runs")
@@ -137,9 +143,12 @@ def stop_command(arguments, folder, condition, number):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "seqgan", *map(str, arguments)]
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
-    wait_for(condition, lambda: process.poll() is None)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=PATIENCE)
+    try:
+        wait_for(condition, lambda: process.poll() is None)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
     assert process.returncode == STATUS[number]
     assert errors == f"seqgan: stopped by {signal.Signals(number).name}; what was finished is kept\n"
 

@@ -71,6 +71,12 @@ class Told:
     def learn(self, trajectories, values):
         return {}
 
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
 
 @pytest.mark.parametrize("estimator", ["rollouts", "candidates"])
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)

@@ -213,9 +213,10 @@ def test_a_step_is_that_of_plain_autograd_and_adam(kind, whiten):
     optimizer.step()
     for (name, ours), theirs in zip(policy.named_parameters(), twin.parameters(), strict=True):
         if theirs.grad is not None:
-            clear = theirs.grad.abs() > 1e-4  # elsewhere Adam magnifies the rounding of a gradient of 0
+            torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-6, rtol=1e-3)
+            sure = theirs.grad.abs() > 1e-5  # Adam magnifies the rounding of zeros
             torch.testing.assert_close(
-                ours[clear], theirs[clear], atol=1e-4, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}"
+                ours[sure], theirs[sure], atol=1e-4, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}"
             )
     torch.testing.assert_close(
         [report.metrics[f"policy/{name}"] for name in ("loss", "entropy", "kl", "gradient_norm")],
@@ -371,11 +372,11 @@ def test_the_reference_is_the_policy_at_the_start_and_not_at_the_building():
     policy = tiny_generator("lstm")
     algorithm = make_algorithm(policy, batch_size=8, learning_rate=0.1, kl_weight=0.5)
     with torch.no_grad():
-        policy.head.bias.add_(torch.tensor([3.0, 0.0, -3.0]))  # as pre-training does
+        policy.head.bias.add_(torch.tensor([0.5, 0.0, -0.5]))  # as pre-training does
     algorithm.start()
     assert algorithm.step().metrics["policy/kl"] == pytest.approx(0.0, abs=1e-6)
     after_one_step = policy.head.bias.detach().clone()
-    assert algorithm.step().metrics["policy/kl"] > 5e-6
+    assert algorithm.step().metrics["policy/kl"] > 1e-4
     assert not torch.equal(algorithm.reference.head.bias, after_one_step)
     assert all(not p.requires_grad for p in algorithm.reference.parameters())
 

@@ -158,7 +158,7 @@ def test_every_metric_has_a_finite_value_at_the_edge(evaluate, hypotheses, refer
     ours = results["h.txt"]
     shares = ("bleu", "self_bleu", "backward_bleu", "bleu_f1", "distinct", "ms_jaccard", "unique", "ngram_js")
     for name in ours:
-        if name.startswith(shares):
+        if name.startswith(shares) and not name.endswith("_high"):  # estimate and standard error, unbounded
             assert ours[name] <= 1 + 1e-12, name
     assert ours["forward_perplexity"] >= 1 and ours["reverse_perplexity"] >= 1
 

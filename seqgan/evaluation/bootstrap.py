@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from seqgan.evaluation.metrics import find_metric
 from seqgan.evaluation.signature import Interval, Score
 
 CHUNK = 2**22  # sentences drawn at once: 32 MB of places
@@ -75,7 +76,9 @@ def with_intervals(
         ValueError: As :func:`mean_interval`.
     """
     intervals = {
-        name: mean_interval(values, rng=rng, confidence=confidence, resamples=resamples)
+        name: mean_interval(values, rng=rng, confidence=confidence, resamples=resamples).within(
+            *find_metric(name).bounds
+        )
         for name, values in score.sentence_values.items()
     }
     signature = dataclasses.replace(score.signature, confidence=confidence, resamples=resamples)

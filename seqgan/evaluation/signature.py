@@ -117,6 +117,10 @@ class Interval:
     low: float
     high: float
 
+    def within(self, lowest: float, highest: float) -> "Interval":
+        """Return the part of it between the bounds of what is possible."""
+        return Interval(self.value, max(self.low, lowest), min(self.high, highest))
+
     def excludes(self, value: float) -> bool:
         """Return whether ``value`` lies outside."""
         return not self.low <= value <= self.high

@@ -2,11 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-NUM_REFRESHES = 5  # one AUC of 200 against 200 sequences varies by .03, the mean of five by .013
+NUM_REFRESHES = (
+    5  # one AUC of 200 against 200 sequences varies by .03; five in a row say the same by no chance
+)
 
 
 class TrainingDiverged(ValueError):
@@ -19,12 +21,12 @@ class Alarm:
 
     name: str
     metric: str
-    rings: Callable[[float, float], bool]
-    """Whether it rings, given the metric's first value and the mean of its last ones."""
+    rings: Callable[[float, Sequence[float]], bool]
+    """Whether it rings, given the metric's first value and its last ones."""
     meaning: str
     remedy: str
     window: int = 1
-    """Number of last values in the mean; before there are so many it is silent."""
+    """Number of last values; before there are so many it is silent."""
 
 
 # The discriminator is judged on held-out text: on what it trains on it can be at .9 and know nothing.
@@ -32,30 +34,32 @@ ALARMS = (
     Alarm(
         "entropy_collapse",
         "policy/entropy",
-        lambda first, mean: mean < 0.5 * first,
+        lambda first, last: last[-1] < 0.5 * first,
         "the policy's entropy is below half of its first value, it collapses onto few sequences",
         "lower --algorithm.learning-rate, or raise --algorithm.entropy-weight or --algorithm.kl-weight",
     ),
     Alarm(
         "duplicates",
         "evaluation/unique",
-        lambda first, mean: mean < 0.8 * first,
+        lambda first, last: last[-1] < 0.8 * first,
         "the share of unique samples is below 0.8 of its first value, the policy repeats itself",
         "lower --algorithm.learning-rate, or raise --algorithm.entropy-weight or --algorithm.kl-weight",
     ),
     Alarm(
         "discriminator_guessing",
         "discriminator/auc_held_out",
-        lambda first, mean: mean < 0.53,
-        "the discriminator cannot tell held-out text from samples, its reward is noise",
+        lambda first, last: max(last) < 0.55,
+        "five times in a row the discriminator could not tell held-out text from samples, "
+        "its reward is noise",
         "train it longer or regularise it more, or choose another --discriminator.kind",
         window=NUM_REFRESHES,
     ),
     Alarm(
         "discriminator_perfect",
         "discriminator/accuracy_held_out",
-        lambda first, mean: mean > 0.99,
-        "the discriminator tells all held-out text from samples, its reward is the same for all of them",
+        lambda first, last: min(last) > 0.99,
+        "five times in a row the discriminator told all held-out text from samples, its reward is the same "
+        "for all of them",
         "pre-train the generator longer, lower --discriminator-training.learning-rate or "
         "--adversarial.discriminator-refreshes, or choose --reward.transform logit",
         window=NUM_REFRESHES,
@@ -73,7 +77,7 @@ class AlarmChange:
     step: int
     phase: str
     value: float
-    """Of its metric, averaged as the alarm does."""
+    """Of its metric."""
     first: float
     """The metric's first value in the run."""
 
@@ -81,8 +85,7 @@ class AlarmChange:
     def text(self) -> str:
         """One line: the value, and when it has begun the meaning and the remedy."""
         alarm = BY_NAME[self.name]
-        mean = f" in the mean of {alarm.window}" if alarm.window > 1 else ""
-        fact = f"{alarm.metric} is {self.value:.3g}{mean}, at first {self.first:.3g}"
+        fact = f"{alarm.metric} is {self.value:.3g}, at first {self.first:.3g}"
         if not self.ringing:
             return f"{self.name} has ceased: {fact}"
         return f"{self.name}: {fact}: {alarm.meaning}; {alarm.remedy}"
@@ -115,10 +118,9 @@ class Alarms:
                 continue
             first = self._first.setdefault(alarm.metric, value)
             last = self._last[alarm.name] = [*self._last.get(alarm.name, ()), value][-alarm.window :]
-            mean = sum(last) / len(last)
-            ringing = len(last) == alarm.window and alarm.rings(first, mean)
+            ringing = len(last) == alarm.window and alarm.rings(first, last)
             if ringing != (alarm.name in self.ringing):
-                changes.append(AlarmChange(alarm.name, ringing, step, phase, mean, first))
+                changes.append(AlarmChange(alarm.name, ringing, step, phase, value, first))
         self.changes += changes
         return changes
 

@@ -62,6 +62,11 @@ def test_a_discriminator_that_knows_little_does_not_guess():
     assert not any(feed(Alarms(), METRICS[0], [rng.gauss(0.58, 0.029) for _ in range(300)]))
 
 
+def test_a_discriminator_that_is_learning_does_not_guess():
+    assert not any(feed(Alarms(), METRICS[0], [0.37, 0.42, 0.48, 0.53, 0.57, 0.60, 0.64, 0.66]))
+    assert feed(Alarms(), METRICS[0], [0.5] * 5 + [0.6])[-2:] == [{"discriminator_guessing"}, set()]
+
+
 def test_a_perfect_discriminator_rings_and_ceases_when_it_errs():
     ringing = feed(Alarms(), METRICS[1], [1.0] * 6 + [0.9])
     assert ringing == [set()] * 4 + [{"discriminator_perfect"}] * 2 + [set()]

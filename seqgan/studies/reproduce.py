@@ -1,7 +1,7 @@
 """Make a documented table: train and measure what it shows, and print it with its rows and columns.
 
 Interrupted, and called again, it goes on. The runs go to runs/reproduce-oracle and runs/reproduce-coco, where
-the tables of one corpus share them, to runs/controls-docstrings and to runs/docstrings.
+the tables of one corpus share them, to runs/controls-docstrings, runs/estimators and runs/docstrings.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from pathlib import Path
 from seqgan.evaluation.signature import Score
 from seqgan.oracle.published import best_known
 from seqgan.sampling.decoding import Decoding
-from seqgan.studies import processes, table
+from seqgan.studies import equal_time, processes, table
 from seqgan.studies.controls import ALGORITHM, CONTROLS, MLE, Comparison, report
 from seqgan.studies.table import Source
 
@@ -146,6 +146,11 @@ def controls_docstrings() -> None:
     print(report(ours))
 
 
+def estimators() -> None:
+    """Show what estimators and discriminators are worth on docstrings at equal processor time."""
+    print(equal_time.compare(RUNS / "estimators", SEEDS))
+
+
 def texygen(*folders: str) -> None:
     """Show the published table of the Texygen benchmark."""
     processes.call("-m", "seqgan.studies.texygen", *folders)
@@ -161,6 +166,9 @@ TARGETS = {
         "FILE.npz", "SeqGAN's gain over its controls on the oracle task, three seeds", controls
     ),
     "controls-docstrings": Target("", "the same on docstrings", controls_docstrings),
+    "estimators": Target(
+        "", "estimators and discriminators on docstrings at equal processor time, three seeds", estimators
+    ),
     "leakgan-oracle": Target(
         "FILE.npz", "SeqGAN, LeakGAN and its controls on the oracle task, three seeds", leakgan_oracle
     ),

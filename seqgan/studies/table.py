@@ -20,8 +20,12 @@ from seqgan.studies import processes
 from seqgan.studies.records import describe_estimator
 from seqgan.studies.runs import Runs
 
-AUC = "auc_held_out"
-TITLES = {"jeffreys": "Jeffreys", AUC: "held-out AUC"}  # of the others, their meaning as far as it is short
+AUC, MINUTES = "auc_held_out", "processor_minutes"
+TITLES = {
+    "jeffreys": "Jeffreys",
+    AUC: "held-out AUC",
+    MINUTES: "processor minutes",
+}  # of the others, their meaning as far as it is short
 ORACLE = ("nll_oracle", "nll_test", "jeffreys", "bleu_4", "self_bleu_4")
 TEXT = ("nll_test", "bleu_4", "self_bleu_4", "backward_bleu_4", "reverse_perplexity")
 GENERATORS = ("mle-best", "adversarial-last")
@@ -129,8 +133,8 @@ def cell(values: Sequence[float], metric: str, digits: int = 3) -> str:
 
 
 def spread_text(spread: Spread, metric: str, digits: int = 3, sign: str = "") -> str:
-    """Return mean and, if there is one, deviation; of perplexities two digits less."""
-    digits = max(0, digits - 2) if metric.endswith("perplexity") else digits
+    """Return mean and, if there is one, deviation; of perplexities and minutes two digits less."""
+    digits = max(0, digits - 2) if metric.endswith(("perplexity", "minutes")) else digits
     deviation = "" if math.isnan(spread.deviation) else f" ± {spread.deviation:.{digits}f}"
     return f"{spread.mean:{sign}.{digits}f}{deviation}"
 

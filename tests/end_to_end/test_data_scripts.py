@@ -89,6 +89,7 @@ class Evil:
         return (os.mkdir, ("pwned",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

@@ -11,6 +11,8 @@ from seqgan.experiment.materials import MATERIALS
 from seqgan.studies import pages
 from tests.documents import PAGES, ROOT, Installation, blocks
 
+pytestmark = pytest.mark.slow
+
 README = ROOT / "README.md"
 EXTENDING = ROOT / "docs" / "extending.md"
 LONG = [command for page in PAGES for block in blocks(page) if block.long for command in block.commands]

@@ -21,6 +21,8 @@ from seqgan.training.loop import Interrupted
 from tests.runs import PHASES, assert_same, final_state, flatten
 from tests.tiny_run import ROOT, SETTINGS, flags, tiny_experiment, tiny_settings
 
+pytestmark = pytest.mark.slow
+
 LONGER = {
     **SETTINGS,
     "mle": {"epochs": 15, "patience": 15},

@@ -35,7 +35,7 @@ def copied_tree(tmp_path):
     for name in ("setup.cfg", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tree)
     (tmp_path / "bin").mkdir()
-    for name in ("python3", "tensorboard"):
+    for name in ("python3", "tensorboard", "ruff", "mypy", "lint-imports"):
         (tmp_path / "bin" / name).write_text(STAND_IN)
         (tmp_path / "bin" / name).chmod(0o755)
     return tree
@@ -74,6 +74,7 @@ def test_every_script_is_sound_and_can_be_run(script):
     assert os.access(script, os.X_OK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_calls_its_command_with_every_flag_as_it_is(tree, step):
     result, calls = run(tree, f"{step}.sh", *FLAGS)
@@ -84,6 +85,7 @@ def test_a_step_calls_its_command_with_every_flag_as_it_is(tree, step):
     assert run(tree, f"{step}.sh", STATUS="130")[0].returncode == 130
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_first_argument_may_name_the_package(tree, step):
     for package in ("leakgan", "seqgan"):
@@ -165,8 +167,20 @@ def test_the_working_directory_stays_and_commands_know_how_they_are_called(tree)
 
 
 def test_the_check_installs_the_test_extra(tree):
-    calls = run(tree, "test.sh")[1]
-    assert calls[2][-2:] == ["--editable", f"{tree}[plots,test]"]
+    install = next(call for call in run(tree, "test.sh")[1] if "pip" in call)
+    assert install[-2:] == ["--editable", f"{tree}[plots,test]"]
+
+
+def test_the_check_runs_every_test_once_or_what_is_asked_for(tree):
+    """The fast set with the shapes of tensors checked, the slow one without."""
+    calls = [call[call.index("loadfile") + 1 :] for call in run(tree, "test.sh")[1] if "pytest" in call]
+    assert calls == [["-m", "not slow"], ["-m", "slow", "--unchecked"]]
+    calls = [
+        call[call.index("loadfile") + 1 :]
+        for call in run(tree, "test.sh", "-k", "a b")[1]
+        if "pytest" in call
+    ]
+    assert calls == [["-k", "a b"]]
 
 
 def test_a_failed_installation_is_tried_again(tree):

@@ -78,6 +78,7 @@ class Told:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["rollouts", "candidates"])
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
 def test_every_parameter_of_manager_and_worker_moves_and_none_of_the_discriminator(kind, estimator):
@@ -126,6 +127,7 @@ def test_each_has_its_own_step_size_and_clipping(rate):
     torch.testing.assert_close(norms[1], metrics["manager/gradient_norm"])  # below its own limit
 
 
+@pytest.mark.slow
 def test_neither_moves_before_both_gradients_are_taken():
     """A step of both is the worker's beside a resting manager and the manager's beside a resting worker."""
 
@@ -162,6 +164,7 @@ def ways(generator):
     return transition_cosines(plan.features, plan.goals, 1)[:, 0].detach()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["rollouts", "candidates"])
 def test_the_worker_comes_to_prefer_what_moves_the_features_along_the_goal(estimator):
     generator, algorithm = one_step_game(estimator, manager_learning_rate=0.0, learning_rate=0.05)
@@ -175,6 +178,7 @@ def test_the_worker_comes_to_prefer_what_moves_the_features_along_the_goal(estim
     assert torch.equal(ways(generator), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_manager_turns_its_goal_towards_the_move_that_is_worth_most_and_from_a_penalised_one(sign):
     generator, algorithm = one_step_game(
@@ -194,6 +198,7 @@ def test_the_manager_turns_its_goal_towards_the_move_that_is_worth_most_and_from
         assert after[3] < min(-0.9, float(before[3]))
 
 
+@pytest.mark.slow
 def test_raising_the_reward_of_a_token_raises_its_probability():
     generator = tiny_generator("leakgan", 6, scale=0.1)
     paid = Told(lambda t: 0.0 * t.mask, lambda trajectories: (trajectories.tokens == 4).float())
@@ -227,6 +232,7 @@ def test_values_of_another_estimator_are_refused():
         make_algorithm(generator, other).step()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["rollouts", "candidates"])
 def test_state_is_complete(estimator):
     options = {"lag": 0.5, "baseline": "ewma"} if estimator == "rollouts" else {}
@@ -306,6 +312,7 @@ def learn_to_repeat(features_kind):
         return generator.log_probs(whole(tokens))[:, 1].exp().view(100, 4).mean(0)
 
 
+@pytest.mark.slow
 def test_what_only_goals_can_carry_is_learned_and_not_with_shuffled_features():
     """Without information the four probabilities sum up to 1."""
     learned = learn_to_repeat(LeakedFeatures)

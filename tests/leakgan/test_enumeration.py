@@ -135,6 +135,7 @@ def left_behind(parameters):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("horizon", "eos_id"), [(1, None), (2, 2)])
 @pytest.mark.parametrize(
     ("estimator", "weight", "baseline"),
@@ -183,6 +184,7 @@ def naive_rescale(values, mask, delta):
     return scaled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["rollouts", "candidates"])
 @pytest.mark.parametrize(("horizon", "eos_id"), [(1, None), (2, 2)])
 def test_with_rescaling_a_step_over_all_sequences_is_that_of_loops(estimator, horizon, eos_id, monkeypatch):

@@ -19,6 +19,8 @@ from seqgan.sampling.settings import SamplingSettings
 from seqgan.text.token_batch import TokenBatch
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_generator, whole
 
+pytestmark = pytest.mark.slow
+
 EOS = 2
 
 

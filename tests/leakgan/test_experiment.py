@@ -18,6 +18,8 @@ from tests.runs import assert_same, final_state, interrupt_at
 from tests.shared_data import shared_data
 from tests.tiny_run import SETTINGS, flags, tiny_experiment
 
+pytestmark = pytest.mark.slow
+
 INTERLEAVED = {"mle": {"epochs": 3, "interleaving_epochs": 1}}
 
 

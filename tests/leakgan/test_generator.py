@@ -38,6 +38,7 @@ def paper_logits(generator, tokens):
     return torch.stack(logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("horizon", [1, 2, 4, 20])
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
 def test_logits_are_those_of_the_papers_matrices(kind, horizon):
@@ -69,6 +70,7 @@ def test_step_by_step_equals_teacher_forced_with_ends_in_the_batch(kind):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.5])
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
 def test_sampled_log_probabilities_belong_to_what_was_sampled(kind, temperature):
@@ -81,6 +83,7 @@ def test_sampled_log_probabilities_belong_to_what_was_sampled(kind, temperature)
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
 def test_saved_and_loaded_the_same_samples_at_another_batch_size(kind, tmp_path):
     generator = tiny_generator(kind, 20)

@@ -13,6 +13,8 @@ from tests.seqgan.training.test_mle import make_trainer as make_plain_trainer
 from tests.tiny_models import HIERARCHICAL_KINDS, tiny_generator
 from tests.tiny_run import tiny_experiment
 
+pytestmark = pytest.mark.slow
+
 EOS = 2
 TEXT = [[3, 4, 1, 1, EOS], [4, EOS], [3, 3, 4, EOS], [1, EOS], [4, 1, 3, 4, EOS]]
 REAL = TokenBatch(

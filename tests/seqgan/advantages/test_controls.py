@@ -36,6 +36,7 @@ def true_values(num_actions, mask=MASK):
     return ActionValues(actions=actions, values=values, baseline=baseline, mask=mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_actions", [1, 4])
 @pytest.mark.parametrize("control", CONTROLS)
 def test_mean_and_deviation_are_those_of_the_true_advantages_and_the_signal_is_gone(control, num_actions):
@@ -56,6 +57,7 @@ def test_mean_and_deviation_are_those_of_the_true_advantages_and_the_signal_is_g
     assert (true.abs() > 2 * bound.amax()).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_actions", [1, 4])
 def test_random_and_shuffled_keep_the_size_of_every_step(num_actions):
     values = true_values(num_actions)

@@ -30,6 +30,7 @@ def arbitrary_reward(batch):
     return torch.where(mask, (tokens + 1) * places.square() % 7 + 0.1 * tokens, 0).sum(1) / 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eos_id", [None, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_action_values_are_those_of_enumeration(kind, eos_id):
@@ -55,6 +56,7 @@ def test_action_values_are_those_of_enumeration(kind, eos_id):
     ).abs().max() > 5 * bound  # the bound is narrow enough
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", [2, 3])
 @pytest.mark.parametrize("eos_id", [None, 2])
 @pytest.mark.parametrize("num_steps", [3, 4])
@@ -83,6 +85,7 @@ def test_action_values_at_an_interval_are_unbiased(num_steps, eos_id, interval):
     assert (estimate[~mask] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", [1, 2, 3, 7, 20])
 @pytest.mark.parametrize("eos_id", [None, 2])
 @pytest.mark.parametrize("kind", EVERY_KIND)
@@ -124,6 +127,7 @@ def test_an_interval_beyond_the_end_needs_no_rollouts():
         assert len(reward.calls) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_action_values_agree_with_one_prefix_at_a_time(kind):
     policy = tiny_generator(kind, 8, forbidden=(0,)).eval()
@@ -156,6 +160,7 @@ class PrefixReward:
         return self.reward(batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", [1, 2, 3])
 @pytest.mark.parametrize("max_rows", [1, 10, 10_000])
 @pytest.mark.parametrize("eos_id", [None, 7])
@@ -192,6 +197,7 @@ def test_every_completion_keeps_its_prefix_exactly(kind, eos_id, max_rows, inter
     assert len(drawn.unique(dim=0)) > 3  # and all go on in their own way
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", [1, 2, 4])
 @pytest.mark.parametrize("eos_id", [None, 1])
 @pytest.mark.parametrize("kind", KINDS)
@@ -208,6 +214,7 @@ def test_the_chunk_setting_changes_nothing(kind, eos_id, interval, monkeypatch):
         torch.testing.assert_close(parts, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
 def test_the_chunk_setting_changes_nothing_for_a_hierarchy(kind):
     policy = tiny_generator(kind, 20)
@@ -222,6 +229,7 @@ def test_the_chunk_setting_changes_nothing_for_a_hierarchy(kind):
     torch.testing.assert_close(parts, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_rows", [1, 10, 50, 100])
 def test_the_chunk_setting_bounds_the_rows(max_rows, monkeypatch):
     policy = tiny_generator("lstm", 20)
@@ -236,6 +244,7 @@ def test_the_chunk_setting_bounds_the_rows(max_rows, monkeypatch):
     assert max(rows) <= max(max_rows, 5) + sequences
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_what_lies_behind_the_mask_does_not_matter(kind):
     policy = tiny_generator(kind, 8)
@@ -319,6 +328,7 @@ def test_branches_of_ended_prefixes_never_start(monkeypatch):
     assert rows == [3, 3, 3, 5, 5]  # the prefix of two tokens of the second alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_static_shapes_give_the_same_values(kind, monkeypatch):
     """As on a GPU: nothing leaves the batch, and every branch starts."""
@@ -404,6 +414,7 @@ def test_completions_keep_prompt_and_columns_of_their_sequence():
     assert sizes == [4, 3 * int(mask[:, 1:].sum())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_completions_go_on_from_their_prompt(kind, interval):

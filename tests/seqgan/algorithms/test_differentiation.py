@@ -24,6 +24,7 @@ def objective(log_probs, places):
     return terms.sum(), {"distance": terms.sum().detach(), "places": torch.tensor(float(len(places)))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 @pytest.mark.parametrize("rows", [1, 4, 1000])
 @pytest.mark.parametrize("kind", EVERY_KIND)

@@ -243,6 +243,7 @@ def per_sequence_gradients(policy, value_of, eos_id):
     return torch.stack(rows).double(), probabilities[:, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["returns", "rollouts"])
 @pytest.mark.parametrize("eos_id", [None, 2])
 @pytest.mark.parametrize("kind", KINDS)
@@ -262,6 +263,7 @@ def test_a_large_sample_gives_every_parameter_its_gradient_within_standard_error
     assert (exact.abs() > 2 * bound).any()  # narrow enough to see a gradient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eos_id", [None, 2])
 def test_a_large_sample_of_candidates_gives_the_expectation_over_all_actions(eos_id):
     """Σ_Y p(Y) Σ_t Σ_a ∇π(a | y_<t) R(y_<t a) in every parameter; the spread of steps gives the bound."""
@@ -292,6 +294,7 @@ def test_a_large_sample_of_candidates_gives_the_expectation_over_all_actions(eos
     assert (exact.abs() > 2 * bound).sum() > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_rewarded_becomes_likelier_and_every_parameter_moves(kind):
     policy = tiny_generator(kind, scale=0.3)
@@ -381,6 +384,7 @@ def test_the_reference_is_the_policy_at_the_start_and_not_at_the_building():
     assert all(not p.requires_grad for p in algorithm.reference.parameters())
 
 
+@pytest.mark.slow
 def test_entropy_and_divergence_pull_as_they_say():
     def step_many(**settings):
         algorithm = make_algorithm(
@@ -398,6 +402,7 @@ def test_entropy_and_divergence_pull_as_they_say():
     assert 0 <= near["policy/kl"] < 0.2 * far["policy/kl"]
 
 
+@pytest.mark.slow
 def test_the_divergence_is_measured_now_and_then_even_without_weight():
     def steps(kl_weight):
         algorithm = make_algorithm(

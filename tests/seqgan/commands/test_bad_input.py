@@ -62,6 +62,7 @@ def failing_command(capfd, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -224,6 +225,7 @@ def test_other_commands(fails, arguments, message):
     assert message in fails(*arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -295,6 +297,7 @@ def damage(path, how):
             path.write_bytes(bytes(range(256)) * 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["missing", "empty", "truncated", "corrupted", "noise"])
 @pytest.mark.parametrize(
     ("name", "command"),
@@ -335,6 +338,7 @@ def test_a_run_of_another_version(fails, finished, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_generator_of_another_run(fails, finished, tmp_path):
     other = ["--run", str(tmp_path / "other"), "--generator.hidden-size", "9", "--quiet"]
     assert main(["pretrain", *TINY, *other]) == 0
@@ -391,6 +395,7 @@ def limited(arguments, cwd, size):
     )
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_start_leaves_no_run(tmp_path):
     result = limited(["prepare", *TINY, "--run", "runs/new"], tmp_path, 4_000)
     assert result.returncode == 2
@@ -400,6 +405,7 @@ def test_a_full_disk_at_the_start_leaves_no_run(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_training_loses_nothing(tmp_path):
     """The checkpoint of the time before stays; with room again the run goes on to the same end."""
     small = 80_000  # the corpus fits, the checkpoint does not

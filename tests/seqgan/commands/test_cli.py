@@ -69,6 +69,7 @@ def command_line(capfd, tmp_path, monkeypatch):
 # Commands.
 
 
+@pytest.mark.slow
 def test_prepare_reports_and_starts_a_run(cli, tmp_path):
     output = cli("prepare", *TINY, "--run", "new")
     assert "442 lines: 0 blank, 0 too long" in output
@@ -80,6 +81,7 @@ def test_prepare_reports_and_starts_a_run(cli, tmp_path):
     assert cli("prepare", "--run", "new", "--quiet") == ""
 
 
+@pytest.mark.slow
 def test_pretrain_then_train_by_the_run_alone(cli, tmp_path):
     output = cli("pretrain", *TINY, "--run", "new")
     lines = output.splitlines()
@@ -96,6 +98,7 @@ def test_pretrain_then_train_by_the_run_alone(cli, tmp_path):
     assert "new: all is done already; and now:\n" in cli("train", "--run", "new")
 
 
+@pytest.mark.slow
 def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
     """Of a finished run: all is read back, nothing is trained or measured again."""
     before = {path: path.stat().st_mtime_ns for path in (run / "evaluation").iterdir()}
@@ -180,6 +183,7 @@ def test_generate_keeps_the_prefix_and_detokenises_on_demand(cli, run):
     assert all(line.startswith("The girl, the tall boy") for line in text)
 
 
+@pytest.mark.slow
 def test_evaluate_a_run(cli, run):
     results = json.loads(cli("evaluate", "--run", run, "--json"))
     assert list(results) == ["mle-best", "mle-last", "adversarial-best", "adversarial-last"]
@@ -257,6 +261,7 @@ def test_config_round_trip(cli, tmp_path):
     assert all(len(line.split()) > 4 for line in listed)  # what each is for
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", SEQGAN.preset_names())
 def test_config_shows_what_a_preset_means(cli, preset):
     assert SEQGAN.load(tomllib.loads(cli("config", "--preset", preset))) == SEQGAN.load_preset(preset)
@@ -286,6 +291,7 @@ def test_flags_over_the_file_over_the_preset(cli, tmp_path):
     assert dataclasses.replace(config, mle=preset.mle) == preset
 
 
+@pytest.mark.slow
 def test_kinds_decide_which_flags_there_are(cli, tmp_path):
     (tmp_path / "mine.toml").write_text('[generator]\nkind = "transformer"\nnum_heads = 4\n')
     for source in (
@@ -311,6 +317,7 @@ def test_a_run_goes_on_with_its_own_settings(cli, run):
     )
 
 
+@pytest.mark.slow
 def test_the_settings_of_a_run_serve_another(cli, run, tmp_path):
     """By its config.toml, or with its pre-training (FOUND 16)."""
     settings = read_toml(run / "config.toml")
@@ -327,6 +334,7 @@ def test_the_settings_of_a_run_serve_another(cli, run, tmp_path):
 # Help.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command_explains_every_flag(cli, command):
     output = cli(command, "--help")
@@ -367,6 +375,7 @@ def test_help_names_kinds_and_how_to_see_presets(cli):
 # As processes.
 
 
+@pytest.mark.slow
 def test_module_and_console_script(tmp_path, run):
     result = python("generate", "--run", run, "--num-sentences", 3, cwd=tmp_path)
     assert (result.returncode, len(result.stdout.splitlines()), result.stderr) == (0, 3, "")
@@ -378,6 +387,7 @@ def test_module_and_console_script(tmp_path, run):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_and_a_full_output(tmp_path, run):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = f"{sys.executable} -m seqgan generate --run {run} --num-sentences 3000"
@@ -404,6 +414,7 @@ def on_terminal(monkeypatch, *arguments):
     return terminal.getvalue()
 
 
+@pytest.mark.slow
 def test_progress_bars_on_a_terminal_only_and_not_when_quiet(tmp_path, monkeypatch, run, cli):
     monkeypatch.chdir(tmp_path)
     assert on_terminal(monkeypatch, "train", *TINY, "--run", "new", "--quiet") == ""
@@ -414,6 +425,7 @@ def test_progress_bars_on_a_terminal_only_and_not_when_quiet(tmp_path, monkeypat
     assert on_terminal(monkeypatch, "generate", "--run", "new") == ""  # sentences are progress enough
 
 
+@pytest.mark.slow
 def test_progress_bars_on_a_real_terminal(tmp_path):
     main_end, their_end = pty.openpty()
     fcntl.ioctl(their_end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
@@ -435,6 +447,7 @@ def test_progress_bars_on_a_real_terminal(tmp_path):
     assert "evaluate: " in seen.decode()
 
 
+@pytest.mark.slow
 def test_generate_without_unknown_words(cli, tmp_path):
     """Nine words in ten of the training text are unknown here, and still none is written."""
     cli("pretrain", *TINY, "--corpus.max-vocabulary-size", "30", "--run", tmp_path / "run", "--quiet")

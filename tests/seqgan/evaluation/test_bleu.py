@@ -15,6 +15,8 @@ from seqgan.evaluation.ngrams import count_ngrams, number_words
 from seqgan.text.sequences import Sequences
 from tests.shared_data import shared_data
 
+pytestmark = pytest.mark.slow
+
 ORDERS = (2, 3, 4, 5)
 SENTENCE = st.lists(st.integers(0, 4), max_size=12) | st.integers(0, 4).map(lambda token: [token] * 7)
 CORPUS = st.lists(SENTENCE, min_size=1, max_size=8)

@@ -15,6 +15,8 @@ from tests.seqgan.evaluation.test_likelihood import Bigram
 from tests.shared_data import shared_data
 from tests.tiny_models import whole
 
+pytestmark = pytest.mark.slow
+
 # Every probability is a multiple of 1/8, every sequence's of 1/512: 512 sequences are the exact distribution.
 P = torch.tensor([[5, 2, 1], [1, 3, 4], [2, 5, 1], [1, 2, 5]]) / 8
 Q = torch.tensor([[3, 4, 1], [2, 1, 5], [4, 2, 2], [3, 4, 1]]) / 8

@@ -72,6 +72,7 @@ def test_the_share_of_unknown_words_among_all_words():
     assert "unknown" not in of_integers(constant_generator(5)).score.values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("by_setting", [True, False])
 def test_the_temperature_is_that_of_samples_and_of_both_likelihoods(temperature, by_setting):

@@ -132,6 +132,7 @@ def test_a_hand_worked_example():
     assert perplexity.value == pytest.approx((a * b_after_a) ** (-1 / 2))
 
 
+@pytest.mark.slow
 @given(CORPUS, st.integers(1, 4), DISCOUNT)
 def test_probabilities_sum_to_one_after_every_history(training, order, discount):
     model = fit_kneser_ney(pack(training), order=order, vocabulary_size=SIZE, discount=discount)
@@ -277,6 +278,7 @@ def test_states_can_be_repeated_and_selected():
     torch.testing.assert_close(again, logits[[1, 1, 0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"temperature": 0.5}, {"temperature": 3.0}, {"top_k": 2}, {"top_p": 0.6}], ids=str
 )
@@ -306,6 +308,7 @@ def test_extreme_temperatures():
         assert len(draws.tokens.unique()) == distinct
 
 
+@pytest.mark.slow
 def test_the_baseline_of_the_oracle_task():
     """A bigram of discount 0.9 has NLL-test below 7.62; and one call measures it like any other generator."""
     config = OracleCorpusSettings(path=shared_data("seqgan_oracle.npz"))

@@ -138,6 +138,7 @@ def test_only_masked_tokens_become_logits_and_few_at_a_time():
     assert generator.head.most_rows <= ROWS_PER_CHUNK["cpu"]
 
 
+@pytest.mark.slow
 def test_standard_error_is_the_deviation_of_the_estimate():
     """Over 4,000 sets of 150 sequences whose NLL per token depends on their length."""
     rng = np.random.default_rng(0)

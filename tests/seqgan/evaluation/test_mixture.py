@@ -48,6 +48,7 @@ def test_a_share_of_nothing_leaves_the_other_alone(weight, which):
         torch.testing.assert_close(mixture.log_probs(batch), both[which].log_probs(batch))
 
 
+@pytest.mark.slow
 def test_samples_follow_their_log_probabilities_and_forbidden_tokens_never_come():
     mixture = MixtureGenerator(tiny_generator("lstm", 4, forbidden=(0,)), bigrams((0,)), 0.4).eval()
     drawn = sample(mixture, 20_000, 3, eos_id=EOS, rng=rng())

@@ -85,6 +85,7 @@ def naive_longest(sentence, training):
     return max((len(p) for p in pieces if any(occurs_in(p, s) for s in training)), default=0)
 
 
+@pytest.mark.slow
 @given(CORPUS, CORPUS)
 def test_similarities_equal_naive_counting(first, second):
     counts = count(first), count(second)
@@ -94,6 +95,7 @@ def test_similarities_equal_naive_counting(first, second):
     np.testing.assert_allclose(divergences(*counts, ORDERS), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(CORPUS, CORPUS)
 def test_similarities_are_symmetric_bounded_and_blind_to_copies_of_the_whole_set(first, second):
     here, there, twice = count(first), count(second), count(first + first)
@@ -132,6 +134,7 @@ def test_influences_are_derivatives_by_the_weight_of_a_sequence():
             assert moved * len(many) == pytest.approx(similarity.influence[i], abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "num_tokens", "n", "ratio"),
     [(300, 6, 2, (0.9, 1.5)), (300, 20, 3, (0.8, 1.2)), (60, 40, 2, (0.9, 1.5))],

@@ -14,6 +14,8 @@ from tests.seqgan.evaluation.test_kneser_ney import Plain
 from tests.seqgan.evaluation.test_overlap import naive_jaccard, naive_jensen_shannon, naive_longest, ngrams
 from tests.text_values import text_values
 
+pytestmark = pytest.mark.slow
+
 ORDERS = (2, 3, 4, 5)
 SENTENCE = st.lists(st.integers(0, 4), max_size=8)
 SENTENCES = st.lists(SENTENCE, min_size=2, max_size=6)

@@ -88,6 +88,7 @@ def test_kinds_of_one_package_are_not_those_of_another():
 # Generators.
 
 
+@pytest.mark.slow
 def test_a_generator_is_kept_with_what_it_depends_on(run):
     path, experiment = run
     text = experiment.materials.validation
@@ -118,6 +119,7 @@ def test_loading_a_generator_leaves_the_one_in_training_alone(run):
     assert all(torch.equal(value, before[name]) for name, value in {**policy, **discriminator}.items())
 
 
+@pytest.mark.slow
 def test_pre_training_is_all_but_the_last_phase(run, tmp_path):
     experiment = tiny_experiment(tmp_path / "run", catalogue=HAIKU)
     experiment.pretrain()
@@ -179,6 +181,7 @@ def test_a_run_that_names_no_package_is_damaged(seqgan_run, tmp_path, line):
 # Command line.
 
 
+@pytest.mark.slow
 def test_a_run_is_sampled_and_measured_by_either_command_line(run, says):
     outputs = []
     for package in ("seqgan", "tests.haiku"):
@@ -206,6 +209,7 @@ def test_a_run_goes_on_with_its_own_package_only(run, seqgan_run, says, command)
         Experiment(tiny_settings(), run[0])
 
 
+@pytest.mark.slow
 def test_the_command_line_speaks_for_its_package(says, tmp_path):
     status, output, errors = says("tests.haiku", "pretrain", *TINY, "--generator.loudness", "2")
     run = "runs/tests.haiku-tiny"

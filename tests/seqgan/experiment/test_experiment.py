@@ -18,6 +18,8 @@ from tests.shared_data import shared_data
 from tests.tiny_models import whole
 from tests.tiny_run import tiny_experiment, tiny_settings
 
+pytestmark = pytest.mark.slow
+
 
 def test_ten_lines_build_train_sample_and_score():
     experiment = tiny_experiment()

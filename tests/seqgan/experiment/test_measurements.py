@@ -39,6 +39,7 @@ def first_of_them(runs):
     return runs.first
 
 
+@pytest.mark.slow
 def test_a_measurement_is_read_back_as_it_was(run):
     first, second = measure(run, "mle-best", COOL), measure(run, "mle-best", COOL)
     assert first.as_json() == second.as_json()
@@ -79,6 +80,7 @@ def test_weights_replaced_while_they_are_read_are_read_again(run, monkeypatch):
     assert found == measure(run, "mle-best", again=True).score.values == measure(run, "mle-best").score.values
 
 
+@pytest.mark.slow
 def test_damaged_files_are_never_believed(run):
     measure(run, "mle-best")
     path, mark = run.run.evaluation("mle-best"), fingerprint(run, "mle-best")

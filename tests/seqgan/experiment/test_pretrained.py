@@ -8,6 +8,8 @@ from seqgan.experiment.experiment import Experiment
 from tests.runs import assert_same, final_state, finish
 from tests.tiny_run import tiny_experiment, tiny_settings
 
+pytestmark = pytest.mark.slow
+
 
 def pretrained(run, **options):
     experiment = tiny_experiment(run, **options)

@@ -142,6 +142,7 @@ def test_gradients_reach_every_parameter(build: Build) -> None:
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.slow
 @every_kind
 def test_it_learns_to_tell_two_languages_apart(build: Build) -> None:
     discriminator = build()

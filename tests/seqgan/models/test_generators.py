@@ -90,6 +90,7 @@ def test_every_parameter_is_trained(kind):
             assert parameter.grad.norm() > 0, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_dropout_acts_in_training_only(kind):
     generator = tiny_generator(kind, 7, dropout=0.5)

@@ -123,6 +123,7 @@ def stranger(seed=0):
     return generator
 
 
+@pytest.mark.slow
 def test_a_generator_with_a_head_of_its_own_is_sampled_by_its_probabilities():
     generator = stranger()
     tokens, mask = all_sequences(3, 3, 2)

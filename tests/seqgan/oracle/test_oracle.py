@@ -148,6 +148,7 @@ def test_a_random_oracle_is_standard_normal_and_reproducible():
     assert first.embedding.weight.std().item() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_official_oracle_scores_its_own_samples_and_uniform_ones_as_published():
     oracle = load_oracle(shared_data("seqgan_oracle.npz"))
     own = sample(oracle, 10_000, 20, eos_id=None, rng=rng())

@@ -1,5 +1,7 @@
 """Learning curves: which rows of a run are drawn where, and alarms among the rows."""
 
+import pytest
+
 from seqgan.reports.alarms import RungAlarm, find_alarms
 from seqgan.reports.findings import History
 from seqgan.reports.learning_curves import NLL, draw_learning_curves, points
@@ -30,6 +32,7 @@ def test_the_likelihood_starts_from_the_model_that_was_handed_on():
     assert points(History(ROWS), NLL, adversarial=False) == [(10, 5.0), (20, 4.0), (30, 4.5)]
 
 
+@pytest.mark.slow
 def test_only_what_was_logged_is_drawn_and_always_alike():
     histories = {"one": History(ROWS), "two": History([])}
     drawn = draw_learning_curves(histories)

@@ -22,6 +22,8 @@ from seqgan.studies.neighbours import Neighbourhood
 from tests.html_page import read_page
 from tests.tiny_run import SETTINGS, flags, tiny_experiment
 
+pytestmark = pytest.mark.slow
+
 TINY = ["--preset", "tiny", *flags(), "--quiet"]
 WAYS = ["--temperatures", "0.5", "1"]
 ORACLE = {

@@ -151,6 +151,7 @@ def forge(rng, content):
     return seal(forged.getvalue())
 
 
+@pytest.mark.slow
 def test_forged_pickles_are_one_line(tmp_path):
     """Whatever a file makes the reader raise, of which IndexError and TypeError were once forgotten."""
     path, rng = tmp_path / "forged.pt", random.Random(1)

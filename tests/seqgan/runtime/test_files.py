@@ -112,6 +112,7 @@ def test_a_transaction_that_fails_changes_nothing(tmp_path):
     assert contents(tmp_path) == OLD
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["mkdir", "rename", "replace"])
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_killed_at_any_moment_a_transaction_is_all_or_nothing(tmp_path, call, number):

@@ -61,6 +61,7 @@ def test_a_draw_inverts_the_cumulative_sum(vocabulary_size):
     torch.testing.assert_close(log_probs, expected, atol=2e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_draws_have_the_softmax_distribution(precision):
     generator, sampler, hidden = sampler_and_hidden(300, rows=3, precision=precision)
@@ -153,6 +154,7 @@ def test_rows_are_independent_of_the_chunks(monkeypatch):
     torch.testing.assert_close(log_probs, chunked_log_probs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{}, {"temperature": 0.6}, {"temperature": 1.7, "top_k": 3}, {"top_p": 0.7}]
 )
@@ -169,6 +171,7 @@ def test_log_probabilities_are_those_of_what_was_sampled(kind, settings):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eos_id", [None, 2])
 @pytest.mark.parametrize("kind", [*KINDS, "leakgan"])
 def test_sequences_have_their_exact_probabilities(kind, eos_id):
@@ -297,6 +300,7 @@ def naive_completion(generator, prompt, uniforms, eos_id):
     return tokens, log_probs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [3, 512])
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_prompts_of_any_length_are_completed_as_one_by_one(kind, batch_size):
@@ -343,6 +347,7 @@ def test_no_room_no_prompts_and_too_few_prompts():
         sample(generator, 3, 5, eos_id=None, rng=rng(), prompt=prompt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_the_batch_size_changes_nothing(kind):
     generator = tiny_generator(kind, 50)

@@ -24,6 +24,8 @@ from seqgan.sampling.decoding import Decoding
 from seqgan.studies import controls, processes, reproduce, table
 from tests.tiny_run import ROOT, SETTINGS, flags
 
+pytestmark = pytest.mark.slow
+
 FAST = {
     **SETTINGS,
     "mle": {"epochs": 1},

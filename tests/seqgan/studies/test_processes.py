@@ -42,6 +42,7 @@ def parent(child):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heed", [True, False])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("send", [os.kill, os.killpg])

@@ -14,6 +14,7 @@ from tests.tiny_run import tiny_experiment
 ODD = {"seed": 3, "generator": {"kind": "transformer"}, "estimator": {"kind": "candidates"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("catalogue", "layer"), [(SEQGAN, {}), (SEQGAN, ODD), (CATALOGUE, {}), (HAIKU, {})])
 def test_the_command_makes_a_run_of_the_same_settings(tmp_path, catalogue, layer):
     made = tiny_experiment(tmp_path / "a run", layer, catalogue=catalogue)

@@ -28,6 +28,8 @@ from tests.shared_data import shared_data
 from tests.tiny_models import rng
 from tests.tiny_run import flags, tiny_experiment
 
+pytestmark = pytest.mark.slow
+
 ORACLE = {
     "kind": "oracle",
     "vocabulary_size": 30,

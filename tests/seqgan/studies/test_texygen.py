@@ -8,6 +8,8 @@ import pytest
 from seqgan.studies import processes, texygen
 from tests.shared_data import shared_data
 
+pytestmark = pytest.mark.slow
+
 
 def check(name, path):
     lines, deviations = texygen.compare(name, texygen.measure(path, shared_data("coco/test.txt").parent))

@@ -67,6 +67,7 @@ SAID = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_advice_rings_and_is_silent_once_followed(tmp_path, case):
     text, options, remedy = CASES[case]

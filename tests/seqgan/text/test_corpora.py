@@ -42,6 +42,7 @@ def test_tiny_corpus_is_what_its_readme_says():
     assert set(read) <= set(lines)
 
 
+@pytest.mark.slow
 def test_docstrings_corpus(monkeypatch):
     folder = next(path.parent for path in standard_library_sources() if path.parent.name == "email")
     sentences = standard_library_sentences(folder)

@@ -12,6 +12,8 @@ from seqgan.text.docstrings import (
 )
 from seqgan.text.tokenizers import build_tokenizer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sentences():

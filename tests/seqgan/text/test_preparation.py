@@ -35,6 +35,7 @@ def test_the_split_depends_on_its_seed_only(tmp_path):
     assert words(make(0), "train") != words(make(1), "train")
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 12), min_size=40, max_size=80), st.integers(0, 3))
 def test_drawn_parts_never_share_a_sequence(tmp_path, numbers, seed):

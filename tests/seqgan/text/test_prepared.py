@@ -123,6 +123,7 @@ def test_changed_descriptions_are_refused(prepared, tmp_path, change):
         PreparedCorpus.load(tmp_path)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(["corpus.json", "corpus.npz", "vocabulary.json"]),

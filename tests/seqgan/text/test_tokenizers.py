@@ -70,6 +70,7 @@ def test_treebank_known_tokens():
     assert tokens == ["He", "said", "``", "I", "ca", "n't", "''", ",", "twice", "."]
 
 
+@pytest.mark.slow
 def test_treebank_equals_nltk_on_captions():
     lines = shared_data("coco/test.txt").read_text().splitlines()[::4]
     lines = [" ".join(line.split()) for line in lines]
@@ -106,6 +107,7 @@ def test_quoted_letters_are_no_clitics(text):
     assert tokens == clitics.get(text, text.split())
 
 
+@pytest.mark.slow
 def test_treebank_cuts_ordinary_text_as_nltk_does():
     folder = next(path.parent for path in standard_library_sources() if path.parent.name == "email")
     tokenizer = build_tokenizer("treebank")

@@ -62,6 +62,7 @@ def run(phase):
     return reports
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_real_from_generated_and_says_so_for_held_out_text():
     trainer = make_trainer()
     results = run(make_phase(trainer))
@@ -132,6 +133,7 @@ def test_an_epoch_uses_every_real_sequence_and_every_negative_once(monkeypatch):
     assert set(map(tuple, reals.tolist())) <= set(map(tuple, trainer.train.tokens.tolist()))
 
 
+@pytest.mark.slow
 def test_random_text_cannot_be_told_apart_when_held_out_but_is_memorised():
     """The figure that matters is the held-out one: on text without structure it stays at a half."""
     tokens = torch.randint(1, 6, (30, LENGTH), generator=rng(5))
@@ -184,6 +186,7 @@ def test_the_training_text_is_measured_by_a_random_part_of_it():
     assert 0.2 < float((of_training_text == 5).float().mean()) < 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 13, 24, 30])
 def test_state_is_complete_in_the_middle_of_a_set(cut):
     whole, first = make_trainer(), make_trainer()

@@ -13,6 +13,8 @@ from seqgan.training.loop import Interrupted
 from tests.runs import PHASES, assert_same, final_state, interrupt_at
 from tests.tiny_run import tiny_experiment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", name="uninterrupted")
 def run_once(tmp_path_factory):

@@ -61,6 +61,7 @@ def test_loss_is_the_token_mean_and_blind_to_padding(kind):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_small_text_is_learned_by_heart_and_every_parameter_moves(kind):
     text = Sequences.from_lists([[3, 4, EOS], [4, 1, 1, EOS]])
@@ -114,6 +115,7 @@ def test_a_subclass_may_minimise_more_and_step_otherwise():
     torch.testing.assert_close(generator.head.bias.detach(), bias - 0.05)  # Adam's first step
 
 
+@pytest.mark.slow
 def test_the_prior_makes_weights_smaller():
     def norm(precision):
         trainer = make_trainer(MLESettings(batch_size=5, prior_precision=precision))

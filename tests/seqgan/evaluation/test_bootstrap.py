@@ -106,6 +106,17 @@ def test_what_is_no_mean_has_intervals_by_its_linear_approximation():
         assert interval.high == pytest.approx(interval.value + 1.96 * error, abs=0.15 * error)
 
 
+def test_intervals_end_where_the_metric_does():
+    """The linear approximation alone goes from -.18 to .47 here, about a Jaccard similarity of 1/7."""
+    hypotheses, references = [[1, 2, 3, 4], [9] * 4, [8] * 4, [7] * 4], [[1, 2, 3, 4], [5] * 4]
+    texts = TextPair(Sequences.from_lists(hypotheses), RealText(Sequences.from_lists(references)))
+    score = Score.from_estimates(measure_texts(texts), Signature())
+    unbounded = mean_interval(score.sentence_values["ms_jaccard_4"], rng=rng())
+    found = with_intervals(score, rng=rng()).intervals["ms_jaccard_4"]
+    assert unbounded.low < 0
+    assert (found.low, found.high) == (0, unbounded.high)
+
+
 def test_over_seeds():
     spreads = over_seeds([{"a": 1.0, "b": 2.0}, {"a": 2.0}, {"a": 6.0, "b": 1.0}])
     assert spreads.keys() == {"a"}

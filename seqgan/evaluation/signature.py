@@ -24,7 +24,7 @@ NUMBERS: Mapping[str, type] = {
 class Signature:
     """The circumstances on which a metric's value depends; what does not apply is None and not written.
 
-    As text: ``hypotheses:10000|references:10000|tokenizer:treebank|case:kept|version:0.1.0``.
+    As text: ``hypotheses:10000|references:10000|tokenizer:treebank|case:kept|version:0.2.0``.
     """
 
     protocol: str | None = None

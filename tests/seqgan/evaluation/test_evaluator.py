@@ -150,7 +150,7 @@ def test_every_call_uses_the_same_random_numbers_and_leaves_those_of_training_al
     assert first.sentences == second.sentences
     assert torch.equal(torch.get_rng_state(), state)
     assert str(first.score.signature) == (
-        "hypotheses:50|references:20|tokenizer:whitespace|case:kept|smoothing:method1|temperature:1|version:0.1.0"
+        "hypotheses:50|references:20|tokenizer:whitespace|case:kept|smoothing:method1|temperature:1|version:0.2.0"
     )
 
 

@@ -52,7 +52,7 @@ PARTS: dict[str, Callable[[Sequences, Sequences], None]] = {
 
 
 def measure(part: str, number: int) -> str:
-    """One line: processor seconds, and how much the process grew at most above the two texts."""
+    """Print a line: processor seconds, and how much the process grew at most above the two texts."""
     hypotheses, references = make_text(number, 0), make_text(number, 1)
     before = status("VmRSS")
     start = time.process_time()
@@ -65,7 +65,7 @@ def measure(part: str, number: int) -> str:
 
 
 def status(name: str) -> float:
-    """A figure of this process's memory in MiB, as Linux has it."""
+    """Return a figure of this process's memory in MiB, as Linux has it."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 

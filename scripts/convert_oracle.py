@@ -28,7 +28,7 @@ class ArrayUnpickler(pickle.Unpickler):
     """Unpickles lists of numpy arrays and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The few callables that rebuild an array; numpy 1 and 2 keep them in different modules."""
+        """Find the few callables that rebuild an array; numpy 1 and 2 keep them in different modules."""
         if (module, name) in [
             ("numpy.core.multiarray", "_reconstruct"),
             ("numpy._core.multiarray", "_reconstruct"),
@@ -44,7 +44,7 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def read_parameters(path: Path) -> dict[str, np.ndarray]:
-    """The named float32 arrays in a pickled list.
+    """Return the named float32 arrays in a pickled list.
 
     Raises:
         ValueError: The file is no such list.

@@ -54,7 +54,7 @@ class PlainLeakGAN(nn.Module):
         return PlainState(manager, worker, (*state.goals, goal)[-self.horizon :])
 
     def logits(self, state: PlainState) -> Tensor:
-        """The logits (B, V) of the next token; the worker's losses do not reach the manager."""
+        """Return the logits (B, V) of the next token; the worker's losses do not reach the manager."""
         assert state.worker is not None
         goals = self.worker["goal_embedding"](torch.stack(state.goals).sum(0).detach())
         matrix = self.worker["output"](state.worker[0]).view(len(goals), -1, self.goal_size)
@@ -77,7 +77,7 @@ class PlainLeakGAN(nn.Module):
 
 @torch.no_grad()
 def leak(discriminator: PlainDiscriminator, tokens: Tensor, length: int) -> Tensor:
-    """The features (B, F) of the first ``length`` tokens, padded to the full length."""
+    """Return the features (B, F) of the first ``length`` tokens, padded to the full length."""
     padded = torch.full_like(tokens, PAD)
     padded[:, :length] = tokens[:, :length]
     return discriminator.features(padded)
@@ -133,7 +133,7 @@ def manager_loss(features: Tensor, goals: Tensor, rewards: Tensor, horizon: int)
 
 @torch.no_grad()
 def intrinsic_rewards(features: Tensor, goals: Tensor, horizon: int) -> Tensor:
-    """The mean over i = 1..C of cos(f_t − f_{t−i}, g_{t−i}) for t = 1..T."""
+    """Average cos(f_t − f_{t−i}, g_{t−i}) over i = 1..C, for t = 1..T."""
     num_steps = goals.shape[1]
     rewards = torch.zeros(goals.shape[:2], device=goals.device)
     for i in range(1, horizon + 1):
@@ -168,7 +168,7 @@ class PlainTrainer:
         self._step(worker_loss + manager_loss(features, goals, rewards, model.horizon))
 
     def _step(self, loss: Tensor) -> None:
-        """The losses share no parameter, so one backward pass serves both optimizers."""
+        """Step both; the losses share no parameter, so one backward pass serves both optimizers."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

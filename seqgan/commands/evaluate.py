@@ -182,7 +182,7 @@ class Texts:
         return first, second
 
     def score(self, *, lower_case: bool) -> Score:
-        """All metrics of text."""
+        """Measure all metrics of text."""
         signature = Signature(
             hypotheses=len(self.hypotheses),
             references=len(self.references),
@@ -232,7 +232,7 @@ def text_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Co
 
 
 def feature_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Columns:
-    """The distance of two files of feature vectors."""
+    """Measure the distance of two files of feature vectors."""
     names = (hypotheses.name, references.name)
     sides = (load_features(hypotheses), load_features(references))
     return {hypotheses.name: partial(score_features, *sides, names=names, with_mauve=arguments.mauve)}

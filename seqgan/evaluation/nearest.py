@@ -70,7 +70,7 @@ def edit_distances(sequence: Int[np.ndarray, "T"], others: Sequences) -> Int64[n
 
 
 def _num_common(sequence: Int[np.ndarray, "T"], training: Sequences) -> Int64[np.ndarray, "N"]:
-    """How many tokens each training sequence has in common with ``sequence``, each as often as in both."""
+    """Count the tokens that each training sequence shares with ``sequence``, each as often as in both."""
     tokens, counts = np.unique(sequence, return_counts=True)
     if not len(tokens):
         return np.zeros(len(training), np.int64)

@@ -22,7 +22,7 @@ PACKED_BITS = 63  # of a key and a position that are sorted as one number
 
 
 def number_words(*corpora: Iterable[Sequence[str]]) -> list[Sequences]:
-    """Number the words of sentences; a word has the same id in every corpus."""
+    """Assign ids to the words of sentences; a word has the same id in every corpus."""
     ids: dict[str, int] = {}
     return [
         Sequences.from_lists([ids.setdefault(word, len(ids)) for word in sentence] for sentence in corpus)

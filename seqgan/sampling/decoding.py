@@ -38,7 +38,7 @@ class Decoding:
 
 
 def temperature_value(temperature: float | str) -> float:
-    """The number.
+    """Return the number.
 
     Raises:
         ValueError: There is no temperature of that name.
@@ -53,7 +53,7 @@ def temperature_value(temperature: float | str) -> float:
 
 
 def describe_temperature(temperature: float | str) -> str:
-    """The number, and the name of one that has a name: ``0.6667(leakgan-official)``."""
+    """Return the number, and the name of one that has a name: ``0.6667(leakgan-official)``."""
     if isinstance(temperature, str):
         return f"{temperature_value(temperature):.4f}({temperature})"
     return f"{temperature:g}"

@@ -27,7 +27,7 @@ VOCABULARY, LENGTHS = 5000, (8, 20)
 
 
 def make_text(number: int, seed: int) -> Sequences:
-    """Random sentences."""
+    """Draw random sentences."""
     rng = np.random.default_rng(seed)
     offsets = np.cumsum([0, *rng.integers(*LENGTHS, number)])
     return Sequences((rng.zipf(1.3, offsets[-1]) % VOCABULARY).astype(np.int32), offsets)
@@ -41,7 +41,7 @@ def bleu_and_self_bleu(hypotheses: Sequences, references: Sequences) -> None:
 
 
 def all_metrics(hypotheses: Sequences, references: Sequences) -> None:
-    """Everything that an evaluation measures on text, copies from the training text included."""
+    """Measure all that an evaluation does on text, copies from the training text included."""
     measure_texts(TextPair(hypotheses, RealText(references, training=references)))
 
 

@@ -81,7 +81,7 @@ def check_shapes(parameters: dict[str, np.ndarray], path: Path) -> None:
 
 
 def content_digest(parameters: dict[str, np.ndarray]) -> str:
-    """SHA-256 of the names and the float32 values (little-endian, row by row), in the order of NAMES."""
+    """Return the SHA-256 of names and float32 values (little-endian, by rows), in the order of NAMES."""
     digest = hashlib.sha256()
     for name in NAMES:
         digest.update(name.encode() + parameters[name].astype("<f4").tobytes())

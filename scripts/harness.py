@@ -86,7 +86,7 @@ class Bench:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that reads best."""
+    """Write seconds in the unit that reads best."""
     if seconds >= 3600:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"

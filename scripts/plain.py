@@ -107,7 +107,7 @@ def complete(model: Reader, inputs: Tensor, num_steps: int) -> Tensor:
 def search_rewards(
     model: Reader, discriminator: nn.Module, tokens: Tensor, num_rollouts: int, bos_id: int
 ) -> Tensor:
-    """Rewards (B, T) by Monte-Carlo search, one rollout and one prefix at a time."""
+    """Estimate rewards (B, T) by Monte-Carlo search, one rollout and one prefix at a time."""
     discriminator.eval()
     num_sequences, num_steps = tokens.shape
     inputs = torch.cat([tokens.new_full((num_sequences, 1), bos_id), tokens], 1)

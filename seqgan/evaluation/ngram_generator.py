@@ -64,7 +64,7 @@ class NgramHead(Head):
         return self._probabilities(history).log_().view(*hidden.shape[:-1], self.vocabulary_size)
 
     def _probabilities(self, history: Int[Tensor, "R H"]) -> Float[Tensor, "R V"]:
-        """Interpolated: what an order has left over, its ``weights``, goes to the next lower one."""
+        """Interpolate: what an order has left over, its ``weights``, goes to the next lower one."""
         weights = self.unigrams.new_ones(len(history))
         additions = []
         for successors in reversed(self.successors):
@@ -173,7 +173,7 @@ class _Successors(nn.Module):
     def additions(
         self, histories: Int[Tensor, "R"], weights: Float[Tensor, "R"]
     ) -> tuple[Int[Tensor, "A"], Int[Tensor, "A"], Float[Tensor, "A"]]:
-        """Which row's probability of which token grows by how much."""
+        """Find which row's probability of which token grows by how much."""
         numbers = self.num_successors[histories]
         rows = torch.repeat_interleave(numbers)
         behind = torch.arange(len(rows), device=rows.device) - (numbers.cumsum(0) - numbers)[rows]

@@ -62,7 +62,7 @@ class RunFolder:
         return self.path / "evaluation" / f"{name}.json"
 
     def find_generators(self) -> list[str]:
-        """Names of the generators that exist."""
+        """Return the names of the generators that exist."""
         return [name for name in GENERATORS if self.generator(name).exists()]
 
     def exists(self) -> bool:

@@ -31,7 +31,7 @@ class Decoding:
         return self.top_k is not None or self.top_p is not None
 
     def __str__(self) -> str:
-        """Temperature, and what tokens are ruled out by."""
+        """Write temperature, and what rules tokens out."""
         parts = {"temperature": describe_temperature(self.temperature)}
         parts |= {n: f"{v:g}" for n, v in (("top_k", self.top_k), ("top_p", self.top_p)) if v is not None}
         return ",".join(f"{name}={value}" for name, value in parts.items())

@@ -32,7 +32,7 @@ SIZES = f"E = H = 32, K {CONFIG.goal_size}, C {CONFIG.horizon}, F 1720"
 
 
 def make_generator(discriminator: Discriminator, device: torch.device) -> LeakGANGenerator:
-    """A generator of the paper's size on the device."""
+    """Build a generator of the paper's size on the device."""
     rng = torch.Generator().manual_seed(0)
     generator = LeakGANGenerator(
         CONFIG, vocabulary_size=VOCABULARY, bos_id=0, discriminator=discriminator, rng=rng
@@ -41,7 +41,7 @@ def make_generator(discriminator: Discriminator, device: torch.device) -> LeakGA
 
 
 def make_plain(device: torch.device) -> PlainTrainer:
-    """The same by plain means, with its discriminator and its optimizers."""
+    """Build the same by plain means, with its discriminator and its optimizers."""
     discriminator = make_plain_discriminator(device)
     num_features = discriminator.output.in_features
     sizes = VOCABULARY, CONFIG.hidden_size, num_features, CONFIG.goal_size, CONFIG.horizon
@@ -76,7 +76,7 @@ def our_policy_update(
 
 
 def bench_sampling(bench: Bench) -> None:
-    """Sampling."""
+    """Measure sampling."""
     device, rng = bench.device, torch.Generator(bench.device).manual_seed(0)
     theirs, ours = make_plain(device), make_generator(make_discriminator(device), device)
     nothing = torch.empty(BATCH, 0, dtype=torch.long, device=device)
@@ -88,7 +88,7 @@ def bench_sampling(bench: Bench) -> None:
 
 
 def bench_mle(bench: Bench) -> None:
-    """One step of pre-training on B sequences, of manager and worker."""
+    """Measure a step of pre-training on B sequences, of manager and worker."""
     tokens, theirs = make_tokens(), make_plain(bench.device)
     batch = tokens[:BATCH].to(bench.device)
     trainer = HierarchicalMLETrainer(
@@ -103,7 +103,7 @@ def bench_mle(bench: Bench) -> None:
 
 
 def bench_policy(bench: Bench) -> None:
-    """The policy update."""
+    """Measure the policy update."""
     theirs = make_plain(bench.device)
     precisions: tuple[Precision, ...] = ("float32", "bfloat16")
     ours = {f"policy update, {each}": our_policy_update(bench.device, each) for each in precisions}
@@ -111,7 +111,7 @@ def bench_policy(bench: Bench) -> None:
 
 
 def bench_long(bench: Bench, num_steps: int = 40) -> None:
-    """The policy update of longer sequences; of the plain one the search alone, and one rollout of it."""
+    """Measure it on longer sequences; of the plain one the search alone, and one rollout of it."""
     theirs = make_plain(bench.device)
     tokens = make_tokens(num_steps)[:BATCH].to(bench.device)
     name = f"policy update, T {num_steps} (plain: 1 of {ROLLOUTS} rollouts, scaled, no learning)"
@@ -125,12 +125,12 @@ def bench_long(bench: Bench, num_steps: int = 40) -> None:
 
 
 def bench_growth(bench: Bench) -> None:
-    """How the policy update grows with the length."""
+    """Measure how the policy update grows with the length."""
     bench.growth(lambda num_steps: our_policy_update(bench.device, num_steps=num_steps))
 
 
 def bench_memory(bench: Bench) -> None:
-    """Peak memory of the policy update."""
+    """Measure the peak memory of the policy update."""
     bench.memory("leakgan")
 
 

@@ -27,7 +27,7 @@ VOCABULARY, LENGTHS = 5000, (8, 20)
 
 
 def make_text(number: int, seed: int) -> Sequences:
-    """Random sentences."""
+    """Draw random sentences."""
     rng = np.random.default_rng(seed)
     offsets = np.cumsum([0, *rng.integers(*LENGTHS, number)])
     return Sequences((rng.zipf(1.3, offsets[-1]) % VOCABULARY).astype(np.int32), offsets)
@@ -41,7 +41,7 @@ def bleu_and_self_bleu(hypotheses: Sequences, references: Sequences) -> None:
 
 
 def all_metrics(hypotheses: Sequences, references: Sequences) -> None:
-    """Everything that an evaluation measures on text, copies from the training text included."""
+    """Measure all that an evaluation does on text, copies from the training text included."""
     measure_texts(TextPair(hypotheses, RealText(references, training=references)))
 
 
@@ -52,7 +52,7 @@ PARTS: dict[str, Callable[[Sequences, Sequences], None]] = {
 
 
 def measure(part: str, number: int) -> str:
-    """One line: processor seconds, and how much the process grew at most above the two texts."""
+    """Print a line: processor seconds, and how much the process grew at most above the two texts."""
     hypotheses, references = make_text(number, 0), make_text(number, 1)
     before = status("VmRSS")
     start = time.process_time()
@@ -65,7 +65,7 @@ def measure(part: str, number: int) -> str:
 
 
 def status(name: str) -> float:
-    """A figure of this process's memory in MiB, as Linux has it."""
+    """Return a figure of this process's memory in MiB, as Linux has it."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 

@@ -40,7 +40,7 @@ SIZES = "E = H = 32"
 
 
 def make_generator(kind: str, device: torch.device, num_steps: int = STEPS) -> Generator:
-    """A generator of the paper's size on the device."""
+    """Build a generator of the paper's size on the device."""
     rng = torch.Generator().manual_seed(0)
     if kind == "lstm":
         return LSTMGenerator(LSTMSettings(), vocabulary_size=VOCABULARY, bos_id=0, rng=rng).to(device)
@@ -76,7 +76,7 @@ def our_policy_update(
 
 
 def plain_policy_update(kind: str, device: torch.device) -> Operation:
-    """The same one rollout and one prefix at a time, each prefix read anew."""
+    """Do the same one rollout and one prefix at a time, each prefix read anew."""
     model: nn.Module
     reader: plain.Reader
     if kind == "lstm":
@@ -104,7 +104,7 @@ def plain_policy_update(kind: str, device: torch.device) -> Operation:
 
 
 def bench_sampling(bench: Bench) -> None:
-    """Sampling from the LSTM."""
+    """Measure sampling from the LSTM."""
     device, rng = bench.device, torch.Generator(bench.device).manual_seed(0)
     theirs, ours = plain.PlainLSTM(VOCABULARY, 32).to(device), make_generator("lstm", device)
     for batch in (BATCH, 512):
@@ -117,7 +117,7 @@ def bench_sampling(bench: Bench) -> None:
 
 
 def bench_mle(bench: Bench) -> None:
-    """One step of maximum likelihood on B sequences."""
+    """Measure a step of maximum likelihood on B sequences."""
     tokens = make_tokens()
     theirs = plain.PlainLSTM(VOCABULARY, 32).to(bench.device)
     optimizer = torch.optim.Adam(theirs.parameters())
@@ -134,7 +134,7 @@ def bench_mle(bench: Bench) -> None:
 
 
 def bench_discriminator(bench: Bench) -> None:
-    """One step of the discriminator on B sequences, half of them real."""
+    """Measure a step of the discriminator on B sequences, half of them real."""
     tokens = make_tokens().to(bench.device)
     mask = torch.ones_like(tokens, dtype=torch.bool)
     theirs = make_plain_discriminator(bench.device)
@@ -163,20 +163,20 @@ def bench_discriminator(bench: Bench) -> None:
 
 
 def bench_policy(bench: Bench) -> None:
-    """The policy update of the LSTM."""
+    """Measure the policy update of the LSTM."""
     precisions: tuple[Precision, ...] = ("float32", "bfloat16")
     ours = {f"policy update, {each}": our_policy_update("lstm", bench.device, each) for each in precisions}
     bench.rows(plain_policy_update("lstm", bench.device), ours, slow=True)
 
 
 def bench_transformer(bench: Bench) -> None:
-    """The policy update of the transformer."""
+    """Measure the policy update of the transformer."""
     theirs, ours = (make("transformer", bench.device) for make in (plain_policy_update, our_policy_update))
     bench.row("policy update, transformer (plain: no cache)", theirs, ours, slow=True)
 
 
 def bench_bleu(bench: Bench, num_timed: int = 2) -> None:
-    """BLEU-2..5 and self-BLEU-2..5; nltk on a few sentences, scaled to all."""
+    """Measure BLEU-2..5 and self-BLEU-2..5; nltk on a few sentences, scaled to all."""
     rng = np.random.default_rng(0)
     lists = [
         [(rng.zipf(1.3, size=length) % VOCABULARY).tolist() for length in rng.integers(8, STEPS, CORPUS)]
@@ -202,12 +202,12 @@ def bench_bleu(bench: Bench, num_timed: int = 2) -> None:
 
 
 def bench_growth(bench: Bench) -> None:
-    """How the policy update grows with the length."""
+    """Measure how the policy update grows with the length."""
     bench.growth(lambda num_steps: our_policy_update("lstm", bench.device, num_steps=num_steps))
 
 
 def bench_memory(bench: Bench) -> None:
-    """Peak memory of the policy updates."""
+    """Measure the peak memory of the policy updates."""
     for name in UPDATES:
         bench.memory(name)
 

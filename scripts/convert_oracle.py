@@ -28,7 +28,7 @@ class ArrayUnpickler(pickle.Unpickler):
     """Unpickles lists of numpy arrays and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The few callables that rebuild an array; numpy 1 and 2 keep them in different modules."""
+        """Find the few callables that rebuild an array; numpy 1 and 2 keep them in different modules."""
         if (module, name) in [
             ("numpy.core.multiarray", "_reconstruct"),
             ("numpy._core.multiarray", "_reconstruct"),
@@ -44,7 +44,7 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def read_parameters(path: Path) -> dict[str, np.ndarray]:
-    """The named float32 arrays in a pickled list.
+    """Return the named float32 arrays in a pickled list.
 
     Raises:
         ValueError: The file is no such list.
@@ -81,7 +81,7 @@ def check_shapes(parameters: dict[str, np.ndarray], path: Path) -> None:
 
 
 def content_digest(parameters: dict[str, np.ndarray]) -> str:
-    """SHA-256 of the names and the float32 values (little-endian, row by row), in the order of NAMES."""
+    """Return the SHA-256 of names and float32 values (little-endian, by rows), in the order of NAMES."""
     digest = hashlib.sha256()
     for name in NAMES:
         digest.update(name.encode() + parameters[name].astype("<f4").tobytes())

@@ -30,7 +30,7 @@ class Bench:
     repeats: int
 
     def seconds(self, operation: Operation) -> float:
-        """The time of one call, the device's work included."""
+        """Return the time of one call, the device's work included."""
         self._wait()
         start = time.perf_counter()
         operation()
@@ -49,7 +49,7 @@ class Bench:
     def rows(
         self, theirs: Operation, ours: dict[str, Operation], *, scale: float = 1.0, slow: bool = False
     ) -> None:
-        """The same for several of ours beside one of theirs, a line for each."""
+        """Do the same for several of ours beside one of theirs, a line for each."""
         operations = (theirs, *ours.values())
         for operation in operations[slow:]:
             operation()
@@ -61,7 +61,7 @@ class Bench:
             print(f"| {name} | {duration(plain_time)} | {duration(our_time)} | {ratio:,.1f} × |", flush=True)
 
     def growth(self, make_update: Callable[[int], Operation]) -> None:
-        """How a policy update grows with the length, a line for each."""
+        """Print how a policy update grows with the length, a line for each."""
         times = {}
         for num_steps in (20, 40, 80):
             update = make_update(num_steps)
@@ -72,7 +72,7 @@ class Bench:
             print(f"| policy update, T {num_steps} | – | {duration(seconds)} | {growth} |", flush=True)
 
     def memory(self, name: str) -> None:
-        """The peak memory of a policy update (by its name in ``UPDATES``), in a process of its own."""
+        """Print the peak memory of a policy update (a name in ``UPDATES``), in a process of its own."""
         command = [sys.executable, sys.argv[0], "--measure-memory", name, "--device", str(self.device)]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         print(f"| peak memory of the policy update, {name} | – | {output.strip()} | |", flush=True)
@@ -86,21 +86,21 @@ class Bench:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that reads best."""
+    """Write seconds in the unit that reads best."""
     if seconds >= 3600:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
 
 
 def make_discriminator(device: torch.device, precision: Precision = "float32") -> CNNDiscriminator:
-    """The paper's discriminator on the device."""
+    """Build the paper's discriminator on the device."""
     config = CNNDiscriminatorSettings(scoring_precision=precision)
     rng = torch.Generator().manual_seed(0)
     return CNNDiscriminator(config, vocabulary_size=VOCABULARY, rng=rng).to(device)
 
 
 def make_plain_discriminator(device: torch.device) -> plain.PlainDiscriminator:
-    """The same by plain means."""
+    """Build the same by plain means."""
     config = CNNDiscriminatorSettings()
     sizes = config.embedding_size, config.widths, config.num_filters
     return plain.PlainDiscriminator(VOCABULARY, *sizes).to(device)
@@ -123,7 +123,7 @@ def make_reward(discriminator: CNNDiscriminator) -> DiscriminatorReward:
 
 
 def measure_memory(update: Operation, device: torch.device) -> str:
-    """The memory that two policy updates needed at most: of the whole process, or of the GPU."""
+    """Return what two policy updates needed at most: of the whole process, or of the GPU."""
     for _ in range(2):
         update()
     if device.type == "cuda":

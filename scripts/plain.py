@@ -20,7 +20,7 @@ class Reader(Protocol):
     """A generator that reads tokens (B, k) on from a state and gives the next token's logits."""
 
     def read(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The logits (B, V) behind the last token, and the state there."""
+        """Return the logits (B, V) behind the last token, and the state there."""
         ...
 
 
@@ -41,7 +41,7 @@ class PlainLSTM(nn.Module):
         return self.output(hidden[:, -1]), state
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """All logits."""
+        """Return all logits."""
         logits: Tensor = self.output(self.lstm(self.embedding(inputs))[0])
         return logits
 
@@ -77,7 +77,7 @@ class PlainDiscriminator(nn.Module):
         self.output = nn.Linear(num_features, 2)
 
     def features(self, tokens: Tensor) -> Tensor:
-        """The maxima over time behind the highway layer."""
+        """Return the maxima over time behind the highway layer."""
         embedded = self.embedding(tokens)[:, None]
         maps = [functional.relu(convolution(embedded)).squeeze(3) for convolution in self.convolutions]
         maxima = torch.cat([functional.max_pool1d(m, m.shape[2]).squeeze(2) for m in maps], 1)
@@ -85,7 +85,7 @@ class PlainDiscriminator(nn.Module):
         return gate * functional.relu(self.highway(maxima)) + (1 - gate) * maxima
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """The logits of the two classes."""
+        """Return the logits of the two classes."""
         logits: Tensor = self.output(self.dropout(self.features(tokens)))
         return logits
 
@@ -107,7 +107,7 @@ def complete(model: Reader, inputs: Tensor, num_steps: int) -> Tensor:
 def search_rewards(
     model: Reader, discriminator: nn.Module, tokens: Tensor, num_rollouts: int, bos_id: int
 ) -> Tensor:
-    """Rewards (B, T) by Monte-Carlo search, one rollout and one prefix at a time."""
+    """Estimate rewards (B, T) by Monte-Carlo search, one rollout and one prefix at a time."""
     discriminator.eval()
     num_sequences, num_steps = tokens.shape
     inputs = torch.cat([tokens.new_full((num_sequences, 1), bos_id), tokens], 1)
@@ -146,7 +146,7 @@ def policy_update(
 
 
 def mle_step(model: PlainLSTM, optimizer: torch.optim.Optimizer, tokens: Tensor) -> None:
-    """One step of maximum likelihood."""
+    """Take a step of maximum likelihood."""
     bos = torch.zeros_like(tokens[:, :1])
     logits = model(torch.cat([bos, tokens[:, :-1]], 1))
     loss = functional.cross_entropy(logits.flatten(0, 1), tokens.flatten())
@@ -159,7 +159,7 @@ def mle_step(model: PlainLSTM, optimizer: torch.optim.Optimizer, tokens: Tensor)
 def discriminator_step(
     model: PlainDiscriminator, optimizer: torch.optim.Optimizer, tokens: Tensor, labels: Tensor
 ) -> None:
-    """One step of the discriminator, with the published penalty on its output layer."""
+    """Take a step of the discriminator, with the published penalty on its output layer."""
     model.train()
     penalty = 0.1 * (model.output.weight.square().sum() + model.output.bias.square().sum())
     loss = functional.cross_entropy(model(tokens), labels) + penalty

@@ -54,7 +54,7 @@ class PlainLeakGAN(nn.Module):
         return PlainState(manager, worker, (*state.goals, goal)[-self.horizon :])
 
     def logits(self, state: PlainState) -> Tensor:
-        """The logits (B, V) of the next token; the worker's losses do not reach the manager."""
+        """Return the logits (B, V) of the next token; the worker's losses do not reach the manager."""
         assert state.worker is not None
         goals = self.worker["goal_embedding"](torch.stack(state.goals).sum(0).detach())
         matrix = self.worker["output"](state.worker[0]).view(len(goals), -1, self.goal_size)
@@ -63,7 +63,7 @@ class PlainLeakGAN(nn.Module):
     def teacher_forced(
         self, discriminator: PlainDiscriminator, tokens: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (B, T, V), the features (B, T + 1, F) of all prefixes, and goals (B, T, F)."""
+        """Return logits (B, T, V), the features (B, T + 1, F) of all prefixes, and goals (B, T, F)."""
         state, last = PlainState(), torch.full_like(tokens[:, 0], BOS)
         features, goals, logits = [leak(discriminator, tokens, 0)], [], []
         for step in range(tokens.shape[1]):
@@ -77,7 +77,7 @@ class PlainLeakGAN(nn.Module):
 
 @torch.no_grad()
 def leak(discriminator: PlainDiscriminator, tokens: Tensor, length: int) -> Tensor:
-    """The features (B, F) of the first ``length`` tokens, padded to the full length."""
+    """Return the features (B, F) of the first ``length`` tokens, padded to the full length."""
     padded = torch.full_like(tokens, PAD)
     padded[:, :length] = tokens[:, :length]
     return discriminator.features(padded)
@@ -105,7 +105,7 @@ def complete(
 def search_rewards(
     model: PlainLeakGAN, discriminator: PlainDiscriminator, tokens: Tensor, num_rollouts: int
 ) -> Tensor:
-    """Rewards (B, T) by Monte-Carlo search at every C-th prefix, one rollout and one prefix at a time."""
+    """Estimate rewards (B, T) by Monte-Carlo search at every C-th prefix, one rollout at a time."""
     discriminator.eval()
     num_steps, interval = tokens.shape[1], model.horizon
     rewards = torch.softmax(discriminator(tokens), -1)[:, 1:].repeat(1, num_steps)
@@ -119,13 +119,13 @@ def search_rewards(
 
 
 def rescaled(rewards: Tensor) -> Tensor:
-    """sigmoid(delta · (0.5 − rank / B)), rank 1 being a step's highest reward."""
+    """Compute sigmoid(delta · (0.5 − rank / B)), rank 1 being a step's highest reward."""
     rank = rewards.argsort(0, descending=True).argsort(0) + 1
     return torch.sigmoid(DELTA * (0.5 - rank / len(rewards)))
 
 
 def manager_loss(features: Tensor, goals: Tensor, rewards: Tensor, horizon: int) -> Tensor:
-    """−Q · cos(f_{t+C} − f_t, g_t); ``rewards`` belong to the prefixes that the transitions reach."""
+    """Return −Q · cos(f_{t+C} − f_t, g_t); ``rewards`` belong to the prefixes that the transitions reach."""
     moved = features[:, horizon:] - features[:, :-horizon]
     cosines = functional.cosine_similarity(moved, goals[:, : moved.shape[1]], dim=-1)
     return -(rewards[:, horizon - 1 :] * cosines).mean()
@@ -133,7 +133,7 @@ def manager_loss(features: Tensor, goals: Tensor, rewards: Tensor, horizon: int)
 
 @torch.no_grad()
 def intrinsic_rewards(features: Tensor, goals: Tensor, horizon: int) -> Tensor:
-    """The mean over i = 1..C of cos(f_t − f_{t−i}, g_{t−i}) for t = 1..T."""
+    """Average cos(f_t − f_{t−i}, g_{t−i}) over i = 1..C, for t = 1..T."""
     num_steps = goals.shape[1]
     rewards = torch.zeros(goals.shape[:2], device=goals.device)
     for i in range(1, horizon + 1):
@@ -150,7 +150,7 @@ class PlainTrainer:
         self.optimizers = [torch.optim.Adam(part.parameters()) for part in (model.manager, model.worker)]
 
     def mle_step(self, tokens: Tensor) -> None:
-        """Maximum likelihood for the worker; real transitions for the manager."""
+        """Train the worker by maximum likelihood, the manager by real transitions."""
         logits, features, goals = self.model.teacher_forced(self.discriminator, tokens)
         loss = functional.cross_entropy(logits.flatten(0, 1), tokens.flatten())
         ones = torch.ones(tokens.shape, device=tokens.device)
@@ -168,7 +168,7 @@ class PlainTrainer:
         self._step(worker_loss + manager_loss(features, goals, rewards, model.horizon))
 
     def _step(self, loss: Tensor) -> None:
-        """The losses share no parameter, so one backward pass serves both optimizers."""
+        """Step both; the losses share no parameter, so one backward pass serves both optimizers."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -128,7 +128,7 @@ def run(arguments: Arguments) -> None:
 
 
 def _both(first: Path | None, second: Path | None) -> tuple[Path, Path] | None:
-    """Two paths that go together; None where there are none.
+    """Return two paths that go together; None where there are none.
 
     Raises:
         ValueError: One is missing.
@@ -175,14 +175,14 @@ class Texts:
     metrics: Mapping[str, Metric]
 
     def numbered(self, *, lower_case: bool) -> tuple[Sequences, Sequences]:
-        """Both sides as ids of their tokens."""
+        """Return both sides as ids of their tokens."""
         tokenizer = build_tokenizer(self.tokenizer, lower_case=lower_case, flag="--tokenizer")
         sides = (self.hypotheses, self.references)
         first, second = number_words(*([tokenizer.tokenize(line) for line in side] for side in sides))
         return first, second
 
     def score(self, *, lower_case: bool) -> Score:
-        """All metrics of text."""
+        """Measure all metrics of text."""
         signature = Signature(
             hypotheses=len(self.hypotheses),
             references=len(self.references),
@@ -197,12 +197,12 @@ class Texts:
         )
 
     def score_by_protocol(self, name: str) -> Score:
-        """BLEU and self-BLEU as somebody else computed them."""
+        """Measure BLEU and self-BLEU as somebody else computed them."""
         sides = self.numbered(lower_case=find_protocol(name).lower_case)
         return score_by_protocol(name, *sides, tokenizer=self.tokenizer, orders=ORDERS)
 
     def score_by_language_model(self, model: LanguageModel, *, lower_case: bool) -> Score:
-        """Perplexities of the lines as they stand: the model cuts them into tokens of its own."""
+        """Measure perplexities of the untokenized lines: the model cuts them into tokens of its own."""
         sides = (self.hypotheses, self.references)
         hypotheses, references = ([s.lower() if lower_case else s for s in lines] for lines in sides)
         case = "lower" if lower_case else "kept"
@@ -210,7 +210,7 @@ class Texts:
 
 
 def text_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Columns:
-    """Our metrics of two text files, and a column each for what was asked for besides."""
+    """Measure two text files, with a column for each other thing that was asked for."""
     texts = Texts(
         read_lines(hypotheses).lines,
         [line for line in read_lines(references).lines if line.strip()],
@@ -232,7 +232,7 @@ def text_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Co
 
 
 def feature_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Columns:
-    """The distance of two files of feature vectors."""
+    """Measure the distance of two files of feature vectors."""
     names = (hypotheses.name, references.name)
     sides = (load_features(hypotheses), load_features(references))
     return {hypotheses.name: partial(score_features, *sides, names=names, with_mauve=arguments.mauve)}

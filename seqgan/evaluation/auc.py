@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def area_under_curve(real_scores: Float[Tensor, "R"], fake_scores: Float[Tensor, "N"]) -> Float[Tensor, ""]:
-    """The probability that a random real sequence scores above a random generated one, ties counting half.
+    """Return the probability that a random real sequence scores above a generated one, ties counting half.
 
     The Mann–Whitney U statistic over R·N, exact in O((R + N) log N): for each real score the
     number of generated ones below it, and not above it. 0.5 is chance, 1 perfect separation; NaN

@@ -50,7 +50,7 @@ class References:
     def sentence_bleu(
         self, hypotheses: NgramCounts, orders: Sequence[int] = (2, 3, 4, 5)
     ) -> Float64[np.ndarray, "S K"]:
-        """BLEU of each sentence (rows), for each of the ``orders`` (columns).
+        """Return BLEU of each sentence (rows), for each of the ``orders`` (columns).
 
         Raises:
             ValueError: An order has not been counted, here or there.
@@ -68,7 +68,7 @@ class References:
 def sentence_self_bleu(
     counts: NgramCounts, orders: Sequence[int] = (2, 3, 4, 5)
 ) -> Float64[np.ndarray, "S K"]:
-    """BLEU of each sequence against all the others, its own copies included but not itself.
+    """Return BLEU of each sequence against all the others, its own copies included but not itself.
 
     Leaving one out is exact: an n-gram's largest count among the others is the largest of all unless
     this sequence alone reaches it, and then it is the next largest.
@@ -89,7 +89,7 @@ def bleu_f1(bleu: float, backward: float) -> float:
 
 
 def _largest_counts_elsewhere(order: NgramOrder) -> Int[np.ndarray, "R"]:
-    """For each n-gram and holder, the n-gram's largest count in one of the other sequences."""
+    """Return for each n-gram and holder (R,) the n-gram's largest count in one of the other sequences."""
     largest = order.spread(order.reduce(np.maximum, order.counts))
     is_largest = order.counts == largest
     num_largest = order.reduce(np.add, is_largest.astype(np.int64))
@@ -99,7 +99,7 @@ def _largest_counts_elsewhere(order: NgramOrder) -> Int[np.ndarray, "R"]:
 
 
 def _closest_lengths(lengths: Int[np.ndarray, "S"], references: Int[np.ndarray, "L"]) -> Int[np.ndarray, "S"]:
-    """The one of the ascending ``references`` closest to each length; of two equally close the shorter."""
+    """Return the one of the ascending ``references`` closest to each length; of two the shorter."""
     places = np.searchsorted(references, lengths)
     longer = references[np.minimum(places, len(references) - 1)]
     shorter = references[np.maximum(places - 1, 0)]
@@ -107,7 +107,7 @@ def _closest_lengths(lengths: Int[np.ndarray, "S"], references: Int[np.ndarray, 
 
 
 def _closest_lengths_elsewhere(lengths: Int[np.ndarray, "S"]) -> Int[np.ndarray, "S"]:
-    """The length closest to each one among all the others; of two equally close the shorter."""
+    """Return for each length the closest among all the others; of two equally close the shorter."""
     distinct, places, occurrences = np.unique(lengths, return_inverse=True, return_counts=True)
     others = [distinct if n > 1 else np.delete(distinct, i) for i, n in enumerate(occurrences)]
     closest = [_closest_lengths(distinct[i : i + 1], other) for i, other in enumerate(others)]
@@ -120,10 +120,12 @@ def _scores(
     closest_lengths: Int[np.ndarray, "S"],
     orders: Sequence[int],
 ) -> Float64[np.ndarray, "S K"]:
-    """BLEU from the ``limits`` of the counts: per order, n-gram and holder the most that may match."""
+    """Return BLEU from the ``limits`` of the counts: per order, n-gram and holder the most that may match."""
+    # Of orders 1 to the highest (N,) and sentences (S,): matching n-grams, and all.
     matches = np.stack([_matches(counts.order(n), limits[n - 1], counts) for n in range(1, max(orders) + 1)])
     totals = np.stack([counts.totals(n) for n in range(1, max(orders) + 1)])
     precisions = np.where(matches > 0, matches, EPSILON) / np.maximum(totals, 1)
+    # BLEU-n is a geometric mean over orders 1 to n: one cumulative sum gives it for every n, (N, S).
     mean_logs = np.cumsum(np.log(precisions), 0) / np.arange(1, max(orders) + 1)[:, None]
     lengths = counts.sequences.lengths
     brevity = np.exp(np.minimum(1 - closest_lengths / np.maximum(lengths, 1), 0))
@@ -132,5 +134,5 @@ def _scores(
 
 
 def _matches(order: NgramOrder, limits: Int[np.ndarray, "R"], counts: NgramCounts) -> Real[np.ndarray, "S"]:
-    """Matching n-grams of each sequence, each counted up to its limit."""
+    """Count the matching n-grams of each sequence, each up to its limit."""
     return np.bincount(order.holders, np.minimum(order.counts, limits), minlength=len(counts.sequences))

@@ -1,7 +1,8 @@
-"""How sure a figure is: over sentences by the bootstrap (Efron 1979), over seeds by their spread.
+"""Errors of figures: over sentences by the bootstrap (Efron 1979), over seeds by their spread.
 
-Sentence values are what :func:`seqgan.evaluation.bleu.References.sentence_bleu` and its like give,
-one for each sentence; every resampling uses the generator of random numbers that is handed in.
+Sentence values are one for each sentence, and their mean is the figure, exactly or to first order
+(:class:`seqgan.evaluation.signature.Estimate`); every resampling uses the generator of random numbers that is
+handed in.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from seqgan.evaluation.metrics import find_metric
 from seqgan.evaluation.signature import Interval, Score
 
 CHUNK = 2**22  # sentences drawn at once: 32 MB of places
@@ -29,7 +31,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Mean and standard deviation of one value for each run."""
+        """Return the mean and standard deviation of one value for each run."""
         deviation = statistics.stdev(values) if len(values) > 1 else math.nan
         return cls(statistics.fmean(values), deviation, len(values))
 
@@ -64,15 +66,19 @@ class Gain:
 def with_intervals(
     score: Score, *, rng: np.random.Generator, confidence: float = 0.95, resamples: int = 1000
 ) -> Score:
-    """The score with a :func:`mean_interval` of every value that is a mean over sentences; signed.
+    """Return the score with a :func:`mean_interval` of every value that has sentence values; signed.
 
-    Those of self-BLEU are too narrow: a sentence bears on the values of the others.
+    Those of self-BLEU are too narrow: a sentence bears on the values of the others. Of MS-Jaccard and
+    perplexities sentence values are linear approximations, which are coarse where a few n-grams decide; the
+    reverse perplexity's are over references, and say nothing of another draw of the generated text.
 
     Raises:
         ValueError: As :func:`mean_interval`.
     """
     intervals = {
-        name: mean_interval(values, rng=rng, confidence=confidence, resamples=resamples)
+        name: mean_interval(values, rng=rng, confidence=confidence, resamples=resamples).within(
+            *find_metric(name).bounds
+        )
         for name, values in score.sentence_values.items()
     }
     signature = dataclasses.replace(score.signature, confidence=confidence, resamples=resamples)
@@ -88,7 +94,7 @@ def mean_interval(
     confidence: float = 0.95,
     resamples: int = 1000,
 ) -> Interval:
-    """The mean of sentence values, with the percentiles of its bootstrap distribution.
+    """Return the mean of sentence values, with the percentiles of its bootstrap distribution.
 
     All equal values give an interval of no width. It tells how another draw of *these* sentences
     would vary: neither another seed of the training nor other references are in it.
@@ -110,7 +116,7 @@ def paired_interval(
     confidence: float = 0.95,
     resamples: int = 1000,
 ) -> Interval:
-    """The mean of ``first - second``, two systems' values of the same sentences (Koehn 2004).
+    """Return the mean of ``first - second``, two systems' values of the same sentences (Koehn 2004).
 
     Pairs stay together, so that what is hard for both cancels: for values that belong to a
     reference, such as backward BLEU and held-out log-likelihood. Generated sentences of two systems
@@ -134,7 +140,7 @@ def difference_interval(
     confidence: float = 0.95,
     resamples: int = 1000,
 ) -> Interval:
-    """The difference of the means of two independent sets, such as two systems' own samples.
+    """Return the difference of the means of two independent sets, such as two systems' own samples.
 
     Raises:
         ValueError: As :func:`mean_interval`.
@@ -147,7 +153,7 @@ def difference_interval(
 
 
 def over_seeds(runs: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    """Mean and standard deviation over the runs of each metric that all of them have.
+    """Return mean and standard deviation over the runs of each metric that all of them have.
 
     Raises:
         ValueError: There are no runs.
@@ -161,7 +167,7 @@ def over_seeds(runs: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
 def gain_over_controls(
     system: Sequence[float], controls: Mapping[str, Sequence[float]], *, lower_is_better: bool
 ) -> Gain:
-    """The gain in a metric over the control with the best mean, the first of equal ones.
+    """Return the gain in a metric over the control with the best mean, the first of equal ones.
 
     One value for each seed, all in the same order of seeds.
 
@@ -187,8 +193,8 @@ def gain_over_controls(
 def _resampled_means(
     values: Float[np.ndarray, "S"], rng: np.random.Generator, resamples: int
 ) -> Float[np.ndarray, "R"]:
-    """The means of as many resamples, each as large as the set and drawn with replacement."""
-    rows = max(1, CHUNK // len(values))
+    """Draw resamples with replacement, each as large as the set, and return their means (R,)."""
+    rows = max(1, CHUNK // len(values))  # resamples at once: places are (rows, S)
     means = []
     for start in range(0, resamples, rows):
         places = rng.integers(len(values), size=(min(rows, resamples - start), len(values)), dtype=np.int32)

@@ -1,4 +1,4 @@
-"""How much of the generated text stands in the training text: whole sentences, and the longest stretch.
+"""Copies of the training text in the generated text: whole sentences, and the longest stretch.
 
 Both are exact, whatever the length of what was copied.
 """
@@ -13,7 +13,7 @@ MAX_POSITIONS = 2**30  # so that a rank, and the sum of two positions, fit 32 bi
 
 
 def novelty(hypotheses: Sequences, training: Sequences) -> float:
-    """The share of sequences that are not, as a whole, in the training text; 1 for an empty set.
+    """Return the share of sequences that are not, as a whole, in the training text; 1 for an empty set.
 
     An empty sequence is one like any other: novel unless the training text has one.
     """
@@ -24,7 +24,7 @@ def novelty(hypotheses: Sequences, training: Sequences) -> float:
 
 
 def longest_copied(hypotheses: Sequences, training: Sequences) -> Int[np.ndarray, "S"]:
-    """For each hypothesis the length of its longest n-gram that also stands within a training sequence.
+    """Return the length of each hypothesis's longest n-gram that also stands within a training sequence.
 
     Every position's rest of its sequence is given its rank among all rests, by doubling: the first
     2k tokens are two neighbours of k tokens whose ranks are known (Karp, Miller and Rosenberg 1972).
@@ -67,7 +67,7 @@ class _Text:
         self.tokens = np.concatenate([training.ids, hypotheses.ids]).astype(np.int64)
 
     def ranks(self) -> list[Int32[np.ndarray, "P"]]:
-        """At level k, for every position, the rank of its next 2^k tokens, cut at the sequence's end."""
+        """Rank at level k, for every position, its next 2^k tokens, cut at the sequence's end."""
         positions = np.flatnonzero(np.arange(len(self.ends)) != self.ends).astype(np.int32)  # of tokens
         ranks = np.zeros(len(self.ends), np.int32)
         ranks[positions] = _dense_ranks(self.tokens)
@@ -89,7 +89,7 @@ class _Text:
         first: Int[np.ndarray, "Q"],
         second: Int[np.ndarray, "Q"],
     ) -> Int[np.ndarray, "Q"]:
-        """How many tokens from these positions on are equal: from the longest step to the shortest."""
+        """Count the equal tokens from these positions on: from the longest step to the shortest."""
         begin = first
         for level in reversed(range(len(levels))):
             equal = levels[level][first] == levels[level][second]
@@ -99,7 +99,7 @@ class _Text:
 
 
 def _dense_ranks(keys: Int64[np.ndarray, "N"]) -> Int32[np.ndarray, "N"]:
-    """The place of each key among the distinct ones, from 1."""
+    """Return the place of each key among the distinct ones, from 1."""
     ordered, order = sort_by_key(keys, places(len(keys)))
     ranks = np.zeros(len(keys), np.int32)
     ranks[order] = np.cumsum(np.diff(ordered, prepend=ordered[:1]) != 0) + 1

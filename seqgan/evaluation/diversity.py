@@ -1,11 +1,11 @@
-"""How varied a set of sequences is: distinct n-grams (Li et al. 2016), unique sequences."""
+"""Variety of a set of sequences: distinct n-grams (Li et al. 2016), unique sequences."""
 
 from seqgan.evaluation.ngrams import NgramCounts
 from seqgan.text.sequences import Sequences
 
 
 def distinct(counts: NgramCounts, n: int) -> float:
-    """Distinct-n: different n-grams over all n-grams of the whole set, from 0 to 1; 0 where there are none.
+    """Return distinct-n, different n-grams over all n-grams of the whole set; 0 where there are none.
 
     It falls as a set grows: compare sets of equal size only.
     """
@@ -13,5 +13,5 @@ def distinct(counts: NgramCounts, n: int) -> float:
 
 
 def unique_share(sequences: Sequences) -> float:
-    """Different sequences over all sequences; 0 for an empty set. An empty sequence is one like any other."""
+    """Return different sequences over all sequences, 0 for an empty set; an empty sequence is one too."""
     return len(set(sequences.keys())) / max(len(sequences), 1)

@@ -16,7 +16,7 @@ from seqgan.runtime.files import first_line
 
 
 def load_features(path: Path) -> Float[np.ndarray, "N D"]:
-    """Feature vectors, one a row, from an ``.npy`` file.
+    """Load feature vectors, one a row, from an ``.npy`` file.
 
     Raises:
         ValueError: The file cannot be read, or holds something other than a matrix of finite numbers.
@@ -38,9 +38,9 @@ def load_features(path: Path) -> Float[np.ndarray, "N D"]:
 def features_of(
     sentences: Sequence[str], encoder: Callable[[Sequence[str]], Float[np.ndarray, "N D"]]
 ) -> Float[np.ndarray, "N D"]:
-    """The feature vectors that ``encoder`` makes of all ``sentences``, one a row.
+    """Encode all ``sentences`` as feature vectors, one a row.
 
-    What it gives may be anything that numpy takes for an array, such as a list or a tensor on the CPU.
+    ``encoder`` may give anything that numpy takes for an array, such as a list or a tensor on the CPU.
 
     Raises:
         ValueError: There are no sentences, or it gives something other than a matrix of finite numbers
@@ -68,7 +68,7 @@ def score_features(
     with_mauve: bool = False,
     seed: int = 0,
 ) -> Score:
-    """Fréchet distance, and MAUVE if asked for, signed with the ``names`` of both sets of features.
+    """Measure the Fréchet distance, and MAUVE if asked for, signed with the ``names`` of both sets.
 
     Raises:
         ValueError: As :func:`frechet_distance` and :func:`mauve`.
@@ -89,7 +89,7 @@ def score_features(
 
 
 def frechet_distance(first: Float[np.ndarray, "N D1"], second: Float[np.ndarray, "M D2"]) -> float:
-    """Squared Fréchet distance of two Gaussians (Heusel et al. 2017).
+    """Return the squared Fréchet distance of two Gaussians (Heusel et al. 2017).
 
     They have the features' means and covariances, and their distance is::
 
@@ -113,9 +113,9 @@ def frechet_distance(first: Float[np.ndarray, "N D1"], second: Float[np.ndarray,
 
 
 def mauve(first: Float[np.ndarray, "N D1"], second: Float[np.ndarray, "M D2"], *, seed: int = 0) -> float:
-    """MAUVE of two sets of features, from 0 to 1, 1 for equal ones (Pillutla et al. 2021).
+    """Return MAUVE of two sets of features, from 0 to 1, 1 for equal ones (Pillutla et al. 2021).
 
-    By their package ``mauve-text`` with its own defaults; it clusters, so that ``seed`` matters.
+    The authors' package ``mauve-text`` computes it by its own defaults; it clusters, so ``seed`` matters.
 
     Raises:
         ValueError: The package is not installed; or as :func:`frechet_distance`.
@@ -131,7 +131,7 @@ def mauve(first: Float[np.ndarray, "N D1"], second: Float[np.ndarray, "M D2"], *
 def _gaussian(
     features: Float[np.ndarray, "N D"],
 ) -> tuple[Float[np.ndarray, "D"], Float[np.ndarray, "_ D"]]:
-    """The mean, and a factor R with Rᵀ R = the covariance, of no more rows than there are dimensions."""
+    """Return the mean, and a factor R with Rᵀ R = the covariance, of at most as many rows as dimensions."""
     mean = features.mean(0)
     factor = np.linalg.qr(features - mean, mode="r")
     return mean, factor / np.sqrt(max(len(features) - 1, 1))

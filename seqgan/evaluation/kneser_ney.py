@@ -54,11 +54,13 @@ class KneserNey:
     """Tokens that may be predicted: each has the same share of the uniform distribution."""
 
     def sequence_log_probs(self, sequences: Sequences) -> Float64[np.ndarray, "S"]:
-        """Log-probability in nats of each whole sequence; 0 for an empty one. Ids are at least 0."""
+        """Return the log-probability in nats of each whole sequence, 0 of an empty one; no id is negative."""
         order = len(self.orders)
         ngrams = count_ngrams(with_start(sequences), order)
         sums = np.zeros(len(sequences))
         for n, probabilities in enumerate(self._ngram_probabilities(ngrams), 1):
+            # An n-gram shorter than the order scores its last token only where it begins a sequence: within
+            # one, that token is scored with a longer history.
             begins = _begins(ngrams, n)
             scored = begins | (n == order) if n > 1 else ~begins & (order == 1)
             held, log_probs = ngrams.order(n), np.log(np.where(scored, probabilities, 1.0))
@@ -66,7 +68,7 @@ class KneserNey:
         return sums
 
     def perplexity(self, sequences: Sequences) -> Estimate:
-        """Perplexity per token of the sequences (see :func:`seqgan.evaluation.likelihood.perplexity`).
+        """Return the perplexity per token (see :func:`seqgan.evaluation.likelihood.perplexity`).
 
         Raises:
             ValueError: There is no token.
@@ -75,7 +77,7 @@ class KneserNey:
         return perplexity(-log_probs, torch.from_numpy(sequences.lengths))
 
     def _ngram_probabilities(self, ngrams: NgramCounts) -> list[Float64[np.ndarray, "_"]]:
-        """For each order p(w | h) of each n-gram hw of ``ngrams``; that of the start token has no meaning."""
+        """Return p(w | h) of each n-gram hw for each order; that of the start token has no meaning."""
         found, suffixes = ngrams.find_in(self.counts), _suffixes(ngrams)
         lower = np.full(1, 1 / self.vocabulary_size)
         probabilities = []
@@ -138,13 +140,13 @@ def estimate_discounts(counts: Int[np.ndarray, "G"]) -> tuple[float, ...]:
 
 
 def with_end(sequences: Sequences, eos_id: int) -> Sequences:
-    """Each sequence with ``eos_id`` behind its last token."""
+    """Return each sequence with ``eos_id`` behind its last token."""
     ids = np.insert(sequences.ids, sequences.offsets[1:], eos_id)
     return Sequences(ids, sequences.offsets + np.arange(len(sequences.offsets)))
 
 
 def with_start(sequences: Sequences) -> Sequences:
-    """Each sequence with the start token before its first.
+    """Return each sequence with the start token before its first.
 
     Raises:
         ValueError: An id is negative.
@@ -161,7 +163,7 @@ def _normalise(
     num_histories: int,
     discounts: tuple[float, ...],
 ) -> KneserNeyOrder:
-    """Discounted relative frequencies, and what each history passes on to the order below."""
+    """Return discounted relative frequencies, and what each history passes on to the order below."""
     removed = np.array([0.0, *discounts])[np.minimum(values, 3)]
     totals = np.bincount(histories, values, minlength=num_histories)
     passed_on = np.bincount(histories, removed, minlength=num_histories)
@@ -170,13 +172,13 @@ def _normalise(
 
 
 def _prefixes(ngrams: NgramCounts, n: int) -> Int64[np.ndarray, "_"]:
-    """For each n-gram the number of its first n-1 tokens; of no tokens it is 0."""
+    """Return for each n-gram the number of its first n-1 tokens; of no tokens it is 0."""
     keys = ngrams.order(n).keys
     return keys // len(ngrams.order(1).keys) if n > 1 else np.zeros(len(keys), np.int64)
 
 
 def _suffixes(ngrams: NgramCounts) -> list[Int64[np.ndarray, "_"]]:
-    """For each order the number of each n-gram's last n-1 tokens; of no tokens it is 0."""
+    """Return for each order the number of each n-gram's last n-1 tokens; of no tokens it is 0."""
     num_types = len(ngrams.order(1).keys)
     suffixes = [np.zeros(num_types, np.int64)]
     for n in range(2, ngrams.max_order + 1):
@@ -189,7 +191,7 @@ def _suffixes(ngrams: NgramCounts) -> list[Int64[np.ndarray, "_"]]:
 
 
 def _begins(ngrams: NgramCounts, n: int) -> Bool[np.ndarray, "_"]:
-    """Whether each n-gram's first token is the start token."""
+    """Return whether each n-gram's first token is the start token."""
     if n == 1:
         return np.asarray(ngrams.order(1).keys == START)
     return np.asarray(_begins(ngrams, n - 1)[_prefixes(ngrams, n)])

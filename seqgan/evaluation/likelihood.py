@@ -45,7 +45,7 @@ def sequence_nll(
 
 
 def per_token(sums: Float64[Tensor, "N"], lengths: Int[Tensor, "N"]) -> Estimate:
-    """Sums over sequences as a mean over all their tokens, of which each has ``lengths``.
+    """Turn sums over sequences into a mean over all their tokens, of which each has ``lengths``.
 
     The standard error is that of a ratio of two means over sequences (Cochran 1977, section 2.11):
     the tokens of one sequence are not independent, and its length is random too. The sentence values

@@ -5,6 +5,7 @@ sentences becomes one by :func:`as_metric`.
 """
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,8 @@ class Metric:
     """Whose mean it is: its sentence values belong to the generated sentences, or to the references."""
     sizes: Sizes = ()
     """Numbers of sentences that its expected value depends on."""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    """Where its intervals end, if they rest on a linear approximation that knows no bounds."""
     needs: Literal["an oracle", "features", "a language model", "a mixture", ""] = ""
     """Without which it is not measured."""
     in_summary: bool = False

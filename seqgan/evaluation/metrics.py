@@ -3,6 +3,7 @@
 Training rows, tables, reports, figures and criteria read it. A user's own metrics are put behind it.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -14,10 +15,10 @@ import torch
 from seqgan.config.kinds import load_object
 from seqgan.evaluation.bleu import bleu_f1
 from seqgan.evaluation.copying import longest_copied, novelty
-from seqgan.evaluation.diversity import distinct, unique_share
+from seqgan.evaluation.diversity import unique_share
 from seqgan.evaluation.likelihood import per_token
 from seqgan.evaluation.metric import Metric, Sizes, as_metric, labelled, own_metric
-from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard, ngram_jensen_shannon
+from seqgan.evaluation.overlap import length_deviation, length_distance, ms_jaccard
 from seqgan.evaluation.signature import Estimate, Score
 from seqgan.evaluation.texts import ORDERS, TextPair
 
@@ -29,24 +30,16 @@ CHOICE = "choose nll, bleu_f1_5 or another"
 
 def _mean(values: str, texts: TextPair, n: int) -> Estimate:
     """Average BLEU scores of order n over sentences."""
-    return Estimate.mean(getattr(texts, values)[:, ORDERS.index(n)])
+    return Estimate.mean(getattr(texts.ngrams, values)[:, ORDERS.index(n)])
 
 
 def _bleu_f1(texts: TextPair, n: int) -> Estimate:
-    sides = (texts.bleu[:, ORDERS.index(n)].mean(), texts.backward_bleu[:, ORDERS.index(n)].mean())
-    return Estimate(bleu_f1(*map(float, sides)))
-
-
-def _distinct(texts: TextPair, n: int) -> Estimate:
-    return Estimate(distinct(texts.counts, n))
+    sides = (texts.ngrams.bleu, texts.ngrams.backward_bleu)
+    return Estimate(bleu_f1(*(float(scores[:, ORDERS.index(n)].mean()) for scores in sides)))
 
 
 def _ms_jaccard(texts: TextPair, n: int) -> Estimate:
-    return ms_jaccard(texts.similarities, n)
-
-
-def _ngram_js(texts: TextPair, n: int) -> Estimate:
-    return Estimate(ngram_jensen_shannon(texts.common[n - 1]))
+    return ms_jaccard(texts.ngrams.similarities, n)
 
 
 def _unknown(texts: TextPair) -> Estimate | None:
@@ -211,7 +204,7 @@ _OF_EVALUATION: Sequence[Metric] = (
     *_of_orders(
         "distinct",
         "distinct-{n}",
-        _distinct,
+        lambda texts, n: Estimate(texts.ngrams.distinct[n - 1]),
         better="higher",
         side="diversity",
         sizes=("hypotheses",),
@@ -225,12 +218,13 @@ _OF_EVALUATION: Sequence[Metric] = (
         side="both sides",
         over="samples",
         sizes=BOTH_SIZES,
+        bounds=(0.0, 1.0),
         heading="{n}-grams",
     ),
     *_of_orders(
         "ngram_js",
         "{n}-gram Jensen-Shannon",
-        _ngram_js,
+        lambda texts, n: Estimate(texts.ngrams.divergences[n - 1]),
         unit="nats",
         better="lower",
         side="both sides",
@@ -276,25 +270,27 @@ _OF_EVALUATION: Sequence[Metric] = (
         measure=_longest_copied,
     ),
     Metric(
-        name="forward_perplexity",
-        meaning="forward perplexity by 5-grams",
-        better="lower",
-        side="quality",
-        heading="Perplexity",
-        over="samples",
-        sizes=("references",),
-        measure=_forward_perplexity,
-    ),
-    Metric(
         name="reverse_perplexity",
         meaning="reverse perplexity by 5-grams",
         better="lower",
         side="diversity",
         heading="Perplexity",
+        bounds=(1.0, math.inf),
         over="references",
         sizes=("hypotheses",),
         in_summary=True,
         measure=_reverse_perplexity,
+    ),
+    Metric(  # behind the reverse one, since its model stays in memory
+        name="forward_perplexity",
+        meaning="forward perplexity by 5-grams",
+        better="lower",
+        side="quality",
+        heading="Perplexity",
+        bounds=(1.0, math.inf),
+        over="samples",
+        sizes=("references",),
+        measure=_forward_perplexity,
     ),
     Metric(
         name="mean_length",
@@ -334,6 +330,7 @@ _OF_EVALUATION: Sequence[Metric] = (
         better="lower",
         side="quality",
         heading=FEATURES,
+        bounds=(1.0, math.inf),
         over="samples",
         needs="a language model",
     ),
@@ -341,6 +338,7 @@ _OF_EVALUATION: Sequence[Metric] = (
         name="language_model_perplexity_real",
         meaning="the real text's perplexity by it",
         heading=FEATURES,
+        bounds=(1.0, math.inf),
         over="references",
         needs="a language model",
     ),

@@ -1,4 +1,4 @@
-"""For generated sequences the nearest training sequence: whether a model writes, or recites.
+"""The nearest training sequence of generated ones, which tells whether a model writes or recites.
 
 The distance is the edit distance of Levenshtein (1966) between tokens: the fewest insertions,
 deletions and substitutions that turn one sequence into the other.
@@ -23,7 +23,7 @@ class Neighbour:
 
 
 def nearest(sequence: Int[np.ndarray, "T"], training: Sequences) -> Neighbour:
-    """The training sequence at the smallest edit distance, exactly; of several the first.
+    """Return the training sequence at the smallest edit distance, exactly; of several the first.
 
     The distance is at least the longer length less the tokens in common, in whatever order; sequences
     are compared in the order of that bound, until it exceeds the smallest distance found. An
@@ -50,7 +50,7 @@ def nearest(sequence: Int[np.ndarray, "T"], training: Sequences) -> Neighbour:
 
 
 def edit_distances(sequence: Int[np.ndarray, "T"], others: Sequences) -> Int64[np.ndarray, "N"]:
-    """The edit distance from ``sequence`` to each of the others.
+    """Return the edit distance from ``sequence`` to each of the others.
 
     The usual table, one row per token of ``sequence``, for all others at once. Within a row a cell
     is the least of what comes from above and of any earlier cell plus the insertions between them::
@@ -70,7 +70,7 @@ def edit_distances(sequence: Int[np.ndarray, "T"], others: Sequences) -> Int64[n
 
 
 def _num_common(sequence: Int[np.ndarray, "T"], training: Sequences) -> Int64[np.ndarray, "N"]:
-    """How many tokens each training sequence has in common with ``sequence``, each as often as in both."""
+    """Count the tokens that each training sequence shares with ``sequence``, each as often as in both."""
     tokens, counts = np.unique(sequence, return_counts=True)
     if not len(tokens):
         return np.zeros(len(training), np.int64)

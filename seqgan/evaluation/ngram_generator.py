@@ -64,7 +64,7 @@ class NgramHead(Head):
         return self._probabilities(history).log_().view(*hidden.shape[:-1], self.vocabulary_size)
 
     def _probabilities(self, history: Int[Tensor, "R H"]) -> Float[Tensor, "R V"]:
-        """Interpolated: what an order has left over, its ``weights``, goes to the next lower one."""
+        """Interpolate: what an order has left over, its ``weights``, goes to the next lower one."""
         weights = self.unigrams.new_ones(len(history))
         additions = []
         for successors in reversed(self.successors):
@@ -77,7 +77,7 @@ class NgramHead(Head):
         return probabilities
 
     def _number(self, tokens: Int[Tensor, "R N"]) -> Int[Tensor, "R"]:
-        """The number of the n-gram of these token numbers, or ``ABSENT``."""
+        """Return the number of the n-gram of these token numbers, or ``ABSENT``."""
         numbers = tokens[:, 0]
         for column, successors in zip(tokens.unbind(1)[1:], self.successors, strict=False):
             numbers = successors.find(numbers, column, self.num_types)
@@ -164,7 +164,7 @@ class _Successors(nn.Module):
             self.register_buffer(name, torch.from_numpy(table), persistent=False)
 
     def find(self, prefixes: Int[Tensor, "R"], last: Int[Tensor, "R"], num_types: int) -> Int[Tensor, "R"]:
-        """The number of each n-gram, or ``ABSENT``."""
+        """Return the number of each n-gram, or ``ABSENT``."""
         keys = prefixes * num_types + last
         places = torch.searchsorted(self.keys, keys)
         known = (self.keys[places] == keys) & (last != ABSENT)  # after an absent prefix keys are negative
@@ -173,7 +173,7 @@ class _Successors(nn.Module):
     def additions(
         self, histories: Int[Tensor, "R"], weights: Float[Tensor, "R"]
     ) -> tuple[Int[Tensor, "A"], Int[Tensor, "A"], Float[Tensor, "A"]]:
-        """Which row's probability of which token grows by how much."""
+        """Find which row's probability of which token grows by how much."""
         numbers = self.num_successors[histories]
         rows = torch.repeat_interleave(numbers)
         behind = torch.arange(len(rows), device=rows.device) - (numbers.cumsum(0) - numbers)[rows]

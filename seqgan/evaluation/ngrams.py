@@ -1,4 +1,4 @@
-"""Which n-grams a set of sequences holds, where and how often: every order in one pass, exact, by sorting.
+"""The n-grams of a set of sequences, where and how often: every order in one pass, exact, by sorting.
 
 An n-gram is numbered by its place among the distinct n-grams of its set in lexicographic order. Its
 key is the number of its first n-1 tokens times the number of token types plus the number of its last
@@ -22,7 +22,7 @@ PACKED_BITS = 63  # of a key and a position that are sorted as one number
 
 
 def number_words(*corpora: Iterable[Sequence[str]]) -> list[Sequences]:
-    """Sentences of words as sequences of ids; a word has the same id in every corpus."""
+    """Assign ids to the words of sentences; a word has the same id in every corpus."""
     ids: dict[str, int] = {}
     return [
         Sequences.from_lists([ids.setdefault(word, len(ids)) for word in sentence] for sentence in corpus)
@@ -46,11 +46,11 @@ class NgramOrder:
     """How often the holder has the n-gram; at least 1."""
 
     def reduce(self, function: np.ufunc, values: Shaped[np.ndarray, "R"]) -> Shaped[np.ndarray, "G"]:
-        """``function`` (``np.add``, ``np.maximum``) over the holders of each n-gram."""
+        """Apply ``function`` (``np.add``, ``np.maximum``) over the holders of each n-gram."""
         return np.asarray(function.reduceat(values, self.starts[:-1]))
 
     def spread(self, values: Shaped[np.ndarray, "G"]) -> Shaped[np.ndarray, "R"]:
-        """The value of each n-gram, once per holder."""
+        """Repeat the value of each n-gram, once per holder."""
         return np.repeat(values, np.diff(self.starts))
 
 
@@ -67,7 +67,7 @@ class NgramCounts:
         return len(self.orders)
 
     def order(self, n: int) -> NgramOrder:
-        """The n-grams of order ``n``.
+        """Return the n-grams of order ``n``.
 
         Raises:
             ValueError: ``n`` has not been counted.
@@ -77,11 +77,11 @@ class NgramCounts:
         return self.orders[n - 1]
 
     def totals(self, n: int) -> Int[np.ndarray, "S"]:
-        """N-grams of order ``n`` in each sequence, repeated ones too; 0 where it is shorter than that."""
+        """Count the n-grams of order ``n`` in each sequence, repeated ones too; 0 where it is shorter."""
         return (self.sequences.lengths - n + 1).clip(min=0)
 
     def without_holders(self) -> "NgramCounts":
-        """The same n-grams, with nothing about who holds them: a third of the memory."""
+        """Return the same n-grams, with nothing about who holds them: a third of the memory."""
         nothing = np.zeros(0, np.int32)
         orders = (
             dataclasses.replace(o, starts=nothing, holders=nothing, counts=nothing) for o in self.orders
@@ -89,7 +89,7 @@ class NgramCounts:
         return NgramCounts(self.sequences, tuple(orders))
 
     def find_in(self, other: "NgramCounts") -> list[Int[np.ndarray, "_"]]:
-        """For each order, the number that each of these n-grams has in ``other``, or ``ABSENT``.
+        """Return for each order the number that each of these n-grams has in ``other``, or ``ABSENT``.
 
         Both sets number n-grams in lexicographic order, so the look-ups ascend and stay in the cache.
         """
@@ -118,6 +118,7 @@ def count_ngrams(sequences: Sequences, max_order: int) -> NgramCounts:
         raise ValueError(
             f"sequences: {len(sequences.ids)} tokens are too many; at most {MAX_TOKENS} are counted"
         )
+    # All arrays below are over the L tokens of the flat sequence, or over those of them where an n-gram ends.
     ends = places(len(sequences.ids))  # where the n-grams of this order end
     index = ends.dtype
     holder_of = np.repeat(np.arange(len(sequences), dtype=index), sequences.lengths)
@@ -147,14 +148,14 @@ def check_counted(orders: Iterable[int], *sets: NgramCounts) -> None:
 
 
 def stable_argsort(keys: Int[np.ndarray, "N"]) -> Int[np.ndarray, "N"]:
-    """The places that sort ``keys``, equal keys staying in order."""
+    """Return the places that sort ``keys``, equal keys staying in order."""
     return sort_by_key(keys, places(len(keys)))[1]
 
 
 def sort_by_key(
     keys: Int[np.ndarray, "N"], positions: Int[np.ndarray, "N"]
 ) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-    """Keys in ascending order, each with its position; ``positions`` ascend from at least 0, and stay so.
+    """Sort keys, each with its position; ``positions`` ascend from at least 0, and stay so for equal keys.
 
     Key and position are packed into one 64-bit number and plain numbers are sorted: many times faster
     than an indirect stable sort, and nothing is looked up all over the memory. Keys too wide for that are
@@ -182,7 +183,7 @@ def sort_by_key(
 
 
 def places(number: int) -> Int[np.ndarray, "N"]:
-    """0, 1, ... as 32-bit integers wherever these hold so many: half the memory."""
+    """Return 0, 1, ... as 32-bit integers wherever these hold so many: half the memory."""
     return np.arange(number, dtype=np.int32 if number < 2**31 else np.int64)
 
 
@@ -200,14 +201,14 @@ def _group(
 
 
 def _differs_from_previous(values: Int[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
-    """True at the first value and wherever it changes."""
+    """Return True at the first value and wherever it changes."""
     changes = np.ones(len(values), dtype=bool)
     np.not_equal(values[1:], values[:-1], out=changes[1:])
     return changes
 
 
 def _find(values: Int[np.ndarray, "M"], keys: Int[np.ndarray, "G"]) -> Int[np.ndarray, "M"]:
-    """The place of each value in the ascending ``keys``, or ``ABSENT``."""
+    """Return the place of each value in the ascending ``keys``, or ``ABSENT``."""
     if not len(keys):
         return np.full(len(values), ABSENT)
     places = np.minimum(np.searchsorted(keys, values), len(keys) - 1)

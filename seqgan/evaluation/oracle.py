@@ -75,7 +75,8 @@ class OracleTask:
 
 
 def _jensen_shannon(samples: Float64[Tensor, "S"], test: Float64[Tensor, "N"]) -> Estimate:
-    """From log p/q on samples of q and log q/p on samples of p: log q/m = ln 2 − softplus(log p/q)."""
+    """Estimate it from log p/q on samples of q, and log q/p on samples of p."""
+    # With m = (p + q) / 2 it is log q/m = ln 2 − softplus(log p/q), and log p/m likewise.
     halves = [(math.log(2) - functional.softplus(ratios)) / 2 for ratios in (samples, test)]
     return _sum_of_independent(*(Estimate.mean(half.numpy()) for half in halves))
 

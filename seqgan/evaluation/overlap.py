@@ -1,4 +1,4 @@
-"""How alike two sets of sequences are as wholes: their n-gram frequencies and their lengths.
+"""Similarity of two sets of sequences as wholes: of their n-gram frequencies and their lengths.
 
 These see what is missing from the generated text as well as what is wrong in it. All shrink or grow
 with the number of sequences: compare sets of equal size only.

@@ -1,4 +1,4 @@
-"""How others computed the BLEU tables of their papers: for comparison with these tables only.
+"""BLEU as others computed the tables of their papers: for comparison with these tables only.
 
 BLEU depends more on the number of references than on the model, so a table is comparable with those of
 its own protocol alone. Our own figures use all sentences.

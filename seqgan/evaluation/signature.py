@@ -1,4 +1,4 @@
-"""What every reported number carries: its standard error, and a signature of how it was measured.
+"""The standard error of every reported number, and a signature of how it was measured.
 
 Values of different signatures are not comparable (the idea is sacrebleu's: Post 2018, "A call for clarity in
 reporting BLEU scores").
@@ -24,7 +24,7 @@ NUMBERS: Mapping[str, type] = {
 class Signature:
     """The circumstances on which a metric's value depends; what does not apply is None and not written.
 
-    As text: ``hypotheses:10000|references:10000|tokenizer:treebank|case:kept|version:0.1.0``.
+    As text: ``hypotheses:10000|references:10000|tokenizer:treebank|case:kept|version:0.2.0``.
     """
 
     protocol: str | None = None
@@ -66,7 +66,7 @@ class Signature:
 
     @classmethod
     def parse(cls, text: str) -> "Signature":
-        """What :meth:`__str__` wrote; a temperature stays text.
+        """Read what :meth:`__str__` wrote; a temperature stays text.
 
         Raises:
             ValueError: It is no signature.
@@ -117,8 +117,12 @@ class Interval:
     low: float
     high: float
 
+    def within(self, lowest: float, highest: float) -> "Interval":
+        """Return the part of it between the bounds of what is possible."""
+        return Interval(self.value, max(self.low, lowest), min(self.high, highest))
+
     def excludes(self, value: float) -> bool:
-        """Whether ``value`` lies outside."""
+        """Return whether ``value`` lies outside."""
         return not self.low <= value <= self.high
 
 
@@ -155,11 +159,11 @@ class Score:
         return cls(values, signature, errors, sentences, labels or {})
 
     def scalars(self, group: str) -> dict[str, float]:
-        """The values as ``group/name``, for a tracker."""
+        """Return the values as ``group/name``, for a tracker."""
         return {f"{group}/{name}": value for name, value in self.values.items()}
 
     def as_json(self) -> dict[str, float | str]:
-        """The values by name, ``name_error`` for each standard error, and ``signature``.
+        """Return the values by name, ``name_error`` for each standard error, and ``signature``.
 
         ``name_low`` and ``name_high`` are the bounds of an interval.
         """
@@ -175,5 +179,5 @@ def _standard_error(values: Float[np.ndarray, "S"]) -> float:
 
 
 def _text(value: int | float | str) -> str:
-    """As written; a name with the sign that parts signatures (a file may be called so) loses it."""
+    """Write a part of a signature; the sign that divides parts, which a file name may hold, becomes ``_``."""
     return f"{value:g}" if isinstance(value, float) else str(value).replace("|", "_")

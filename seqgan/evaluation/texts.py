@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from seqgan.evaluation.bleu import References, sentence_self_bleu
+from seqgan.evaluation.diversity import distinct
 from seqgan.evaluation.kneser_ney import KneserNey, fit_kneser_ney, with_end
 from seqgan.evaluation.ngrams import NgramCounts, count_ngrams
-from seqgan.evaluation.overlap import CommonNgrams, Similarity, common_ngrams, jaccard_similarity
+from seqgan.evaluation.overlap import Similarity, common_ngrams, jaccard_similarity, ngram_jensen_shannon
 from seqgan.text.sequences import Sequences
 
 ORDERS = (2, 3, 4, 5)  # of the n-grams that are measured
@@ -101,39 +102,44 @@ class TextPair:
         return Sequences(ids, self.words.offsets)
 
     @cached_property
-    def counts(self) -> NgramCounts:
-        """The hypotheses' n-grams."""
-        return count_ngrams(self.hypotheses, max(ORDERS))
+    def ngrams(self) -> "NgramComparison":
+        """Their n-grams beside the references'; which sentence holds which is forgotten again."""
+        return compare_ngrams(count_ngrams(self.hypotheses, max(ORDERS)), self.real.bleu)
 
-    @cached_property
-    def common(self) -> list[CommonNgrams]:
-        """For each order from 1 up, the n-grams of both sides."""
-        return common_ngrams(self.counts, self.real.bleu.counts)
 
-    @cached_property
-    def similarities(self) -> list[Similarity]:
-        """For each order from 1 up, the Jaccard similarity of both sides' n-grams."""
-        real = self.real.bleu.counts
-        return [jaccard_similarity(self.counts, real, common, n) for n, common in enumerate(self.common, 1)]
+@dataclass(frozen=True, eq=False)
+class NgramComparison:
+    """Everything that is measured on the n-grams of S hypotheses and R references, for K orders."""
 
-    @cached_property
-    def bleu(self) -> Float64[np.ndarray, "S K"]:
-        """BLEU of each hypothesis, for each of ``ORDERS``."""
-        return self.real.bleu.sentence_bleu(self.counts, ORDERS)
+    bleu: Float64[np.ndarray, "S K"]
+    """Of each hypothesis, for each of ``ORDERS``."""
+    self_bleu: Float64[np.ndarray, "S K"]
+    """Of each hypothesis against all the others."""
+    backward_bleu: Float64[np.ndarray, "R K"]
+    """Of each reference against all hypotheses."""
+    distinct: Sequence[float]
+    """Distinct-n for each order from 1 up."""
+    similarities: Sequence[Similarity]
+    """The Jaccard similarity of both sides for each order from 1 up."""
+    divergences: Sequence[float]
+    """The Jensen-Shannon divergence of both sides for each order from 1 up."""
 
-    @cached_property
-    def self_bleu(self) -> Float64[np.ndarray, "S K"]:
-        """BLEU of each hypothesis against all the others, for each of ``ORDERS``.
 
-        Raises:
-            ValueError: There are fewer than two hypotheses.
-        """
-        return sentence_self_bleu(self.counts, ORDERS)
+def compare_ngrams(hypotheses: NgramCounts, real: References) -> NgramComparison:
+    """Compare the n-grams of the generated text with those of the references.
 
-    @cached_property
-    def backward_bleu(self) -> Float64[np.ndarray, "R K"]:
-        """BLEU of each reference against all hypotheses, for each of ``ORDERS``."""
-        return References(self.counts).sentence_bleu(self.real.bleu.counts, ORDERS)
+    Raises:
+        ValueError: There are fewer than two hypotheses.
+    """
+    common = common_ngrams(hypotheses, real.counts)
+    return NgramComparison(
+        bleu=real.sentence_bleu(hypotheses, ORDERS),
+        self_bleu=sentence_self_bleu(hypotheses, ORDERS),
+        backward_bleu=References(hypotheses).sentence_bleu(real.counts, ORDERS),
+        distinct=[distinct(hypotheses, n) for n in range(1, hypotheses.max_order + 1)],
+        similarities=[jaccard_similarity(hypotheses, real.counts, c, n) for n, c in enumerate(common, 1)],
+        divergences=[ngram_jensen_shannon(one) for one in common],
+    )
 
 
 def _sentences(sequences: Sequences, strings: Strings | None) -> list[str]:

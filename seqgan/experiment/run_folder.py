@@ -52,21 +52,21 @@ class RunFolder:
         return self.path / "checkpoints" / "state.pt"
 
     def generator(self, name: str) -> Path:
-        """The checkpoint of one generator, or what it follows from in the corpus."""
+        """Return the checkpoint of one generator, or what it follows from in the corpus."""
         if name in OF_THE_CORPUS:
             return self.corpus / OF_THE_CORPUS[name]
         return self.path / "checkpoints" / f"{name}.pt"
 
     def evaluation(self, name: str) -> Path:
-        """The scores of one generator, sampled in one way."""
+        """Return the file of one generator's scores, sampled in one way."""
         return self.path / "evaluation" / f"{name}.json"
 
     def find_generators(self) -> list[str]:
-        """Names of the generators that exist."""
+        """Return the names of the generators that exist."""
         return [name for name in GENERATORS if self.generator(name).exists()]
 
     def exists(self) -> bool:
-        """Whether the folder holds a run's settings."""
+        """Return whether the folder holds a run's settings."""
         return self.config.exists()
 
     def read_package(self) -> str:
@@ -166,7 +166,7 @@ class RunFolder:
 
 
 def _remove(folders: Sequence[Path]) -> None:
-    """The first folder with all that is in it, and those above it as far as they are empty."""
+    """Remove the first folder with all that is in it, and those above it as far as they are empty."""
     shutil.rmtree(folders[0], ignore_errors=True)
     with suppress(OSError):
         for folder in folders[1:]:

@@ -43,7 +43,7 @@ class State:
     def _combine(
         cls: type[StateT], states: Sequence[StateT], function: Callable[[Sequence[Tensor]], Tensor]
     ) -> StateT:
-        """A state of which each tensor is made from those of ``states`` in the same place."""
+        """Combine the tensors in the same place of all ``states`` into one state."""
 
         def combine(parts: Sequence[Any]) -> Any:
             if isinstance(parts[0], State):

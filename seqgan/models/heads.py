@@ -83,7 +83,7 @@ class Head(nn.Module, ABC):
         return ScaledLogits(compute, forbidden.new_full((), math.inf), forbidden.new_zeros(()))
 
     def _scaled_forbidden(self, scale: float) -> Float[Tensor, "V"]:
-        """A small scale must not make forbidden tokens possible."""
+        """Return them never scaled down: a small scale must not make forbidden tokens possible."""
         return self.forbidden_logits * max(scale, 1.0)
 
 

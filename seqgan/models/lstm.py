@@ -128,5 +128,5 @@ def lstm_cell(
 
 
 def _tanh(x: Tensor) -> Tensor:
-    """tanh(x) = 2 sigmoid(2x) - 1: torch's sigmoid is several times faster than its tanh."""
+    """Compute tanh(x) as 2 sigmoid(2x) - 1: torch's sigmoid is several times faster than its tanh."""
     return 2 * (2 * x).sigmoid() - 1

@@ -31,14 +31,14 @@ class Decoding:
         return self.top_k is not None or self.top_p is not None
 
     def __str__(self) -> str:
-        """Temperature, and what tokens are ruled out by."""
+        """Write temperature, and what rules tokens out."""
         parts = {"temperature": describe_temperature(self.temperature)}
         parts |= {n: f"{v:g}" for n, v in (("top_k", self.top_k), ("top_p", self.top_p)) if v is not None}
         return ",".join(f"{name}={value}" for name, value in parts.items())
 
 
 def temperature_value(temperature: float | str) -> float:
-    """The number.
+    """Return the number.
 
     Raises:
         ValueError: There is no temperature of that name.
@@ -53,7 +53,7 @@ def temperature_value(temperature: float | str) -> float:
 
 
 def describe_temperature(temperature: float | str) -> str:
-    """The number, and the name of one that has a name: ``0.6667(leakgan-official)``."""
+    """Return the number, and the name of one that has a name: ``0.6667(leakgan-official)``."""
     if isinstance(temperature, str):
         return f"{temperature_value(temperature):.4f}({temperature})"
     return f"{temperature:g}"

@@ -65,7 +65,7 @@ def sample(
 def _groups(
     uniforms: Float[Tensor, "B T"], prompt: TokenBatch | None
 ) -> list[tuple[Int[Tensor, "R"], Int[Tensor, "R P"]]]:
-    """Rows whose prompts have one length, which are sampled together: their states grow in step."""
+    """Return rows whose prompts have one length; sampled together, their states grow in step."""
     if prompt is not None:
         return prompt.to(uniforms.device).by_length()
     rows = torch.arange(len(uniforms), device=uniforms.device)

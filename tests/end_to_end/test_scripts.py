@@ -152,7 +152,7 @@ def test_the_environment_is_made_once_and_again_when_requirements_change(tree):
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_is_given_before_anything_is_installed(tree, flag):
-    """It installed for minutes before it answered (FOUND 21)."""
+    """It installed for minutes before it answered."""
     result, calls = run(tree, "train.sh", flag)
     assert (result.returncode, calls) == (0, [])
     assert result.stdout.startswith("Train a SeqGAN from beginning to end")
@@ -160,7 +160,7 @@ def test_help_is_given_before_anything_is_installed(tree, flag):
 
 
 def test_the_working_directory_stays_and_commands_know_how_they_are_called(tree):
-    """Relative paths are those of whoever calls, also of scripts (FOUND 17)."""
+    """Relative paths are those of whoever calls, also of scripts."""
     for line in (ROOT / "scripts" / "setup.sh").read_text().splitlines():
         assert not line.strip().startswith("cd ")
     assert "export SEQGAN_SCRIPTS" in (ROOT / "scripts" / "setup.sh").read_text()

@@ -187,7 +187,7 @@ def test_the_best_generator_goes_on_with_the_discriminator_that_it_listened_to(m
 
 
 def test_likelihood_steps_between_policy_steps_do_not_make_the_likelihood_worse():
-    """The manager's steps are as small as the worker's (FOUND 1)."""
+    """The manager's steps are as small as the worker's."""
     experiment = interleaved(interleaving_epochs=5, epochs=8)
     experiment.loop.run(1)
     settings, trainer = experiment.settings.adversarial, experiment.materials.mle

@@ -280,7 +280,7 @@ def test_a_run_goes_on_with_its_own_settings(cli, finished_run):
 
 @pytest.mark.slow
 def test_the_settings_of_a_run_serve_another(cli, finished_run, tmp_path):
-    """By its config.toml, or with its pre-training (FOUND 16)."""
+    """By its config.toml, or with its pre-training."""
     settings = read_toml(finished_run / "config.toml")
     del settings["format"], settings["package"]
     assert tomllib.loads(cli("config", "--config", finished_run / "config.toml")) == settings

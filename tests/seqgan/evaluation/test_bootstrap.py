@@ -15,7 +15,10 @@ from seqgan.evaluation.bootstrap import (
     paired_interval,
     with_intervals,
 )
+from seqgan.evaluation.metrics import measure_texts
 from seqgan.evaluation.signature import Estimate, Score, Signature
+from seqgan.evaluation.texts import RealText, TextPair
+from seqgan.text.sequences import Sequences
 
 
 def rng(seed=0):
@@ -34,10 +37,9 @@ def test_the_interval_of_many_values_is_that_of_the_normal_distribution():
 
 def test_few_values_have_the_exact_bootstrap_distribution():
     """Of 0 and 1, drawn twice: mean 0, 1/2, 1 with probability 1/4, 1/2, 1/4."""
-    values = np.array([0.0, 1.0])
-    means = bootstrap._resampled_means(values, rng(), 40_000)
-    shares = [(means == value).mean() for value in (0, 0.5, 1)]
-    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.01)
+    for confidence, bounds in ((0.4, (0.5, 0.5)), (0.6, (0, 1))):  # quantiles .3 and .7, .2 and .8
+        interval = mean_interval(np.array([0.0, 1.0]), rng=rng(), confidence=confidence, resamples=40_000)
+        assert (interval.low, interval.high) == bounds
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say():
@@ -78,12 +80,41 @@ def test_equal_values_have_no_width_and_the_same_rng_gives_the_same_interval():
     assert mean_interval(values, rng=rng(1)) != mean_interval(values, rng=rng(2))
 
 
-def test_sets_larger_than_a_chunk(monkeypatch):
+@pytest.mark.parametrize("chunk", [120, 20])
+def test_sets_larger_than_a_chunk(monkeypatch, chunk):
     values = rng(9).random(50)
-    monkeypatch.setattr(bootstrap, "CHUNK", 120)
-    assert len(bootstrap._resampled_means(values, rng(), 7)) == 7
-    monkeypatch.setattr(bootstrap, "CHUNK", 20)
-    assert len(bootstrap._resampled_means(values, rng(), 7)) == 7
+    whole = mean_interval(values, rng=rng())
+    monkeypatch.setattr(bootstrap, "CHUNK", chunk)
+    parts = mean_interval(values, rng=rng())
+    assert (parts.low, parts.high) == pytest.approx(
+        (whole.low, whole.high), abs=0.2 * (whole.high - whole.low)
+    )
+
+
+def test_what_is_no_mean_has_intervals_by_its_linear_approximation():
+    """MS-Jaccard and perplexities: about 1.96 standard errors on either side."""
+    random = rng(10)
+    hypotheses, references = (
+        Sequences.from_lists(random.integers(0, 9, (200, 6)).tolist()) for _ in range(2)
+    )
+    score = Score.from_estimates(measure_texts(TextPair(hypotheses, RealText(references))), Signature())
+    found = with_intervals(score, rng=rng(), resamples=4000).intervals
+    for name in ("ms_jaccard_2", "ms_jaccard_4", "forward_perplexity", "reverse_perplexity", "bleu_2"):
+        interval, error = found[name], score.standard_errors[name]
+        assert interval.value == pytest.approx(score.values[name])
+        assert interval.low == pytest.approx(interval.value - 1.96 * error, abs=0.15 * error)
+        assert interval.high == pytest.approx(interval.value + 1.96 * error, abs=0.15 * error)
+
+
+def test_intervals_end_where_the_metric_does():
+    """The linear approximation alone goes from -.18 to .47 here, about a Jaccard similarity of 1/7."""
+    hypotheses, references = [[1, 2, 3, 4], [9] * 4, [8] * 4, [7] * 4], [[1, 2, 3, 4], [5] * 4]
+    texts = TextPair(Sequences.from_lists(hypotheses), RealText(Sequences.from_lists(references)))
+    score = Score.from_estimates(measure_texts(texts), Signature())
+    unbounded = mean_interval(score.sentence_values["ms_jaccard_4"], rng=rng())
+    found = with_intervals(score, rng=rng()).intervals["ms_jaccard_4"]
+    assert unbounded.low < 0
+    assert (found.low, found.high) == (0, unbounded.high)
 
 
 def test_over_seeds():

@@ -90,18 +90,6 @@ def test_equal_to_one_sentence_at_a_time_whatever_the_batches(folder, monkeypatc
 
 
 @needs_transformers
-def test_what_stands_in_the_padding_changes_nothing(folder):
-    model = load_language_model(folder)
-    tokens = torch.tensor([[1, 3, 4, 5, 6], [1, 7, 8, 0, 0]])
-    mask = torch.tensor([[True] * 4, [True, True, False, False]])
-    with torch.no_grad():
-        sums = model._batch_nll(tokens, mask)
-        for padding in ([9, 9], [1, 2], [11, 3]):
-            tokens[1, 3:] = torch.tensor(padding)
-            assert torch.equal(model._batch_nll(tokens, mask), sums)
-
-
-@needs_transformers
 def test_scored_without_dropout_in_float32_and_the_same_again(copy):
     transformers = importlib.import_module("transformers")
     transformers.GPT2LMHeadModel.from_pretrained(copy).bfloat16().save_pretrained(copy)
@@ -113,12 +101,19 @@ def test_scored_without_dropout_in_float32_and_the_same_again(copy):
 
 @needs_transformers
 @pytest.mark.parametrize("rows", [1, 2, 100])
-def test_batches_hold_every_token_once_and_no_more_logits_than_allowed(folder, monkeypatch, rows):
+def test_batches_hold_every_sentence_once_and_no_more_logits_than_allowed(folder, monkeypatch, rows):
     monkeypatch.setattr(language_model, "MAX_LOGITS", 12 * 5 * rows)
-    lengths = torch.tensor([3, 0, 9, 1, 5, 5, 2, 12])
-    batches = list(load_language_model(folder)._batches(lengths))
-    assert sorted(torch.cat(batches).tolist()) == [0, 2, 3, 4, 5, 6, 7]
-    assert all(len(b) == 1 or len(b) * int(lengths[b].max()) <= 5 * rows for b in batches)
+    model, shapes = load_language_model(folder), []
+
+    def record(module, arguments, options):
+        shapes.append(tuple(options["input_ids"].shape))
+
+    model.model.register_forward_pre_hook(record, with_kwargs=True)
+    lengths = [3, 0, 9, 1, 5, 5, 2, 12]
+    assert model.sentence_nll(["a " * n for n in lengths])[1].tolist() == lengths
+    assert sum(number for number, _ in shapes) == 7
+    assert [longest for _, longest in shapes] == sorted((longest for _, longest in shapes), reverse=True)
+    assert all(number == 1 or number * longest <= 5 * rows for number, longest in shapes)
 
 
 @needs_transformers

@@ -96,7 +96,10 @@ class TestAUsersOwn:
 
     def test_a_metric_of_ones_own_may_say_more(self):
         own = Metric(
-            name="own", meaning="own", sizes=(), measure=lambda pair: Estimate(float(len(pair.counts.orders)))
+            name="own",
+            meaning="own",
+            sizes=(),
+            measure=lambda pair: Estimate(float(len(pair.ngrams.distinct))),
         )
         table = {**EVALUATION, "own": as_metric(own)}
         assert measure_texts(texts(), table)["own"].value == max(ORDERS)

@@ -133,7 +133,7 @@ def test_the_run_folder_is_all_that_is_needed(tmp_path):
 
 
 def test_an_opened_run_samples_and_scores_with_its_furthest_generator(tmp_path):
-    """And not with one that was never trained (FOUND 15)."""
+    """And not with one that was never trained."""
     experiment = tiny_experiment(tmp_path / "run")
     experiment.pretrain()
     experiment.loop.tracker.close()

@@ -42,7 +42,7 @@ def test_what_comes_after_pre_training_may_differ(tmp_path):
 
 
 def test_the_same_may_still_change_in_a_run_that_has_not_come_so_far(tmp_path):
-    """Nothing before the adversarial phase uses a reward (FOUND 17)."""
+    """Nothing before the adversarial phase uses a reward."""
     pretrained(tmp_path / "first")
     finish(tiny_experiment(tmp_path / "first", OTHER))
     finish(tiny_experiment(tmp_path / "third", OTHER))
@@ -74,7 +74,7 @@ def test_other_settings_before_it_are_refused_and_nothing_is_written(tmp_path):
 
 
 def test_a_run_on_another_text_is_refused(tmp_path):
-    """Of equal vocabulary size and the same path: only the digest tells (FOUND 24)."""
+    """Of equal vocabulary size and the same path: only the digest tells."""
     text = tmp_path / "text.txt"
     lines = [f"the {noun} sees the {other} .\n" for noun in "abcdefgh" for other in "abcdefgh"]
     corpus = {"corpus": {"kind": "file", "path": str(text), "min_count": 1}}

@@ -139,7 +139,7 @@ def test_a_generator_with_a_head_of_its_own_is_sampled_by_its_probabilities():
 
 @pytest.mark.slow
 def test_maximum_likelihood_trains_a_head_that_is_not_linear():
-    """FOUND 31: the trainer asked for ``output_weight``. The text is two sequences, equally likely."""
+    """The trainer asked for ``output_weight``. The text is two sequences, equally likely."""
     generator = stranger()
     text = Sequences.from_lists([[1, 1, 0, 2], [1, 0, 1, 2]])
     settings = MLESettings(batch_size=2, learning_rate=0.05)

@@ -174,7 +174,7 @@ def test_early_stopping_hands_on_the_weights_that_were_measured_best(monkeypatch
 
 
 def test_the_training_text_is_measured_by_a_random_part_of_it():
-    """The lines of a file may be sorted: its first ones are not the text (FOUND 10)."""
+    """The lines of a file may be sorted: its first ones are not the text."""
     low, high = torch.full((60, LENGTH), 1), torch.full((60, LENGTH), 5)
     both = torch.cat([low, high])
     trainer = make_trainer(train=TokenBatch(both, torch.ones_like(both).bool()))

@@ -108,7 +108,7 @@ def test_neither_loss_reaches_the_others_parameters():
     assert all(parameter.grad is None for parameter in generator.features.discriminator.parameters())
 
 
-@pytest.mark.parametrize("rate", [1.0, 0.25])
+@pytest.mark.parametrize("rate", [pytest.param(1.0, marks=pytest.mark.slow), 0.25])
 def test_each_has_its_own_step_size_and_clipping(rate):
     generator = tiny_generator("leakgan", 6)
     before = weights(generator)

@@ -129,6 +129,7 @@ def test_generate_leaves_a_device_a_device(cli, finished_run, tmp_path):
     assert len((tmp_path / "target.txt").read_text().splitlines()) == 10
 
 
+@pytest.mark.slow
 def test_generate_in_chunks_repeats_nothing(cli, finished_run, monkeypatch):
     monkeypatch.setattr("seqgan.commands.generate.CHUNK", 20)
     lines = cli("generate", "--run", finished_run, "--num-sentences", "50").splitlines()

@@ -46,6 +46,7 @@ def evaluate_command(cli, tmp_path):
 # Protocols.
 
 
+@pytest.mark.slow
 def test_every_protocol_is_a_column_of_its_own_beside_ours(evaluate):
     flags = [word for name in PROTOCOLS for word in ("--protocol", name)]
     results = evaluate("--tokenizer", "whitespace", "--json", *flags)

@@ -55,6 +55,7 @@ def test_counts_sorted_in_parts_equal_naive_counting(corpus):
         check_against_naive(corpus)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(EXTREME, max_size=6), max_size=6))
 def test_extreme_ids_are_counted_all_the_same(corpus):
     check_against_naive(corpus, max_order=3)

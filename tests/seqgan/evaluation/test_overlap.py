@@ -129,6 +129,7 @@ def test_an_order_that_was_not_counted_is_named():
             ms_jaccard(similarities_of(count([[1]]), count([[1]])), order)
 
 
+@pytest.mark.slow
 @given(st.lists(SENTENCE, min_size=1, max_size=6), st.lists(SENTENCE, min_size=1, max_size=6))
 def test_the_distance_of_lengths_is_that_of_the_sorted_lengths(first, second):
     """Repeated until both sets are equally large, they are matched in order of length."""

@@ -8,7 +8,7 @@ from tests.references.step_by_step import read_step_by_step, step
 from tests.tiny_models import EVERY_KIND, KINDS, rng, tiny_generator, whole
 
 
-@pytest.mark.parametrize("num_layers", [1, 3])
+@pytest.mark.parametrize("num_layers", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_step_by_step_equals_teacher_forced(kind, num_layers):
     generator = tiny_generator(kind, 11, num_layers=num_layers, forbidden=(0, 3)).eval()

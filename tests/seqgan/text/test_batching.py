@@ -21,6 +21,7 @@ def rows_of(batch) -> list[int]:
     return (batch.tokens[:, 0] - 10).tolist()
 
 
+@pytest.mark.slow
 @given(LISTS)
 def test_sequences_keep_lists(lists):
     sequences = Sequences.from_lists(lists)
@@ -29,6 +30,7 @@ def test_sequences_keep_lists(lists):
     assert sequences.ids.dtype == np.int32
 
 
+@pytest.mark.slow
 @given(LISTS, st.data())
 def test_select_takes_rows_in_order(lists, data):
     rows = data.draw(st.lists(st.integers(0, len(lists) - 1), max_size=8)) if lists else []

@@ -223,7 +223,7 @@ def test_evaluate_two_files_as_nltk_does(cli, tmp_path, tokenizer):
     output = cli(
         "evaluate", "--hypotheses", "h.txt", "--references", "r.txt", "--tokenizer", tokenizer, "--json"
     )
-    values = json.loads(output)
+    (values,) = json.loads(output).values()
     assert output.count("\n") == 1
     cut = list if tokenizer == "characters" else str.split
     hypotheses, references = [cut(s) for s in SENTENCES], [cut(s) for s in REFERENCES]

@@ -103,6 +103,21 @@ def test_the_step_of_the_manager_is_that_of_an_optimizer_of_its_own():
     assert largest == pytest.approx(half_a_step, rel=0.1)  # of Adam's first
 
 
+def test_the_prior_is_on_all_of_the_worker_and_nothing_of_the_manager():
+    def gradients(precision):
+        generator = tiny_generator("leakgan", 5, forbidden=(0,))
+        trainer = make_trainer(generator, batch_size=5, prior_precision=precision, gradient_clip=1e9)
+        before = {id(p): p.detach().clone() for p in generator.parameters()}
+        trainer.step(0.0)
+        return generator, before, trainer.num_tokens
+
+    (plain, *_), (other, before, num_tokens) = gradients(0.0), gradients(3.0)
+    managers = {id(parameter) for parameter in other.manager_parameters()}
+    for without, parameter in zip(plain.parameters(), other.parameters(), strict=True):
+        expected = 0 if id(parameter) in managers else 3.0 / num_tokens * before[id(parameter)]
+        torch.testing.assert_close(parameter.grad, without.grad + expected)
+
+
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)
 def test_the_manager_learns_where_real_text_goes_and_the_worker_the_text(kind):
     generator = tiny_generator(kind, 5, scale=0.1, forbidden=(0,))

@@ -263,7 +263,7 @@ def test_other_commands(fails, arguments, message):
         (["generate", "--top-p", "1.5"], "--top-p: 1.5 is out of range; it must be at most 1"),
         (["generate", "--top-k", "0"], "--top-k: 0 is out of range; it must be at least 1"),
         (["generate", "--temperature", "-1"], "--temperature: -1.0 is out of range; it must be at least 0"),
-        (["generate", "--num-sentences", "-1"], "--num-sentences: -1 is out of range"),
+        (["generate", "--num-sentences", "0"], "--num-sentences: 0 is out of range; it must be at least 1"),
         (["generate", "--prefix", "The xyzzy"], "--prefix: 'xyzzy' is not in the vocabulary of the run"),
         (
             ["generate", "--prefix", "The " * 17],

@@ -19,9 +19,12 @@ import pytest
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from seqgan.cli import COMMANDS, main
+from seqgan.commands.arguments import command_line as next_command
 from seqgan.config.schema import flag_name, to_settings
 from seqgan.config.toml import flatten, read_toml, to_toml
 from seqgan.experiment.catalogue import SEQGAN
+from seqgan.experiment.experiment import open_run
+from seqgan.training.alarms import Alarms
 from tests.tiny_run import ROOT, flags
 
 TINY = ["--preset", "tiny", *flags()]
@@ -116,12 +119,37 @@ def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, run):
     (row,) = (line for line in rows if "test" in line and f"{saved['nll_test']:.3f}" in line)
     assert row.split("|")[4].strip() in ("better", "worse", "no clear change")
     assert output.count("signature: hypotheses:40|references:44|tokenizer:treebank") == 1
+    assert f"\nUnknown words among all words: MLE {saved['unknown']:.1%}, adversarial " in output
     assert output.endswith(
         f"{run}: all is done already; and now:\n"
         f"  seqgan generate --run {run} --no-unknown\n"
         f"  seqgan report --run {run}\n"
         f"  tensorboard --logdir {run}\n"
     )
+
+
+def test_train_ends_with_the_alarms_that_rang(cli, run, monkeypatch):
+    monkeypatch.setattr(Alarms, "summary", lambda self: ["rang at step 1", "rang at step 2"])
+    lines = cli("train", "--run", run).splitlines()
+    place = lines.index("alarm: rang at step 1")
+    assert lines[place + 1 : place + 3] == ["alarm: rang at step 2", f"{run}: all is done already; and now:"]
+
+
+@pytest.mark.parametrize(
+    ("program", "scripts", "package", "expected"),
+    [
+        ("/usr/bin/seqgan", None, "seqgan", "seqgan train --run 'a b'"),
+        ("/usr/bin/leakgan", None, "leakgan", "leakgan train --run 'a b'"),
+        ("/lib/seqgan/__main__.py", None, "seqgan", "python -m seqgan train --run 'a b'"),
+        ("/lib/seqgan/__main__.py", "../scripts", "seqgan", "../scripts/train.sh --run 'a b'"),
+        ("/lib/leakgan/__main__.py", "scripts", "leakgan", "scripts/train.sh leakgan --run 'a b'"),
+    ],
+)
+def test_what_to_do_next_is_said_in_the_way_of_the_call(monkeypatch, program, scripts, package, expected):
+    monkeypatch.setattr(sys, "argv", [program])
+    if scripts is not None:
+        monkeypatch.setenv("SEQGAN_SCRIPTS", scripts)
+    assert next_command("train", "--run", "a b", package=package) == expected
 
 
 def test_a_damaged_evaluation_is_made_again(cli, run):
@@ -331,6 +359,24 @@ def test_the_settings_of_a_run_serve_another(cli, run, tmp_path):
     assert control["mle"] == settings["mle"]
 
 
+def test_modules_of_the_working_directory_are_found(cli, tmp_path, monkeypatch):
+    """By the console script too, whose first place to look is the folder that it lies in."""
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    (tmp_path / "of_ones_own.py").write_text("def short(completions, **columns):\n    return [0.0]\n")
+    output = cli("config", *TINY, "--reward.kind", "of_ones_own:short")
+    assert tomllib.loads(output)["reward"]["kind"] == "of_ones_own:short"
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_a_part_of_the_corpus_is_written_as_text(cli, run, tmp_path, part):
+    experiment = open_run(run)
+    sequences = experiment.corpus.sequences(part)
+    lines = [experiment.language.decode(sequences[n].tolist()) for n in range(len(sequences))]
+    assert cli("text", "--run", run, "--part", part).splitlines() == lines
+    assert cli("text", "--run", run, "--part", part, "--output", "part.txt") == ""
+    assert (tmp_path / "part.txt").read_text().splitlines() == lines
+
+
 # Help.
 
 
@@ -373,6 +419,18 @@ def test_help_names_kinds_and_how_to_see_presets(cli):
 
 
 # As processes.
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_a_short_answer_imports_nothing_large(tmp_path, flag):
+    code = f"import sys; from seqgan.cli import main; main(['{flag}'])"
+    code += "; print({'torch', 'numpy'} & {*sys.modules})"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.endswith("\nset()\n")
 
 
 @pytest.mark.slow
@@ -423,6 +481,15 @@ def test_progress_bars_on_a_terminal_only_and_not_when_quiet(tmp_path, monkeypat
     assert on_terminal(monkeypatch, "evaluate", "--run", "new", "--quiet") == ""
     assert "generate: 100%" in on_terminal(monkeypatch, "generate", "--run", "new", "--output", "x.txt")
     assert on_terminal(monkeypatch, "generate", "--run", "new") == ""  # sentences are progress enough
+
+
+@pytest.mark.slow
+def test_a_phase_without_steps_shows_nothing(tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    none = ["--discriminator-training.refreshes", "0"]
+    shown = on_terminal(monkeypatch, "pretrain", *TINY, *none, "--run", "new")
+    assert "mle: round 2/2" in shown
+    assert "discriminator" not in shown and "0it" not in shown
 
 
 @pytest.mark.slow

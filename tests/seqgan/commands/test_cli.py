@@ -20,12 +20,14 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from seqgan.cli import COMMANDS, main
 from seqgan.commands.arguments import command_line as next_command
+from seqgan.commands.train import print_sentences
 from seqgan.config.schema import flag_name, to_settings
 from seqgan.config.toml import flatten, read_toml, to_toml
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import open_run
+from seqgan.runtime import terminal
 from seqgan.training.alarms import Alarms
-from tests.tiny_run import ROOT, flags
+from tests.tiny_run import ROOT, flags, tiny_experiment
 
 TINY = ["--preset", "tiny", *flags()]
 SENTENCES = [
@@ -456,6 +458,39 @@ def test_a_reader_that_leaves_and_a_full_output(tmp_path, run):
         )
         assert result.returncode == status
         assert message in result.stderr and result.stderr.count("\n") == bool(message)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(tmp_path, closed):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    script = f"{sys.executable} -m seqgan config --list {closed}"
+    result = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_control_characters_of_a_corpus_never_reach_a_terminal(tmp_path, monkeypatch, capfd):
+    """In a file and behind a pipe the text is what it was."""
+    (tmp_path / "text").write_text("".join(f"\x1b[3{n % 8}m a{n % 5} b{n % 7}\n" for n in range(200)))
+    corpus = {"kind": "file", "path": str(tmp_path / "text"), "tokenizer": "whitespace", "min_count": 1}
+    experiment = tiny_experiment(tmp_path / "run", {"corpus": corpus})
+    experiment.save_generator("best", "mle")
+
+    def printed(command):
+        capfd.readouterr()
+        assert main([command, "--run", str(tmp_path / "run")]) == 0
+        return capfd.readouterr().out
+
+    assert "begins with: \\x1b[3" in (output := printed("prepare")) and "\x1b" not in output
+    for command in ("text", "generate"):
+        assert "\x1b[3" in printed(command)
+    with monkeypatch.context() as patch:
+        for command in ("text", "generate"):
+            patch.setattr(f"seqgan.commands.{command}.for_output", terminal.printable)
+            assert "\\x1b[3" in (output := printed(command)) and "\x1b" not in output
+    print_sentences("MLE", ["\x1b[2J"])
+    assert capfd.readouterr().out == "\nMLE\n  \\x1b[2J\n"
 
 
 class Terminal(io.StringIO):

@@ -208,7 +208,7 @@ def test_the_best_generator_goes_on_with_the_discriminator_that_it_listened_to(m
     assert (logits[-1] - logits[1]).abs().max() > 1e-3
 
 
-def test_likelihood_steps_between_policy_steps_do_not_make_the_likelihood_worse():
+def test_likelihood_steps_between_policy_steps_make_the_likelihood_better():
     """The manager's steps are as small as the worker's."""
     experiment = interleaved(interleaving_epochs=5, epochs=8)
     experiment.loop.run(1)
@@ -222,4 +222,4 @@ def test_likelihood_steps_between_policy_steps_do_not_make_the_likelihood_worse(
     before = validation_nll()
     for _ in range(30):
         trainer.step(turn.rate)
-    assert validation_nll() < before + 0.02
+    assert validation_nll() < before - 0.05

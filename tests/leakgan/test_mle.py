@@ -209,7 +209,7 @@ def test_the_best_generator_goes_on_with_the_discriminator_that_it_listened_to(m
 
 
 def test_likelihood_steps_between_policy_steps_make_the_likelihood_better():
-    """The manager's steps are as small as the worker's."""
+    """The manager's steps are as small as the worker's, and both go on with the moments of pre-training."""
     experiment = interleaved(interleaving_epochs=5, epochs=8)
     experiment.loop.run(1)
     settings, trainer = experiment.settings.adversarial, experiment.materials.mle
@@ -220,6 +220,7 @@ def test_likelihood_steps_between_policy_steps_make_the_likelihood_better():
         return experiment.loop.phases[0].assess().loss
 
     before = validation_nll()
+    trainer.start()  # as the phase does
     for _ in range(30):
         trainer.step(turn.rate)
     assert validation_nll() < before - 0.05

@@ -79,6 +79,7 @@ def test_prepare_reports_and_starts_a_run(cli, tmp_path):
     output = cli("prepare", *TINY, "--run", "new")
     assert "442 lines: 0 blank, 0 too long" in output
     assert "train: 354 sequences" in output
+    assert "advice: 354 training sequences are few" in output
     assert "go on with: seqgan train --run new" in output
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"config.toml", "corpus"}
     assert len(list((tmp_path / "data" / "prepared").iterdir())) == 1

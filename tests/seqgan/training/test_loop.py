@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from seqgan.runtime import checkpoint
+from seqgan.runtime.event_file import NAME
 from seqgan.runtime.tracking import read_rows
 from seqgan.training.alarms import TrainingDiverged
 from seqgan.training.loop import Interrupted
@@ -147,6 +148,12 @@ def test_the_best_of_the_last_phase_may_be_what_it_starts_from(tmp_path):
     )
     assert all(torch.equal(best[name], value) for name, value in start.items())
     assert not torch.equal(last["head.bias"], start["head.bias"])
+
+
+def test_tensorboard_shows_the_settings_of_a_run(uninterrupted):
+    run, _ = uninterrupted
+    content = (run / "tensorboard" / NAME).read_bytes()
+    assert b"_hparams_/session_start_info" in content and b"discriminator_training.refreshes" in content
 
 
 def test_steps_are_counted_from_the_first_of_their_phase(uninterrupted):

@@ -24,6 +24,9 @@ class HierarchicalMLESettings(MLESettings):
     interleaving_epochs: Annotated[int, Range(minimum=0)] = 5
     """Epochs between two visits to the discriminator during pre-training, the first of which comes first; 0
     is no visit."""
+    prior_precision: Annotated[float, Range(minimum=0)] = 0.0
+    """Precision of a Gaussian prior on the worker's parameters, goal embedding and initial goal included; the
+    manager has none. 3 to 12 keeps a small corpus from being memorised."""
     manager_learning_rate: Annotated[float, Range(minimum=0)] = 1e-3
     """Adam step size of the manager, with the worker's warm-up and decay."""
 

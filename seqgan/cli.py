@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin, get_type_hints
 
 import seqgan
-from seqgan.config.kinds import find_kind
+from seqgan.config.kinds import find_kind, foreign_place
 from seqgan.config.ranges import Repeated
 from seqgan.config.schema import UnknownSettings, field_meanings, flag_name, parse_text
 from seqgan.config.toml import Settings, nest, read_toml
@@ -288,11 +288,14 @@ def main(argv: Sequence[str] | None = None, *, package: str = "seqgan") -> int:
         )
         return _fail(f"{package}: {said}", 128 + number)
     except (ValueError, OSError) as error:
-        return _fail(f"{package}: error: {error}", 2)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        place = foreign_place(error, innermost=True)
+        return _fail(f"{package}: error: {f'{place}: ' if place else ''}{error}", 2)
+    except Exception as error:
+        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
+            return _fail(f"{package}: error: out of memory, choose smaller sizes or batches: {error}", 2)
+        if (place := foreign_place(error)) is None:
             raise
-        return _fail(f"{package}: error: out of memory, choose smaller sizes or batches: {error}", 2)
+        return _fail(f"{package}: error: {place}: {type(error).__name__}: {error}", 2)
 
 
 def run(arguments: list[str], package: str) -> int:

@@ -56,6 +56,8 @@ class Arguments:
     tokenizer: str = "treebank"
     """With text files: how they are cut into tokens: treebank, whitespace, characters, or
     package.module:Class."""
+    training: Path | None = None
+    """With text files: file of the text that was trained on, one sentence a line, to look for copies."""
     lower_case: bool = False
     """With text files: compare them in lower case."""
     protocol: Annotated[tuple[str, ...], Repeated] = ()
@@ -79,13 +81,13 @@ class Arguments:
     """Show bootstrap intervals of this confidence, such as 0.95, for means over sentences; between 0 and 1.
     They tell how another draw of as many sentences would vary, not another seed of the training."""
     json: bool = False
-    """Print one JSON object instead of a table."""
+    """Print one JSON object instead of a table, with an object for each of the table's columns."""
     quiet: bool = False
     """Show no progress bar."""
 
 
 OF_A_RUN = ("checkpoint", "temperature", "top_k", "top_p")
-OF_TEXTS = ("tokenizer", "lower_case", "protocol", "metrics", "language_model")
+OF_TEXTS = ("tokenizer", "training", "lower_case", "protocol", "metrics", "language_model")
 WHAT_TO_GIVE = (
     "evaluate: give either --run, or both --hypotheses and --references, or both --hypothesis-features and "
     "--reference-features"
@@ -120,9 +122,7 @@ def run(arguments: Arguments) -> None:
         rng, confidence = np.random.default_rng(0), arguments.confidence
         results = {t: with_intervals(score, rng=rng, confidence=confidence) for t, score in results.items()}
     if arguments.json:
-        found = {name: score.as_json() for name, score in results.items()}
-        alone = arguments.run is None and len(found) == 1
-        print(json.dumps(next(iter(found.values())) if alone else found))
+        print(json.dumps({name: score.as_json() for name, score in results.items()}))
     else:
         print(f"{table(results)}\n\n{signatures(results)}")
 
@@ -167,19 +167,21 @@ def evaluate_run(arguments: Arguments, run: Path) -> dict[str, Score]:
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """The lines of both files; a blank one is an empty hypothesis, but no reference."""
+    """The lines of the files; a blank one is an empty hypothesis, but no reference."""
 
     hypotheses: list[str]
     references: list[str]
+    training: list[str] | None
+    """Where copies are looked for."""
     tokenizer: str
     metrics: Mapping[str, Metric]
 
-    def numbered(self, *, lower_case: bool) -> tuple[Sequences, Sequences]:
-        """Return both sides as ids of their tokens."""
+    def numbered(self, *, lower_case: bool) -> tuple[Sequences, Sequences, Sequences]:
+        """Return hypotheses, references and training text as ids of their tokens."""
         tokenizer = build_tokenizer(self.tokenizer, lower_case=lower_case, flag="--tokenizer")
-        sides = (self.hypotheses, self.references)
-        first, second = number_words(*([tokenizer.tokenize(line) for line in side] for side in sides))
-        return first, second
+        texts = (self.hypotheses, self.references, self.training or [])
+        first, second, third = number_words(*([tokenizer.tokenize(line) for line in text] for text in texts))
+        return first, second, third
 
     def score(self, *, lower_case: bool) -> Score:
         """Measure all metrics of text."""
@@ -190,15 +192,16 @@ class Texts:
             case="lower" if lower_case else "kept",
             smoothing="method1",
         )
-        hypotheses, references = self.numbered(lower_case=lower_case)
-        real = RealText(references, strings=lambda: self.references)
+        hypotheses, references, training = self.numbered(lower_case=lower_case)
+        known = None if self.training is None else training
+        real = RealText(references, known, strings=lambda: self.references)
         return Score.from_estimates(
             measure_texts(TextPair(hypotheses, real, lambda: self.hypotheses), self.metrics), signature
         )
 
     def score_by_protocol(self, name: str) -> Score:
         """Measure BLEU and self-BLEU as somebody else computed them."""
-        sides = self.numbered(lower_case=find_protocol(name).lower_case)
+        *sides, _ = self.numbered(lower_case=find_protocol(name).lower_case)
         return score_by_protocol(name, *sides, tokenizer=self.tokenizer, orders=ORDERS)
 
     def score_by_language_model(self, model: LanguageModel, *, lower_case: bool) -> Score:
@@ -213,7 +216,8 @@ def text_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Co
     """Measure two text files, with a column for each other thing that was asked for."""
     texts = Texts(
         read_lines(hypotheses).lines,
-        [line for line in read_lines(references).lines if line.strip()],
+        _sentences(references),
+        None if arguments.training is None else _sentences(arguments.training),
         arguments.tokenizer,
         load_metrics(arguments.metrics, "--metrics"),
     )
@@ -229,6 +233,11 @@ def text_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Co
         score = partial(texts.score_by_language_model, model, lower_case=lower_case)
         columns[f"{title}, {model.name}"] = score
     return columns
+
+
+def _sentences(path: Path) -> list[str]:
+    """Return the lines that are not blank."""
+    return [line for line in read_lines(path).lines if line.strip()]
 
 
 def feature_columns(arguments: Arguments, hypotheses: Path, references: Path) -> Columns:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from seqgan.commands.arguments import ExperimentArguments, command_line
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.measurements import Measurement, measure
-from seqgan.reports.tables import in_words, signatures
+from seqgan.reports.tables import in_words, signatures, unknown_words
 from seqgan.runtime.terminal import printable
 from seqgan.runtime.tracking import read_rows
 from seqgan.studies.comparison import differences
@@ -55,7 +55,10 @@ def run(arguments: Arguments) -> None:
         if name != "oracle":
             print_sentences(f"{COMPARED[name]} ({name}):", without_unknown(measurement.sentences))
     print(f"\n{closing_table(path, results)}")
-    print(f"\n{signatures({COMPARED[name]: m.score for name, m in results.items()})}")
+    scores = {COMPARED[name]: measurement.score for name, measurement in results.items()}
+    if shares := unknown_words({title: [score] for title, score in scores.items()}):
+        print(f"\n{shares}")
+    print(f"\n{signatures(scores)}")
     for line in experiment.loop.alarms.summary():
         print(f"alarm: {line}")
     print(f"{path}: all is done{' already' if done else ''}; and now:")

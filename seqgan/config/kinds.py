@@ -11,12 +11,15 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
+
+_FOREIGN: set[str] = set()  # the files of kinds that are not built in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +109,21 @@ def find_kind(name: str, table: Mapping[str, str], flag: str) -> Kind:
     target = load_object(path, flag)
     if not callable(target):
         raise ValueError(f"{flag}: {name!r} is no class or function")
+    if name not in table:
+        _FOREIGN.add(str(getattr(inspect.getmodule(target), "__file__", None)))
     return Kind(name, target)
+
+
+def foreign_place(error: BaseException, *, innermost: bool = False) -> str | None:
+    """Return where in the file of a kind that is not built in an error came from; None where it did not.
+
+    With ``innermost`` only an error that the file itself has raised came from there.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames[-1:] if innermost else frames):
+        if frame.filename in _FOREIGN:
+            return f"{frame.filename}, line {frame.lineno}, in {frame.name}"
+    return None
 
 
 def load_object(path: str, flag: str) -> Any:

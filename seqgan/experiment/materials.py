@@ -10,6 +10,7 @@ from seqgan.advantages.action_values import AdvantageEstimator
 from seqgan.config.kinds import Kind, find_kind
 from seqgan.config.schema import Tables, flag_name
 from seqgan.experiment.settings import ExperimentSettings
+from seqgan.models.check import check_generator
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.oracle.corpus import OracleCorpusSettings, build_oracle
@@ -154,7 +155,11 @@ class Materials:
     @cached_property
     def policy(self) -> Generator:
         """The generator that is trained."""
-        return cast(Generator, self._build("generator", Generator).to(self.device))
+        policy = cast(Generator, self._build("generator", Generator).to(self.device))
+        name = self.settings.generator.kind
+        if name not in self.tables["generator"]:
+            check_generator(policy, name, self.max_length)
+        return policy
 
     @cached_property
     def discriminator(self) -> Discriminator:

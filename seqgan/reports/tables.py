@@ -2,6 +2,7 @@
 
 import csv
 import io
+import statistics
 from collections.abc import Mapping, Sequence
 
 from seqgan.evaluation.metrics import EVALUATION, measured_metrics
@@ -61,6 +62,17 @@ def in_words(
     ]
     rule = _row("-" * widths[0], ["-" * (width - 1) + ":" for width in widths[1:]])
     return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def unknown_words(columns: Mapping[str, Sequence[Score]]) -> str:
+    """Return in one line the share of unknown words among all generated ones, over runs; else nothing."""
+    shares = {
+        title: statistics.fmean(score.values["unknown"] for score in scores)
+        for title, scores in columns.items()
+        if scores and all("unknown" in score.values for score in scores)
+    }
+    found = ", ".join(f"{title} {share:.1%}" for title, share in shares.items())
+    return f"Unknown words among all words: {found}." if found else ""
 
 
 def csv_text(labelled: Sequence[tuple[str, Measurement]]) -> str:

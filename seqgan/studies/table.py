@@ -15,6 +15,7 @@ from pathlib import Path
 from seqgan.evaluation.bootstrap import Spread
 from seqgan.evaluation.metrics import EVALUATION, find_metric
 from seqgan.evaluation.signature import Score
+from seqgan.reports.tables import unknown_words
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies import processes
 from seqgan.studies.records import describe_estimator
@@ -60,10 +61,10 @@ class ScoreTable:
         return "\n".join(lines)
 
     def notes(self) -> str:
-        """Return what belongs under the table: what ± means, the estimators, and the signatures."""
+        """Return what belongs under the table: what ± means, estimators, unknown words, and signatures."""
         several = any(len(scores) > 1 for scores in self.rows.values())
         estimators = f"Actions were judged by {'; '.join(self.estimators)}." if self.estimators else ""
-        about = " ".join(filter(None, [ONE_DRAW if several else "", estimators]))
+        about = " ".join(filter(None, [ONE_DRAW if several else "", estimators, unknown_words(self.rows)]))
         found = dict.fromkeys(str(score.signature) for scores in self.rows.values() for score in scores)
         return "\n\n".join(filter(None, [about, *(f"`signature: {signature}`" for signature in found)]))
 

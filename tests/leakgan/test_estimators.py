@@ -1,6 +1,7 @@
 """LeakGAN's action values: who is paid by whom, in which mixture, and what a control leaves of it."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from leakgan.estimators import (
     LeakGANCandidatesSettings,
 )
 from leakgan.losses import intrinsic_rewards, rescale
+from seqgan.advantages.candidates import CandidatesSettings
 from seqgan.advantages.rollouts import estimate_action_values
 from seqgan.sampling.sample import sample
 from seqgan.text.token_batch import TokenBatch
@@ -99,6 +101,12 @@ def test_rescaling_acts_wherever_it_can_be_set(game):
         for one, two in ((0, 1), (1, 2)):
             assert not torch.allclose(found[one].manager_values, found[two].manager_values, atol=1e-3)
     assert not hasattr(LeakGANCandidatesSettings(), "rescaling")
+
+
+def test_candidates_have_no_setting_of_rollouts_and_baselines():
+    own = {field.name for field in dataclasses.fields(LeakGANCandidatesSettings)}
+    shared = {field.name for field in dataclasses.fields(CandidatesSettings)}
+    assert own == shared | {"manager_rescaling", "intrinsic_weight"}
 
 
 @pytest.mark.parametrize("kind", ["rollouts", "candidates"])

@@ -12,10 +12,11 @@ from leakgan.__main__ import main
 from leakgan.catalogue import CATALOGUE
 from leakgan.metrics import METRICS
 from seqgan.experiment.experiment import Experiment, open_run
+from seqgan.runtime.tracking import read_rows
 from seqgan.training.loop import Interrupted
 from tests.runs import assert_same, final_state, interrupt_at
 from tests.shared_data import shared_data
-from tests.tiny_run import TINY, tiny_experiment
+from tests.tiny_run import TINY, tiny_experiment, tiny_settings
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +90,16 @@ def test_every_metric_that_is_logged_is_in_the_list(tmp_path):
     }
     elsewhere = oracle_alone | {"evaluation/nll_test", "reward/return"}  # the last by ``returns`` alone
     assert names - {"step", "phase", "crc32"} == METRICS.keys() - elsewhere
+
+
+def test_the_loss_that_is_shown_of_pre_training_is_the_likelihoods(tmp_path):
+    lines = []
+    settings = tiny_settings({"tracking": {"log_interval": 1}}, catalogue=CATALOGUE)
+    experiment = Experiment(settings, tmp_path / "run", catalogue=CATALOGUE, announce=lines.append)
+    experiment.loop.run(1)
+    row = read_rows(tmp_path / "run" / "metrics.jsonl")[-1]
+    assert f", loss {row['mle/loss']:.3f}, nll_validation {row['evaluation/nll_validation']:.3f}" in lines[0]
+    assert abs(row["manager/loss"] - row["mle/loss"]) > 0.1
 
 
 def test_goals_of_samples_lie_in_the_projector(uninterrupted):

@@ -1,5 +1,7 @@
 """Candidates: where they are drawn from, what they are worth, what they are compared with."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -108,3 +110,12 @@ def test_columns_belong_to_the_sequence_of_the_candidate():
         lambda batch: seen.append(batch.columns["name"]) or torch.zeros(len(batch)),
     )
     assert seen == [["one", "one", "two", "two"], ["one", "one"], ["one", "one"]]
+
+
+def test_every_setting_acts():
+    """What belongs to rollouts and their baselines is no setting of candidates."""
+    assert {field.name for field in dataclasses.fields(CandidatesSettings)} == {
+        "kind",
+        "control",
+        "num_candidates",
+    }

@@ -24,6 +24,23 @@ FILES = {
     "section.toml": b"mle = 3\n",
     "range.toml": b"[mle]\nepochs = -3\n",
     "broken.py": b"raise RuntimeError('broken on import')\n",
+    "own.py": b"""
+from seqgan.models.lstm import LSTMGenerator, LSTMSettings
+
+class Unbuilt(LSTMGenerator):
+    def __init__(self, settings: LSTMSettings):
+        raise KeyError("two\\nlines")
+
+class Unread(LSTMGenerator):
+    def __init__(self, settings: LSTMSettings, *, vocabulary_size, bos_id):
+        super().__init__(settings, vocabulary_size=vocabulary_size, bos_id=bos_id)
+
+    def encode(self, inputs):
+        return None
+
+def corpus():
+    raise ValueError("no text today")
+""",
 }
 
 
@@ -158,6 +175,15 @@ def failing_command(cli, tmp_path, monkeypatch):
             ["--generator.kind", "broken:thing"],
             "cannot import 'broken:thing': RuntimeError: broken on import",
         ),
+        (
+            ["--generator.kind", "own.py:Unbuilt"],
+            "own.py, line 6, in __init__: KeyError: 'two\\nlines'",
+        ),
+        (
+            ["--generator.kind", "own.py:Unread"],
+            "own.py:Unread: encode returned NoneType; it must return a tensor",
+        ),
+        (["--corpus.kind", "own.py:corpus"], "own.py, line 16, in corpus: no text today"),
         (["--generator.kind", "os:path"], "--generator.kind: 'os:path' is no class or function"),
         (["--device", "tpu"], "--device: no 'tpu'; choose cpu, cuda, cuda:N or auto"),
         (["--device", "cuda:99"], "--device: cuda:99 is not there"),
@@ -220,7 +246,7 @@ def test_other_commands(fails, arguments, message):
         (["generate", "--top-p", "1.5"], "--top-p: 1.5 is out of range; it must be at most 1"),
         (["generate", "--top-k", "0"], "--top-k: 0 is out of range; it must be at least 1"),
         (["generate", "--temperature", "-1"], "--temperature: -1.0 is out of range; it must be at least 0"),
-        (["generate", "--num-sentences", "-1"], "--num-sentences: -1 is out of range"),
+        (["generate", "--num-sentences", "0"], "--num-sentences: 0 is out of range; it must be at least 1"),
         (["generate", "--prefix", "The xyzzy"], "--prefix: 'xyzzy' is not in the vocabulary of the run"),
         (
             ["generate", "--prefix", "The " * 17],

@@ -20,12 +20,17 @@ import numpy as np
 import pytest
 
 from seqgan.cli import COMMANDS, main
+from seqgan.commands.arguments import command_line as next_command
+from seqgan.commands.train import print_sentences
 from seqgan.config.schema import flag_name, to_settings
 from seqgan.config.toml import flatten, read_toml, to_toml
 from seqgan.experiment.catalogue import SEQGAN
+from seqgan.experiment.experiment import open_run
+from seqgan.runtime import terminal
+from seqgan.training.alarms import Alarms
 from tests.command_line import command, environment, run_process
 from tests.references.bleu import nltk_bleu, nltk_self_bleu
-from tests.tiny_run import ROOT, TINY
+from tests.tiny_run import ROOT, TINY, tiny_experiment
 
 SENTENCES = [
     "the cat sat on the mat .",
@@ -45,6 +50,7 @@ def test_prepare_reports_and_starts_a_run(cli, tmp_path):
     output = cli("prepare", *TINY, "--run", "new")
     assert "442 lines: 0 blank, 0 too long" in output
     assert "train: 354 sequences" in output
+    assert "advice: 354 training sequences are few" in output
     assert "go on with: seqgan train --run new" in output
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"config.toml", "corpus"}
     assert len(list((tmp_path / "data" / "prepared").iterdir())) == 1
@@ -87,12 +93,40 @@ def test_train_prints_ten_sentences_each_one_table_and_how_to_watch(cli, own_run
     (row,) = (line for line in rows if "test" in line and f"{saved['nll_test']:.3f}" in line)
     assert row.split("|")[4].strip() in ("better", "worse", "no clear change")
     assert output.count("signature: hypotheses:40|references:44|tokenizer:treebank") == 1
+    assert f"\nUnknown words among all words: MLE {saved['unknown']:.1%}, adversarial " in output
     assert output.endswith(
         f"{own_run}: all is done already; and now:\n"
         f"  seqgan generate --run {own_run} --no-unknown\n"
         f"  seqgan report --run {own_run}\n"
         f"  tensorboard --logdir {own_run}\n"
     )
+
+
+def test_train_ends_with_the_alarms_that_rang(cli, own_run, monkeypatch):
+    monkeypatch.setattr(Alarms, "summary", lambda self: ["rang at step 1", "rang at step 2"])
+    lines = cli("train", "--run", own_run).splitlines()
+    place = lines.index("alarm: rang at step 1")
+    assert lines[place + 1 : place + 3] == [
+        "alarm: rang at step 2",
+        f"{own_run}: all is done already; and now:",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "scripts", "package", "expected"),
+    [
+        ("/usr/bin/seqgan", None, "seqgan", "seqgan train --run 'a b'"),
+        ("/usr/bin/leakgan", None, "leakgan", "leakgan train --run 'a b'"),
+        ("/lib/seqgan/__main__.py", None, "seqgan", "python -m seqgan train --run 'a b'"),
+        ("/lib/seqgan/__main__.py", "../scripts", "seqgan", "../scripts/train.sh --run 'a b'"),
+        ("/lib/leakgan/__main__.py", "scripts", "leakgan", "scripts/train.sh leakgan --run 'a b'"),
+    ],
+)
+def test_what_to_do_next_is_said_in_the_way_of_the_call(monkeypatch, program, scripts, package, expected):
+    monkeypatch.setattr(sys, "argv", [program])
+    if scripts is not None:
+        monkeypatch.setenv("SEQGAN_SCRIPTS", scripts)
+    assert next_command("train", "--run", "a b", package=package) == expected
 
 
 def test_a_damaged_evaluation_is_made_again(cli, own_run):
@@ -185,7 +219,7 @@ def test_evaluate_two_files_as_nltk_does(cli, tmp_path, tokenizer):
     output = cli(
         "evaluate", "--hypotheses", "h.txt", "--references", "r.txt", "--tokenizer", tokenizer, "--json"
     )
-    values = json.loads(output)
+    (values,) = json.loads(output).values()
     assert output.count("\n") == 1
     cut = list if tokenizer == "characters" else str.split
     hypotheses, references = [cut(s) for s in SENTENCES], [cut(s) for s in REFERENCES]
@@ -293,6 +327,24 @@ def test_the_settings_of_a_run_serve_another(cli, finished_run, tmp_path):
     assert control["mle"] == settings["mle"]
 
 
+def test_modules_of_the_working_directory_are_found(cli, tmp_path, monkeypatch):
+    """By the console script too, whose first place to look is the folder that it lies in."""
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    (tmp_path / "of_ones_own.py").write_text("def short(completions, **columns):\n    return [0.0]\n")
+    output = cli("config", *TINY, "--reward.kind", "of_ones_own:short")
+    assert tomllib.loads(output)["reward"]["kind"] == "of_ones_own:short"
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_a_part_of_the_corpus_is_written_as_text(cli, finished_run, tmp_path, part):
+    experiment = open_run(finished_run)
+    sequences = experiment.corpus.sequences(part)
+    lines = [experiment.language.decode(sequences[n].tolist()) for n in range(len(sequences))]
+    assert cli("text", "--run", finished_run, "--part", part).splitlines() == lines
+    assert cli("text", "--run", finished_run, "--part", part, "--output", "part.txt") == ""
+    assert (tmp_path / "part.txt").read_text().splitlines() == lines
+
+
 # Help.
 
 
@@ -338,6 +390,17 @@ def test_help_names_kinds_and_how_to_see_presets(cli):
 # As processes.
 
 
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_a_short_answer_imports_nothing_large(tmp_path, flag):
+    code = f"import sys; from seqgan.cli import main; main(['{flag}'])"
+    code += "; print({'torch', 'numpy'} & {*sys.modules})"
+    process = [sys.executable, "-c", code]
+    result = subprocess.run(
+        process, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+    )
+    assert result.stdout.endswith("\nset()\n")
+
+
 @pytest.mark.slow
 def test_module_and_console_script(tmp_path, finished_run):
     result = run_process("generate", "--run", finished_run, "--num-sentences", 3, cwd=tmp_path)
@@ -367,6 +430,38 @@ def test_a_reader_that_leaves_and_a_full_output(tmp_path, finished_run):
         assert message in result.stderr and result.stderr.count("\n") == bool(message)
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(tmp_path, closed):
+    script = f"{shlex.join(command('config', '--list'))} {closed}"
+    result = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_control_characters_of_a_corpus_never_reach_a_terminal(tmp_path, monkeypatch, capfd):
+    """In a file and behind a pipe the text is what it was."""
+    (tmp_path / "text").write_text("".join(f"\x1b[3{n % 8}m a{n % 5} b{n % 7}\n" for n in range(200)))
+    corpus = {"kind": "file", "path": str(tmp_path / "text"), "tokenizer": "whitespace", "min_count": 1}
+    experiment = tiny_experiment(tmp_path / "run", {"corpus": corpus})
+    experiment.save_generator("best", "mle")
+
+    def printed(name):
+        capfd.readouterr()
+        assert main([name, "--run", str(tmp_path / "run")]) == 0
+        return capfd.readouterr().out
+
+    assert "begins with: \\x1b[3" in (output := printed("prepare")) and "\x1b" not in output
+    for name in ("text", "generate"):
+        assert "\x1b[3" in printed(name)
+    with monkeypatch.context() as patch:
+        for name in ("text", "generate"):
+            patch.setattr(f"seqgan.commands.{name}.for_output", terminal.printable)
+            assert "\\x1b[3" in (output := printed(name)) and "\x1b" not in output
+    print_sentences("MLE", ["\x1b[2J"])
+    assert capfd.readouterr().out == "\nMLE\n  \\x1b[2J\n"
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -389,6 +484,15 @@ def test_progress_bars_on_a_terminal_only_and_not_when_quiet(monkeypatch, cli):
     assert on_terminal(monkeypatch, "evaluate", "--run", "new", "--quiet") == ""
     assert "generate: 100%" in on_terminal(monkeypatch, "generate", "--run", "new", "--output", "x.txt")
     assert on_terminal(monkeypatch, "generate", "--run", "new") == ""  # sentences are progress enough
+
+
+@pytest.mark.slow
+def test_a_phase_without_steps_shows_nothing(tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    none = ["--discriminator-training.refreshes", "0"]
+    shown = on_terminal(monkeypatch, "pretrain", *TINY, *none, "--run", "new")
+    assert "mle: round 2/2" in shown
+    assert "discriminator" not in shown and "0it" not in shown
 
 
 @pytest.mark.slow

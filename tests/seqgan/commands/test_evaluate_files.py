@@ -38,9 +38,32 @@ def evaluate_command(cli, tmp_path):
         if fails:
             return cli.fails("evaluate", *texts, *flags)
         output = cli("evaluate", *texts, *flags)
-        return json.loads(output) if "--json" in flags else output
+        if "--json" not in flags:
+            return output
+        found = json.loads(output)
+        return found if len(found) > 1 else next(iter(found.values()))
 
     return run
+
+
+def test_json_holds_an_object_for_each_column_however_many(cli, tmp_path):
+    for name in ("h.txt", "r.txt"):
+        (tmp_path / name).write_text("a b\nc d\n")
+    command = ["evaluate", "--hypotheses", "h.txt", "--references", "r.txt", "--json"]
+    for more, columns in (([], ["h.txt"]), (["--protocol", "all"], ["h.txt", "h.txt, all"])):
+        found = json.loads(cli(*command, *more))
+        assert list(found) == columns and all("bleu_2" in values for values in found.values())
+
+
+def test_copies_of_the_training_text_are_looked_for_where_it_is_given(evaluate, tmp_path):
+    (tmp_path / "t.txt").write_text("the cat sat on the mat .\n\nA dog\na Bird .\n")
+    flags = ("--tokenizer", "whitespace", "--json")
+    assert not {"novelty", "longest_copied"} & evaluate(*flags).keys()
+    found = evaluate(*flags, "--training", "t.txt")
+    assert found["novelty"] == 0.75  # of four sentences only the last is there, letter by letter
+    assert found["longest_copied"] == (6 + 1 + 4 + 3) / 4
+    assert evaluate(*flags, "--training", "t.txt", "--lower-case")["novelty"] == 0.5
+    assert {name: found[name] for name in evaluate(*flags)} == evaluate(*flags)
 
 
 # Protocols.

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from seqgan.config.kinds import KindSettings, absolute, find_kind, source_digest
+from seqgan.config.kinds import KindSettings, absolute, find_kind, foreign_place, source_digest
 
 FILE = """
 from dataclasses import dataclass
@@ -31,6 +31,10 @@ def build(settings: ThingSettings, *, vocabulary):
 
 def score(completions, **columns):
     return [1.0 for _ in completions]
+
+
+def fail(text):
+    return int(text)
 
 
 class Untyped:
@@ -129,6 +133,17 @@ def test_a_file_that_fails_while_it_is_imported_is_named_and_not_kept(tmp_path):
     with pytest.raises(ValueError, match="RuntimeError: two lines"):
         kind(f"{path}:Thing")
     assert set(sys.modules) == before
+
+
+def test_an_error_is_traced_to_the_file_of_a_kind_that_is_not_built_in(file):
+    table = {"small": f"{file}:fail"}
+    for name, place in (("small", None), (f"{file}:fail", f"{file}, line 31, in fail")):
+        with pytest.raises(TypeError) as caught:
+            find_kind(name, table, "--part.kind").target(None)
+        assert foreign_place(caught.value) == foreign_place(caught.value, innermost=True) == place
+    with pytest.raises(ValueError) as caught:
+        int("five")
+    assert foreign_place(caught.value) is None
 
 
 def test_the_digest_of_a_source_changes_with_it(file, tmp_path):

@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
+from seqgan.evaluation import evaluator as evaluator_module
 from seqgan.evaluation.evaluator import EvaluationSettings, Evaluator
+from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.metric import as_metric
 from seqgan.evaluation.metrics import EVALUATION
 from seqgan.evaluation.signature import Signature
@@ -116,6 +118,21 @@ def test_a_metric_of_the_users_own_is_measured_on_strings_and_may_be_the_criteri
     assert len(result.score.sentence_values["fours"]) == 3
 
 
+def test_samples_are_drawn_in_the_precision_asked_for(monkeypatch):
+    tokens = torch.tensor([[4, 5, EOS], [5, 4, EOS]])
+    seen = []
+
+    def record(*arguments, **options):
+        seen.append(options["precision"])
+        return draw(*arguments, **options)
+
+    draw = evaluator_module.sample
+    monkeypatch.setattr(evaluator_module, "sample", record)
+    for precision in ("float32", "bfloat16"):
+        make_evaluator(tokens, torch.ones_like(tokens).bool(), precision=precision)(constant_generator(4))
+    assert seen == ["float32", "bfloat16"]
+
+
 def test_eos_is_scored_but_is_no_word():
     tokens = torch.tensor([[4, EOS, 0], [4, 5, EOS]])
     mask = torch.tensor([[True, True, False], [True] * 3])
@@ -170,6 +187,9 @@ def test_the_oracle_task_has_both_sides_and_its_temperature():
         "entropy",
     } <= warm.score.values.keys()
     assert cool.score.values["entropy"] < warm.score.values["entropy"]
+    for result, temperature in ((warm, 1.0), (cool, 0.5)):
+        expected = nll(generator, whole(tokens), temperature=temperature).value
+        assert result.score.values["nll_validation"] == pytest.approx(expected)
     assert "temperature:0.5|version" in str(cool.score.signature)
     narrow = evaluator(generator, Decoding(top_k=2)).score
     assert "temperature:1|top_k:2|version" in str(narrow.signature)

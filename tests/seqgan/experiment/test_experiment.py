@@ -2,6 +2,8 @@ import dataclasses
 import json
 import math
 import re
+import shutil
+import sys
 from typing import get_args, get_type_hints
 
 import pytest
@@ -12,6 +14,7 @@ from seqgan.config.toml import flatten
 from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.materials import MATERIALS
 from tests.runs import finish
 from tests.shared_data import shared_data
 from tests.tiny_models import whole
@@ -145,6 +148,36 @@ def test_an_opened_run_samples_and_scores_with_its_furthest_generator(tmp_path):
     finish(experiment)
     trained = Experiment.open(tmp_path / "run")
     assert trained.sample(30, seed=4) == experiment.sample(30, seed=4) != ours
+
+
+def test_an_opened_run_needs_neither_reward_nor_discriminator(tmp_path):
+    """Nor the file that the reward was in."""
+    own = tmp_path / "vanishing.py"
+    own.write_text("def short(completions, **columns):\n    return [0.0 for _ in completions]\n")
+    experiment = tiny_experiment(tmp_path / "run", {"reward": {"kind": f"{own}:short"}})
+    experiment.loop.run(1)
+    experiment.loop.tracker.close()
+    own.unlink()
+    for name in [name for name in sys.modules if name.startswith("vanishing_")]:
+        del sys.modules[name]
+    again = Experiment.open(tmp_path / "run")
+    assert again.sample(3, seed=4) == experiment.sample(3, seed=4)
+    assert again.evaluate().metrics == experiment.evaluate().metrics
+    built = {name for name in MATERIALS if again.materials.is_built(name)}
+    assert not built & {"reward", "discriminator", "discriminator_trainer", "estimator", "algorithm", "mle"}
+    with pytest.raises(ValueError, match=r"--reward.kind: cannot import .*vanishing.py:short'"):
+        again.train()
+
+
+def test_a_generator_of_another_text_is_refused(tmp_path):
+    """Of equal sizes: only the digest in the file tells."""
+    runs = [tmp_path / name for name in ("one", "other")]
+    for seed, run in enumerate(runs):
+        experiment = tiny_experiment(run, {"corpus": {"split_seed": seed, "max_vocabulary_size": 50}})
+        experiment.save_generator("best", "mle")
+    shutil.copy(*(run / "checkpoints" / "mle-best.pt" for run in runs))
+    with pytest.raises(ValueError, match=r"other/checkpoints/mle-best.pt: made with another corpus"):
+        Experiment.open(runs[1]).load_generator("mle-best")
 
 
 def test_other_settings_than_the_runs_are_refused(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from seqgan.experiment import experiment as experiment_module
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.materials import MATERIALS, Materials
@@ -94,6 +95,35 @@ def test_every_sampler_of_the_policy_takes_the_settings_of_sampling(monkeypatch)
     found.discriminator_trainer.refresh()
     assert seen == [(found.policy, 0.7, "float32")]
     assert found.algorithm.sampling is found.estimator.sampling is found.sampling is found.settings.sampling
+
+
+def test_samples_after_training_take_the_settings_too(monkeypatch):
+    layer = {"sampling": {"precision": "bfloat16"}, "evaluation": {"temperature": 0.7}}
+    experiment = Experiment(tiny_settings(layer))
+    seen = []
+    draw = experiment_module.sample
+
+    def record(policy, *arguments, **options):
+        seen.append((policy, options["temperature"], options["precision"]))
+        return draw(policy, *arguments, **options)
+
+    monkeypatch.setattr(experiment_module, "sample", record)
+    experiment.sample(2)
+    assert seen == [(experiment.policy, 0.7, "bfloat16")]
+    assert experiment.test_evaluator.precision == "bfloat16"
+    assert experiment.test_evaluator.settings is experiment.settings.evaluation
+
+
+def test_training_is_followed_on_validation_text_and_judged_on_test_text():
+    experiment = Experiment(tiny_settings())
+    for part in ("validation", "test"):
+        evaluator, sequences = experiment.evaluator(part, 5), experiment.corpus.sequences(part)
+        assert evaluator.real.tokens[evaluator.real.mask].tolist() == sequences.ids.tolist()
+        assert evaluator.split == part
+    assert experiment.test_evaluator.split == "test"
+    last = experiment.loop.phases[-1].assess().metrics
+    assert "evaluation/nll_validation" in last and "evaluation/nll_test" not in last
+    assert last["evaluation/nll_validation"] == experiment.loop.phases[0].assess().loss
 
 
 def test_fresh_materials_share_the_text_and_no_weights():

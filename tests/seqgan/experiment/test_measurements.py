@@ -105,6 +105,18 @@ def test_damaged_files_are_never_believed(run):
     assert measure(run, "mle-best").score.values["bleu_2"] == good["bleu_2"]
 
 
+def test_the_share_of_a_mixture_is_fitted_on_validation_text(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "seqgan.experiment.measurements.fit_weight",
+        lambda first, second, text: seen.append((second, text)) or 0.25,
+    )
+    assert measure(run, "mle-best+ngram").score.values["ngram_share"] == 0.25
+    ((second, text),) = seen
+    assert second is run.ngram
+    assert text.tokens[text.mask].tolist() == run.corpus.validation.ids.tolist()
+
+
 def test_another_version_measures_again(run, monkeypatch):
     measure(run, "mle-best")
     path = run.run.evaluation("mle-best")

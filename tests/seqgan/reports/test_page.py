@@ -69,6 +69,17 @@ def test_every_block_shows_what_it_holds():
     assert [e.text for e in root.all("details")] == ["words\nwords\n"]
 
 
+def test_wide_tables_and_pictures_scroll_and_say_so():
+    """On a narrow screen: in a box with a shadow where there is more, and in words."""
+    root = read_page(page(document("words")))
+    boxes = [e for e in root.all("div") if e.attributes.get("class") == "scroll"]
+    (table,) = root.all("table")
+    assert any(table in box.all("table") for box in boxes)
+    (style,) = root.all("style")
+    assert ".scroll, pre { overflow-x: auto;" in style.text
+    assert "var(--shadow)" in style.text and "wide tables scroll sideways" in style.text
+
+
 def test_nothing_can_be_loaded():
     root = read_page(page(document("x")))
     policy = [m.attributes for m in root.all("meta") if "http-equiv" in m.attributes]

@@ -297,6 +297,14 @@ def test_the_auc_is_the_last_of_the_adversarial_phase(tmp_path):
     assert math.isnan(auc(before))
 
 
+def test_the_share_of_unknown_words_stands_under_every_table_of_text():
+    shares = {"a": [0.02, 0.04], "b": [0.5], "real": []}
+    rows = {row: [Score({"unknown": value}, Signature()) for value in found] for row, found in shares.items()}
+    assert "Unknown words among all words: a 3.0%, b 50.0%." in table.ScoreTable(rows).notes()
+    of_integers = table.ScoreTable({"a": [Score({"bleu_2": 1.0}, Signature())]})
+    assert "Unknown words" not in of_integers.notes()
+
+
 def test_columns_are_titled_shortly_and_what_is_missing_shows():
     signature = Signature(hypotheses=1)
     rows = {"a": [Score({"kl_q_p": 1.0}, signature), Score({"kl_q_p": 2.0, "jeffreys": 1.0}, signature)]}

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from seqgan.runtime import checkpoint
+from seqgan.runtime.event_file import NAME
 from seqgan.runtime.tracking import read_rows
 from seqgan.training.alarms import TrainingDiverged
 from seqgan.training.loop import Interrupted
-from tests.runs import PHASES, assert_same, final_state, interrupt_at
+from tests.runs import PHASES, assert_same, final_state, finish, interrupt_at
 from tests.tiny_run import tiny_experiment
 
 pytestmark = pytest.mark.slow
@@ -124,6 +125,34 @@ def test_the_adversarial_generator_is_the_one_that_was_trained(finished_run):
     for name, value in policy.items():
         assert torch.equal(generators["adversarial-last"][name], value)
     assert not torch.equal(generators["mle-best"]["head.bias"], policy["head.bias"])
+
+
+def test_the_best_of_the_last_phase_may_be_what_it_starts_from(tmp_path):
+    """Steps so large that nothing behind them is as likely to say the validation text."""
+    harmful = {"algorithm": {"learning_rate": 0.3}, "adversarial": {"rounds": 1, "mle_steps": 0}}
+    experiment = finish(tiny_experiment(tmp_path / "run", harmful))
+    start, best, last = (
+        experiment.load_generator(name).state_dict()
+        for name in ("mle-best", "adversarial-best", "adversarial-last")
+    )
+    assert all(torch.equal(best[name], value) for name, value in start.items())
+    assert not torch.equal(last["head.bias"], start["head.bias"])
+
+
+def test_tensorboard_shows_the_settings_of_a_run(uninterrupted):
+    run, _ = uninterrupted
+    content = (run / "tensorboard" / NAME).read_bytes()
+    assert b"_hparams_/session_start_info" in content and b"discriminator_training.refreshes" in content
+
+
+def test_steps_are_counted_from_the_first_of_their_phase(uninterrupted):
+    """So curves of runs lie above each other however long their pre-training took."""
+    run, _ = uninterrupted
+    rows = [row for row in read_rows(run / "metrics.jsonl") if "alarm" not in row]
+    for phase in tiny_experiment().loop.phases:
+        steps = [row["step"] for row in rows if row["phase"] == phase.name]
+        assert steps == sorted(steps) and steps[0] <= 3
+        assert steps[-1] == phase.num_steps
 
 
 def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):

@@ -227,7 +227,7 @@ class Experiment:
             self.materials.components(),
             of_last_phase=OF_LAST_PHASE,
             rng=self.materials.rng,
-            tracker=Tracker(None if self.run is None else self.run.path),
+            tracker=Tracker(None if self.run is None else self.run.path, self._units()),
             settings=self.settings.tracking,
             checkpoint_path=None if self.run is None else self.run.state,
             header=self._header(),
@@ -239,6 +239,11 @@ class Experiment:
             torch.manual_seed(derive_seed(self.settings.seed, "dropout"))
         loop.tracker.log_settings(flatten(to_settings(self.settings)))
         return loop
+
+    def _units(self) -> dict[str, str]:
+        """Return the unit of rewards, where their settings name a transform: logits and probabilities differ."""
+        unit = getattr(self.settings.reward, "transform", "")
+        return dict.fromkeys(("reward/mean", "reward/return", "reward/discriminator"), unit)
 
     @cached_property
     def _validation_evaluator(self) -> Evaluator:

@@ -62,7 +62,11 @@ PANELS = {
             "nats per token",
             "Of what it samples; a fall to half rings an alarm. Rows are pale where they are many.",
         ),
-        Panel("Mean reward", {"reward/mean": "reward"}, caption="At the last token of sampled sequences."),
+        Panel(
+            "Mean reward",
+            {"reward/mean": "reward"},
+            caption="At the last token of sampled sequences; only runs of one reward are on one scale.",
+        ),
     ),
 }
 

@@ -65,12 +65,14 @@ def to_numbers(metrics: Metrics) -> dict[str, float]:
 class Tracker:
     """A writer of rows to ``metrics.jsonl`` and of events to TensorBoard; without a folder, to nowhere.
 
-    Its state is the length of each file. Restoring it cuts what an interrupted run wrote after its
+    TensorBoard draws equal names of several runs in one chart, so metrics among ``units`` have their unit in
+    their name there. Its state is the length of each file. Restoring it cuts what an interrupted run wrote after its
     last checkpoint; before the first row of a new run, an empty state is restored.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, units: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self.units = units or {}
         self.last_row: dict[str, float] = {}
         self._events: dict[str, EventFile] = {}
 
@@ -108,7 +110,8 @@ class Tracker:
         self._write_row(step, phase, row)
         if (events := self._event_file(phase)) is not None:
             for name, value in row.items():
-                events.add(step, summary.scalar(name, value))
+                tag = f"{name}, {self.units[name]}" if self.units.get(name) else name
+                events.add(step, summary.scalar(tag, value))
         return row
 
     def _write_row(self, step: int, phase: str, values: Mapping[str, Any]) -> None:

@@ -94,6 +94,16 @@ def test_alarms_are_text_and_no_charts(tmp_path):
     assert events.Tags()["scalars"] == []
 
 
+def test_values_of_different_units_have_different_charts(tmp_path):
+    for unit in ("logit", "probability", ""):
+        tracker = Tracker(tmp_path / unit, {"reward/mean": unit})
+        tracker.log(1, "adversarial", {"reward/mean": 0.5, "policy/loss": 2.0})
+        tracker.close()
+        tag = f"reward/mean, {unit}" if unit else "reward/mean"
+        assert {*events_of(tmp_path / unit, "adversarial").Tags()["scalars"]} == {tag, "policy/loss"}
+        assert read_rows(tmp_path / unit / "metrics.jsonl")[0]["reward/mean"] == 0.5
+
+
 def test_histograms_count_all_finite_values(tmp_path):
     tracker = Tracker(tmp_path)
     tracker.log_values(

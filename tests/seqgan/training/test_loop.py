@@ -143,6 +143,8 @@ def test_tensorboard_shows_the_settings_of_a_run(uninterrupted):
     run, _ = uninterrupted
     content = (run / "tensorboard" / NAME).read_bytes()
     assert b"_hparams_/session_start_info" in content and b"discriminator_training.refreshes" in content
+    content = (run / "tensorboard" / "adversarial" / NAME).read_bytes()
+    assert b"reward/mean, probability" in content  # a logit's would be another chart
 
 
 def test_steps_are_counted_from_the_first_of_their_phase(uninterrupted):

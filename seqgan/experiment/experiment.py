@@ -241,7 +241,7 @@ class Experiment:
         return loop
 
     def _units(self) -> dict[str, str]:
-        """Return the unit of rewards, where their settings name a transform: logits and probabilities differ."""
+        """Return the unit of rewards, where their settings have a transform."""
         unit = getattr(self.settings.reward, "transform", "")
         return dict.fromkeys(("reward/mean", "reward/return", "reward/discriminator"), unit)
 

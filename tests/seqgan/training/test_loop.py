@@ -139,18 +139,16 @@ def test_the_best_of_the_last_phase_may_be_what_it_starts_from(tmp_path):
     assert not torch.equal(last["head.bias"], start["head.bias"])
 
 
-def test_tensorboard_shows_the_settings_of_a_run(uninterrupted):
-    run, _ = uninterrupted
-    content = (run / "tensorboard" / NAME).read_bytes()
+def test_tensorboard_shows_the_settings_of_a_run(finished_run):
+    content = (finished_run / "tensorboard" / NAME).read_bytes()
     assert b"_hparams_/session_start_info" in content and b"discriminator_training.refreshes" in content
-    content = (run / "tensorboard" / "adversarial" / NAME).read_bytes()
+    content = (finished_run / "tensorboard" / "adversarial" / NAME).read_bytes()
     assert b"reward/mean, probability" in content  # a logit's would be another chart
 
 
-def test_steps_are_counted_from_the_first_of_their_phase(uninterrupted):
+def test_steps_are_counted_from_the_first_of_their_phase(finished_run):
     """So curves of runs lie above each other however long their pre-training took."""
-    run, _ = uninterrupted
-    rows = [row for row in read_rows(run / "metrics.jsonl") if "alarm" not in row]
+    rows = [row for row in read_rows(finished_run / "metrics.jsonl") if "alarm" not in row]
     for phase in tiny_experiment().loop.phases:
         steps = [row["step"] for row in rows if row["phase"] == phase.name]
         assert steps == sorted(steps) and steps[0] <= 3

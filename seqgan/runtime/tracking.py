@@ -66,8 +66,8 @@ class Tracker:
     """A writer of rows to ``metrics.jsonl`` and of events to TensorBoard; without a folder, to nowhere.
 
     TensorBoard draws equal names of several runs in one chart, so metrics among ``units`` have their unit in
-    their name there. The tracker's state is the length of each file. Restoring it cuts what an interrupted run
-    wrote after its last checkpoint; before the first row of a new run, an empty state is restored.
+    their name there. The tracker's state is the length of each file. Restoring it cuts what an interrupted
+    run wrote after its last checkpoint; before the first row of a new run, an empty state is restored.
     """
 
     def __init__(self, folder: Path | None, units: Mapping[str, str] | None = None) -> None:

@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from seqgan.experiment import materials as materials_module
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.materials import MATERIALS, Materials
+from seqgan.runtime.seeding import make_rng
 from seqgan.training import discriminator as discriminator_module
 from tests.tiny_run import tiny_experiment, tiny_settings
 
@@ -94,6 +96,20 @@ def test_every_sampler_of_the_policy_takes_the_settings_of_sampling(monkeypatch)
     found.discriminator_trainer.refresh()
     assert seen == [(found.policy, 0.7, "float32")]
     assert found.algorithm.sampling is found.estimator.sampling is found.sampling is found.settings.sampling
+
+
+def test_each_model_and_training_draw_from_random_numbers_of_their_own(monkeypatch):
+    seen = []
+
+    def record(device, seed, *purpose):
+        seen.append((seed, *purpose))
+        return make_rng(device, seed, *purpose)
+
+    monkeypatch.setattr(materials_module, "make_rng", record)
+    found = materials({"seed": 4})
+    assert found.policy and found.discriminator and found.rng
+    assert len(seen) == len(set(seen)) == 3
+    assert {seed for seed, *_ in seen} == {4}
 
 
 def test_fresh_materials_share_the_text_and_no_weights():

@@ -129,6 +129,21 @@ def test_the_best_and_the_last_generator_of_a_phase_are_kept_apart_and_the_best_
     assert not torch.equal(last, best)
 
 
+def test_pre_training_is_kept_before_the_checkpoint_that_says_it_is_over(tmp_path, monkeypatch):
+    """Whoever is killed between the two does the end of pre-training again, and misses nothing."""
+    saved, save = [], checkpoint.save
+    monkeypatch.setattr(
+        checkpoint, "save", lambda path, payload: saved.append(path.name) or save(path, payload)
+    )
+    experiment = tiny_experiment(tmp_path / "run")
+    experiment.pretrain()
+    experiment.loop.tracker.close()
+    assert [name for name in saved if name in ("pretrained.pt", "state.pt")][-2:] == [
+        "pretrained.pt",
+        "state.pt",
+    ]
+
+
 def test_the_adversarial_generator_is_the_one_that_was_trained(finished_run):
     generators = {
         n: checkpoint.load(finished_run / "checkpoints" / f"{n}.pt")["generator"]["generator"]

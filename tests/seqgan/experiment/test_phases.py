@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from leakgan.catalogue import CATALOGUE
 from seqgan.evaluation.likelihood import nll
@@ -81,6 +82,19 @@ def test_phases_are_measured_on_validation_text_and_what_they_have_trained_on_te
     assert mle.kept.modules.keys() == {"generator", *policy.companions()}
     assert discriminator.kept is experiment.discriminator
     assert [phase.assess_start for phase in (mle, adversarial)] == [False, True]
+
+
+def test_vectors_to_look_at_are_of_samples_like_those_that_are_measured(monkeypatch):
+    experiment = tiny_experiment(None, {"evaluation": {"temperature": 0.7}}, catalogue=CATALOGUE)
+    seen = []
+    project = experiment.policy.projections
+    monkeypatch.setattr(
+        experiment.policy, "projections", lambda b, words: seen.append(b) or project(b, words)
+    )
+    experiment.loop.phases[0].conclude()
+    (batch,) = seen
+    log_probs = experiment.policy.eval().log_probs(batch, 0.7).detach()
+    torch.testing.assert_close(batch.log_probs[batch.mask], log_probs[batch.mask], atol=1e-4, rtol=1e-4)
 
 
 def test_evaluators_know_the_runs_text_seed_and_number_format():

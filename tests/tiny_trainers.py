@@ -26,11 +26,11 @@ TEXT = Sequences.from_lists([[3, 4, EOS], [4, EOS], [3, 3, 4, EOS], [1, EOS], [4
 
 
 def corpus_of(sequences: Sequences) -> PreparedCorpus:
-    """The same sequences as every part, over five tokens."""
+    """The sequences as training part, and others as validation and test part, over five tokens."""
     return PreparedCorpus(
         train=sequences,
-        validation=sequences,
-        test=sequences,
+        validation=Sequences.from_lists([[1, 1, EOS]]),
+        test=Sequences.from_lists([[3, EOS], [1, 3, EOS]]),
         vocabulary=Vocabulary.integers(5),
         tokenizer="whitespace",
         lower_case=False,

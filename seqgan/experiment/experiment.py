@@ -254,7 +254,13 @@ class Experiment:
         result = self._validation_evaluator(generator)
         rng = make_rng(self.device, self.settings.seed, "projections")
         samples = sample(
-            generator, NUM_PROJECTED, self.corpus.max_length, eos_id=self.vocabulary.eos_id, rng=rng
+            generator,
+            NUM_PROJECTED,
+            self.corpus.max_length,
+            eos_id=self.vocabulary.eos_id,
+            rng=rng,
+            temperature=self.settings.evaluation.temperature,
+            precision=self.settings.sampling.precision,
         )
         projections = generator.projections(samples, self.vocabulary.tokens)
         return dataclasses.replace(result, projections=projections)

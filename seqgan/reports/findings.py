@@ -17,8 +17,6 @@ class History:
     """The rows that a run has logged."""
 
     rows: Sequence[Mapping[str, Any]]
-    keeps_best: bool = True
-    """Whether the adversarial phase started from the best MLE model, or from the last."""
 
 
 @dataclass(frozen=True)

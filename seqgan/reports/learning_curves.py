@@ -85,8 +85,8 @@ def draw_learning_curves(histories: Mapping[str, History]) -> dict[str, list[Fig
 def points(history: History, metric: str, *, adversarial: bool) -> list[tuple[int, float]]:
     """Return steps and values of a metric, in the adversarial phase or before it.
 
-    Steps count from the phase's first; before the adversarial one, from the first of all. Of
-    NLL-validation the value of the model that the adversarial phase started from stands at 0.
+    Steps count from the phase's first; before the adversarial one, from the first of all. At step 0 of the
+    adversarial phase stands what was measured of the model that it started from.
     """
     parts: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
     first, phase, last = 0, "", 0  # steps of the phases before the row's
@@ -97,11 +97,7 @@ def points(history: History, metric: str, *, adversarial: bool) -> list[tuple[in
         if row.get(metric) is not None:
             now = row["phase"] == ADVERSARIAL
             parts[now].append((last if now else first + last, row[metric]))
-    found, earlier = parts[adversarial], [value for _, value in parts[False]]
-    if not (adversarial and found and earlier and metric == NLL):
-        return found
-    start = min(earlier) if history.keeps_best else earlier[-1]
-    return [(0, start), *found]
+    return parts[adversarial]
 
 
 def _draw(panel: Panel, phase: str, histories: Mapping[str, History]) -> Figure | None:

@@ -53,7 +53,7 @@ def _seeds_in_words(group: SeedGroup) -> Iterator[str]:
 
 def _comparison_in_words(comparison: Comparison) -> str:
     """Say in which metrics the generators are told apart, and whether one side paid for the other."""
-    start = f"{comparison.first}, against the {comparison.second} model that it started from:"
+    start = f"{comparison.first}, against the {comparison.second} model of the same run:"
     compared = [d for d in comparison.differences if d.interval is not None]
     if not compared:
         return f"{start} measured in different circumstances, so nothing is compared."

@@ -49,16 +49,3 @@ def schedule_rate(step: int, total_steps: int, *, warmup_steps: int = 0, cosine_
         return 1.0
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def clipped_step(optimizer: torch.optim.Optimizer, *, learning_rate: float, gradient_clip: float) -> Tensor:
-    """Scale the gradient of all the optimizer's parameters down to the norm ``gradient_clip``, and step.
-
-    Gives the norm before that.
-    """
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    norm = nn.utils.clip_grad_norm_(parameters, gradient_clip)
-    optimizer.step()
-    return norm

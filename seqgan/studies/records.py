@@ -28,7 +28,7 @@ def record_of(label: str, run: RunFolder) -> RunRecord:
         settings={"package": package, **settings},
         command=shlex.join([package, "train", "--config", str(run.config), "--run", f"{run.path}-again"]),
         estimator=describe_estimator(settings),
-        history=History(read_rows(path) if path.exists() else [], settings["mle"].get("keep_best", True)),
+        history=History(read_rows(path) if path.exists() else []),
     )
 
 

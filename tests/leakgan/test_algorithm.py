@@ -59,7 +59,7 @@ class Told:
             mask=trajectories.mask,
             plan=plan,
             manager_values=judged,
-            discriminator=judged,
+            discriminator=torch.full_like(judged, torch.nan),  # for the log, and for nobody to learn from
             intrinsic=intrinsic,
         )
         return self.found
@@ -221,6 +221,7 @@ def test_the_managers_loss_is_that_of_the_prefixes_that_its_goals_have_led_to():
     ]  # the prefix reached by g_t has t + 2 tokens
     torch.testing.assert_close(report.metrics["manager/loss"], torch.stack(terms).mean())
     assert torch.equal(report.histograms["manager/goal_norms"], plan.norms[mask])
+    torch.testing.assert_close(report.metrics["manager/goal_norm"], plan.norms[mask].mean().detach())
     assert torch.equal(report.histograms["reward/action_values"], told.found.values[mask].flatten())
 
 

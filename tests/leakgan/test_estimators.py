@@ -149,5 +149,9 @@ def test_the_state_of_rollouts_is_complete():
     ours, theirs = first(generator, given), second(generator, given)
     assert torch.equal(ours.values, theirs.values)
     assert torch.equal(ours.baseline, theirs.baseline)
+    assert torch.equal(ours.discriminator, theirs.discriminator)
+    torch.testing.assert_close(  # half of the way behind the policy
+        first.rollout_policy.worker.embedding.weight, generator.worker.embedding.weight - 0.25
+    )
     assert first.rollout_policy is not generator
     assert first.rollout_policy.features.discriminator is generator.features.discriminator

@@ -84,6 +84,8 @@ def test_the_step_of_the_manager_is_that_of_an_optimizer_of_its_own():
         before = weights(generator.manager)
         metrics = make_trainer(generator, gradient_clip=1e-3).step(0.5).metrics
         after = weights(generator.manager)
+        clipped = torch.cat([parameter.grad.flatten() for parameter in generator.manager_parameters()])
+        assert float(clipped.norm()) == pytest.approx(1e-3, rel=0.01)
         return {name: after[name] - before[name] for name in before}, metrics
 
     calm, calm_metrics = step(1.0)

@@ -1,5 +1,6 @@
 """Controls: as large as the true advantages, and without a word about the actions."""
 
+import dataclasses
 import itertools
 from collections import Counter
 
@@ -74,6 +75,17 @@ def test_constant_has_one_size_for_all():
     values = true_values(4)
     drawn = apply_control(values, "constant", rng()).advantages[MASK]
     assert len((drawn - values.advantages[MASK].mean()).abs().unique().round(decimals=3).unique()) == 1
+
+
+def test_constant_is_mean_plus_or_minus_deviation_of_the_real_advantages():
+    values = true_values(4)
+    values = dataclasses.replace(values, baseline=torch.zeros_like(values.values))  # the mean is not 0
+    true = values.advantages[MASK]
+    drawn = apply_control(values, "constant", rng()).advantages[MASK]
+    deviation = true.std(correction=0)
+    expected = torch.where(drawn > true.mean(), true.mean() + deviation, true.mean() - deviation)
+    torch.testing.assert_close(drawn, expected)
+    assert 0.3 < float((drawn > true.mean()).float().mean()) < 0.7
 
 
 def test_all_orders_of_the_candidates_are_equally_frequent():

@@ -358,11 +358,10 @@ def test_the_generator_is_prepared_for_as_long_as_it_is_read(monkeypatch):
     assert prepared == ["bfloat16", "over"]
     prepared.clear()
     read.clear()
-    estimate_action_values(
-        policy, given, arbitrary_reward, num_rollouts=2, max_rows=4, eos_id=None, rng=rng()
-    )
-    assert set(read) == {("float32",)}
-    assert prepared == ["float32", "over"]
+    options = {"num_rollouts": 2, "max_rows": 4, "eos_id": None, "precision": "bfloat16"}
+    estimate_action_values(policy, given, arbitrary_reward, **options, rng=rng())
+    assert set(read) == {("bfloat16",)}
+    assert prepared == ["bfloat16", "over"]
 
 
 def test_bfloat16_changes_the_values_little():
@@ -496,6 +495,9 @@ def test_the_baseline_is_the_one_asked_for():
     assert (running(policy, given).baseline == 0).all()
     expected = others.values[given.mask].mean()
     torch.testing.assert_close(running(policy, given).baseline, expected.expand(6, 6, 1))
+    prefix = make_rollouts(policy, baseline="prefix", interval=2)(policy, given)
+    pairs = prefix.values[:, :4:2]  # of the prefixes of 2 and 4 tokens, which the two actions behind continue
+    torch.testing.assert_close(prefix.baseline[:, 2:], pairs.repeat_interleave(2, 1))
 
 
 def test_the_rollout_policy_lags_behind_and_starts_as_the_policy():
@@ -531,12 +533,13 @@ def test_the_state_of_rollouts_is_complete():
         make_rollouts(tiny_generator("lstm", 8, seed=3), **settings),
     )
     with torch.no_grad():
-        policy.head.bias.add_(1.0)
+        policy.head.bias[:4].add_(3.0)
     first.learn(given, first(policy, given))
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     first.rng.manual_seed(1)
     second.rng.manual_seed(1)
     ours, theirs = first(policy, given), second(policy, given)
     assert torch.equal(ours.values, theirs.values)
+    assert not torch.equal(ours.values, make_rollouts(policy).estimate(policy, given)[..., None])
     assert torch.equal(ours.baseline, theirs.baseline)
     assert (ours.baseline != 0).any()

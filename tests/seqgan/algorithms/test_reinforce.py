@@ -1,6 +1,7 @@
 """REINFORCE's step as a whole, against enumeration (V = 3, T = 3) and against plain autograd."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -358,11 +359,12 @@ def test_dropout_is_off_while_acting_and_learning():
         torch.manual_seed(seed)
         policy = tiny_generator("lstm", dropout=0.5).train()
         seen = Fixed(lambda t: values_of(t, torch.ones(*t.mask.shape, 1)))
-        make_algorithm(policy, seen, batch_size=20).step()
+        make_algorithm(policy, seen, batch_size=20, **PLAIN).step()
         expected = policy.eval()
         found.append([p.grad.clone() for p in expected.parameters()])
     for one, two in zip(*found, strict=True):
         assert torch.equal(one, two)
+        assert one.abs().max() > 0.01
 
 
 def test_the_reference_is_the_policy_at_the_start_and_not_at_the_building():
@@ -417,6 +419,24 @@ def test_the_divergence_is_measured_now_and_then_even_without_weight():
     assert found[KL_INTERVAL] > 1e-3
 
 
+def test_entropy_and_divergence_are_means_over_tokens_where_the_loss_is_a_sum():
+    def measure(reduction):
+        policy = tiny_generator("lstm")
+        none = Fixed(lambda t: values_of(t, torch.zeros(*t.mask.shape, 1)))
+        settings = {**PLAIN, "reduction": reduction, "entropy_weight": 0.5, "kl_weight": 0.5}
+        algorithm = make_algorithm(policy, none, eos_id=2, batch_size=20, **settings)
+        algorithm.start()
+        with torch.no_grad():
+            policy.head.bias.add_(torch.tensor([0.5, 0.0, -0.5]))
+        return algorithm.step().metrics, gradients(policy)
+
+    (mean, of_mean), (total, of_sum) = measure("mean"), measure("sum")
+    assert 0 < mean["policy/entropy"] < 1.1  # at most ln 3 in every token
+    assert total["policy/entropy"] == mean["policy/entropy"]
+    assert total["policy/kl"] == mean["policy/kl"] > 0
+    torch.testing.assert_close(of_sum, of_mean)
+
+
 def test_measuring_the_divergence_changes_no_step(monkeypatch):
     ends = []
     for interval in (1, 1000):
@@ -455,19 +475,25 @@ def test_state_is_complete(estimator):
     reports = first.step(), second.step()
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert reports[0].metrics == reports[1].metrics
+    assert second.num_steps == 4  # which says when a divergence without weight is measured
 
 
 def test_the_log_tells_values_lengths_and_advantages():
     policy = tiny_generator("lstm")
     values = torch.randn(40, 3, 2, generator=rng(3))
-    estimator = Fixed(lambda t: values_of(t, values, torch.zeros(40, 3, 2, dtype=torch.long)))
+    baseline = torch.randn(40, 3, 2, generator=rng(4))
+    actions = torch.zeros(40, 3, 2, dtype=torch.long)
+    estimator = Fixed(lambda t: dataclasses.replace(values_of(t, values, actions), baseline=baseline))
     report = make_algorithm(policy, estimator, eos_id=2, batch_size=40, whiten=False).step()
     mask = estimator.trajectories.mask
     assert 1 < mask.sum(1).float().mean() < 3
     lasts = [values[b, int(mask[b].sum()) - 1].mean() for b in range(40)]
     torch.testing.assert_close(report.metrics["reward/mean"], torch.stack(lasts).mean())
     torch.testing.assert_close(report.metrics["policy/length"], mask.sum(1).float().mean())
-    torch.testing.assert_close(report.metrics["policy/advantage_std"], values[mask].std(correction=0))
+    torch.testing.assert_close(
+        report.metrics["policy/advantage_std"], (values - baseline)[mask].std(correction=0)
+    )
+    assert torch.equal(report.histograms["policy/advantages"], (values - baseline)[mask].flatten())
     assert torch.equal(report.histograms["reward/action_values"], values[mask].flatten())
     assert not [name for name in report.metrics if "step_" in name]
 

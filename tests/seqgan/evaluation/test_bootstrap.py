@@ -65,11 +65,16 @@ def test_pairs_stay_together():
     assert paired.excludes(0)
 
 
-def test_the_width_for_two_independent_sets_adds_their_variances():
+@pytest.mark.parametrize(("confidence", "quantile"), [(0.95, 1.960), (0.68, 0.994)])
+def test_the_width_for_two_independent_sets_adds_their_variances(confidence, quantile):
     first, second = rng(6).standard_normal(400) * 3, rng(7).standard_normal(900) * 6
-    interval = difference_interval(first, second, rng=rng(), resamples=4000)
+    options = {"rng": rng(), "confidence": confidence, "resamples": 4000}
+    interval = difference_interval(first, second, **options)
     error = math.sqrt(first.var() / 400 + second.var() / 900)
-    assert interval.high - interval.low == pytest.approx(2 * 1.96 * error, rel=0.06)
+    assert interval.high - interval.low == pytest.approx(2 * quantile * error, rel=0.06)
+    pairs = paired_interval(first, second[:400], **options)
+    error = math.sqrt((first - second[:400]).var() / 400)
+    assert pairs.high - pairs.low == pytest.approx(2 * quantile * error, rel=0.06)
 
 
 def test_equal_values_have_no_width_and_the_same_rng_gives_the_same_interval():

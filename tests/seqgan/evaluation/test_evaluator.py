@@ -171,6 +171,38 @@ def test_every_call_uses_the_same_random_numbers_and_leaves_those_of_training_al
     )
 
 
+def test_samples_of_another_split_number_or_precision_are_others():
+    tokens = torch.randint(4, SIZE, (20, 5), generator=rng())
+    generator = tiny_generator("lstm", SIZE, forbidden=(0, 1))
+
+    def measure(num_samples=2000, **changes):
+        evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), **changes)
+        return evaluator(generator, num_samples=num_samples)
+
+    plain = measure()
+    assert measure(split="validation").sentences != plain.sentences  # the best is not chosen by the test's
+    assert measure(seed=1).sentences != plain.sentences
+    rounded = measure(precision="bfloat16").score.values
+    assert rounded["self_bleu_3"] != plain.score.values["self_bleu_3"]
+    assert rounded["nll_test"] == plain.score.values["nll_test"]
+    assert measure(num_samples=7).score.signature.hypotheses == 7
+
+
+def test_the_oracle_scores_by_its_own_probabilities_however_the_generator_was_sampled():
+    tokens = torch.full((3, 4), 5)
+    oracle = tiny_generator("lstm", SIZE)
+    with torch.no_grad():
+        for parameter in oracle.parameters():
+            parameter.zero_()
+        oracle.head.bias[5] = 1.0
+    options = {"oracle": oracle, "eos_id": None, "unk_id": None}
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), **options)
+    expected = math.log((math.e + SIZE - 1) / math.e)  # of each 5
+    for decoding in (Decoding(temperature=0.5, top_k=1), Decoding(temperature=0.02)):
+        values = evaluator(constant_generator(5), decoding).score.values
+        assert values["nll_oracle"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_oracle_task_has_both_sides_and_its_temperature():
     oracle = tiny_generator("lstm", SIZE, seed=3)
     tokens = torch.randint(0, SIZE, (40, 4), generator=rng())

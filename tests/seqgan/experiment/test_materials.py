@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from seqgan.experiment import experiment as experiment_module
+from seqgan.experiment import materials as materials_module
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.materials import MATERIALS, Materials
+from seqgan.runtime.seeding import make_rng
 from seqgan.training import discriminator as discriminator_module
 from tests.tiny_run import tiny_experiment, tiny_settings
 
@@ -124,6 +126,20 @@ def test_training_is_followed_on_validation_text_and_judged_on_test_text():
     last = experiment.loop.phases[-1].assess().metrics
     assert "evaluation/nll_validation" in last and "evaluation/nll_test" not in last
     assert last["evaluation/nll_validation"] == experiment.loop.phases[0].assess().loss
+
+
+def test_each_model_and_training_draw_from_random_numbers_of_their_own(monkeypatch):
+    seen = []
+
+    def record(device, seed, *purpose):
+        seen.append((seed, *purpose))
+        return make_rng(device, seed, *purpose)
+
+    monkeypatch.setattr(materials_module, "make_rng", record)
+    found = materials({"seed": 4})
+    assert found.policy and found.discriminator and found.rng
+    assert len(seen) == len(set(seen)) == 3
+    assert {seed for seed, *_ in seen} == {4}
 
 
 def test_fresh_materials_share_the_text_and_no_weights():

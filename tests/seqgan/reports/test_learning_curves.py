@@ -11,6 +11,7 @@ ROWS = [
     {"step": 20, "phase": "mle", NLL: 4.0},
     {"step": 30, "phase": "mle", NLL: 4.5, "evaluation/bleu_4": 0.1},
     {"step": 4, "phase": "discriminator", "discriminator/auc_held_out": 0.7},
+    {"step": 0, "phase": "adversarial", NLL: 4.1},
     {"step": 1, "phase": "adversarial", "policy/entropy": 3.0, "reward/mean": None},
     {"step": 6, "phase": "adversarial", NLL: 4.2, "evaluation/bleu_4": 0.2, "policy/entropy": 1.0},
 ]
@@ -25,10 +26,9 @@ def test_steps_of_the_adversarial_phase_count_from_its_first():
     assert points(history, "discriminator/auc_held_out", adversarial=True) == []
 
 
-def test_the_likelihood_starts_from_the_model_that_was_handed_on():
-    assert points(History(ROWS), NLL, adversarial=True) == [(0, 4.0), (6, 4.2)]
-    assert points(History(ROWS, keeps_best=False), NLL, adversarial=True) == [(0, 4.5), (6, 4.2)]
-    assert points(History(ROWS[4:]), NLL, adversarial=True) == [(6, 4.2)]
+def test_the_likelihood_starts_from_what_was_measured_of_the_model_that_was_handed_on():
+    """It may be none of those before: a generator that listens hears another discriminator by then."""
+    assert points(History(ROWS), NLL, adversarial=True) == [(0, 4.1), (6, 4.2)]
     assert points(History(ROWS), NLL, adversarial=False) == [(10, 5.0), (20, 4.0), (30, 4.5)]
 
 
@@ -50,7 +50,7 @@ def test_only_what_was_logged_is_drawn_and_always_alike():
     }
     assert drawn == draw_learning_curves(histories)
     likelihood = drawn["adversarial phase"][0]
-    assert likelihood.description == "one, NLL-validation: 4.0000 to 4.2000"
+    assert likelihood.description == "one, NLL-validation: 4.1000 to 4.2000"
     assert likelihood.svg.startswith("<svg") and likelihood.svg.rstrip().endswith("</svg>")
     assert draw_learning_curves({"two": History([])}) == {phase: [] for phase in drawn}
 

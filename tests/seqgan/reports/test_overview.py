@@ -31,7 +31,7 @@ def test_verdicts_name_metrics_and_both_values():
     ]
     text, caveat = sentences(Comparison("one: adversarial", "MLE", found, of_one_run=True))
     assert text == (
-        "one: adversarial, against the MLE model that it started from: better in NLL-test (4.5000 against "
+        "one: adversarial, against the MLE model of the same run: better in NLL-test (4.5000 against "
         "4.7000); in 1 of 3 metrics they are not told apart."
     )
     assert caveat.startswith("Verdicts rest on 95 % intervals over sentences")

@@ -62,6 +62,10 @@ def test_columns_go_to_those_who_name_them():
         return [float(a in text) for text, a in zip(completions, answer, strict=True)]
 
     assert make(right)(RICH).tolist() == [1, 0, 0, 1]
+    alone = TokenBatch(
+        TOKENS, MASK, columns={"answer": ["red", "b", "blue", "c"]}
+    )  # equal texts, two answers
+    assert make(right)(alone).tolist() == [1, 1, 0, 1]
     assert make(lambda completions, missing=None: [float(missing is None)] * 4)(RICH).tolist() == [1] * 4
 
 

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
+from seqgan.sampling.sample import sample
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.text.token_batch import TokenBatch
 from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingSettings
 from seqgan.training.schedule import Phase, PhaseRun, Turn
-from tests.tiny_models import rng, tiny_generator
+from tests.tiny_models import rng, tiny_cnn, tiny_generator
 
 LENGTH = 4
 
@@ -21,17 +22,18 @@ def text(seed, number=120):
     return TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 
-def make_trainer(seed=0, policy=None, train=None, validation=None, **settings):
+def make_trainer(
+    seed=0, policy=None, train=None, validation=None, sampling=None, discriminator=None, **settings
+):
     defaults = {"epochs": 2, "batch_size": 20, "learning_rate": 0.03}
     return DiscriminatorTrainer(
         DiscriminatorTrainingSettings(**defaults | settings),
-        discriminator=PairsDiscriminator(
-            PairsDiscriminatorSettings(rank=4, l2=1e-3), vocabulary_size=6, rng=rng(seed)
-        ),
+        discriminator=discriminator
+        or PairsDiscriminator(PairsDiscriminatorSettings(rank=4, l2=1e-3), vocabulary_size=6, rng=rng(seed)),
         policy=policy or tiny_generator("lstm", 6, scale=0.1, forbidden=(0,)),
         train=train or text(1),
         validation=validation or text(2, 60),
-        sampling=SamplingSettings(),
+        sampling=sampling or SamplingSettings(),
         eos_id=None,
         pad_id=0,
         max_length=LENGTH,
@@ -113,6 +115,21 @@ def test_a_phase_begins_with_negatives_of_the_policy_as_it_then_is():
         trainer.policy.head.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 50.0]))
     trainer.step()
     assert (trainer.negatives.tokens == 5).all()
+    assert trainer.num_steps == 1
+
+
+def test_negatives_are_sampled_as_the_policy_acts():
+    def drawn(**sampling):
+        return sample(trainer.policy, 120, LENGTH, eos_id=None, rng=rng(100), **sampling)
+
+    policy, sampling = tiny_generator("lstm", 6), {"temperature": 0.3, "precision": "bfloat16"}
+    trainer = make_trainer(policy=policy, sampling=SamplingSettings(**sampling))
+    trainer.refresh()
+    expected = drawn(**sampling)
+    assert torch.equal(trainer.negatives.tokens, expected.tokens)
+    assert torch.equal(trainer.negatives.log_probs, expected.log_probs)
+    assert not torch.equal(drawn(temperature=0.3).log_probs, expected.log_probs)
+    assert not torch.equal(drawn(precision="bfloat16").tokens, expected.tokens)
 
 
 def test_an_epoch_uses_every_real_sequence_and_every_negative_once(monkeypatch):
@@ -131,6 +148,21 @@ def test_an_epoch_uses_every_real_sequence_and_every_negative_once(monkeypatch):
     assert sorted(map(tuple, fakes.tolist())) == sorted(map(tuple, trainer.negatives.tokens.tolist()))
     assert len(reals) == 50
     assert set(map(tuple, reals.tolist())) <= set(map(tuple, trainer.train.tokens.tolist()))
+
+
+def test_every_epoch_has_an_order_of_its_own_on_both_sides(monkeypatch):
+    trainer = make_trainer(epochs=2, batch_size=240)
+    trainer.refresh()
+    batches = []
+    logits = trainer.discriminator.logits
+    monkeypatch.setattr(
+        trainer.discriminator, "logits", lambda batch: (batches.append(batch.tokens), logits(batch))[1]
+    )
+    for _ in range(2):
+        trainer.step()
+    for first, second in zip(*(tokens.chunk(2) for tokens in batches[:2]), strict=True):
+        assert not torch.equal(first, second)
+        assert sorted(first.tolist()) == sorted(second.tolist())
 
 
 @pytest.mark.slow
@@ -187,6 +219,34 @@ def test_the_training_text_is_measured_by_a_random_part_of_it():
     assert 0.2 < float((of_training_text == 5).float().mean()) < 0.8
 
 
+def test_held_out_figures_are_of_validation_text_and_training_figures_of_training_text():
+    def only(token):
+        tokens = torch.full((60, LENGTH), token)
+        return TokenBatch(tokens, torch.ones_like(tokens).bool())
+
+    trainer = make_trainer(train=only(1), validation=only(5))
+    with torch.no_grad():  # the more of token 1, the more real; the more of token 5, the less
+        trainer.discriminator.token_biases[[1, 5]] = torch.tensor([[9.0], [-9.0]])
+    metrics = {name.removeprefix("discriminator/"): float(x) for name, x in trainer.refresh().items()}
+    assert metrics["auc_train"] > 0.95
+    assert metrics["auc_held_out"] < 0.05
+    assert metrics["accuracy_train"] > metrics["accuracy_held_out"]
+    assert metrics["loss_train"] < metrics["loss_held_out"]
+
+
+def test_dropout_is_on_in_training_and_off_in_measuring():
+    trainer = make_trainer(discriminator=tiny_cnn(6))
+    negatives = text(3)
+    assert trainer.measure(negatives) == trainer.measure(negatives)
+    losses = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        trainer.start()
+        trainer.negatives = negatives
+        losses.append(float(trainer.step(0.0).metrics["discriminator/loss"]))  # on the very same batch
+    assert losses[0] != losses[1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 13, 24, 30])
 def test_state_is_complete_in_the_middle_of_a_set(cut):
@@ -202,6 +262,23 @@ def test_state_is_complete_in_the_middle_of_a_set(cut):
     assert [float(r.metrics["discriminator/loss"]) for r in again] == [
         float(r.metrics["discriminator/loss"]) for r in results[cut:]
     ]
+
+
+def test_a_smaller_rate_makes_a_smaller_step():
+    for rate in (1.0, 0.25):
+        trainer = make_trainer(learning_rate=0.02)
+        before = trainer.discriminator.token_biases.detach().clone()
+        trainer.step(rate)
+        moved = (trainer.discriminator.token_biases.detach() - before).abs().max()
+        assert float(moved) == pytest.approx(0.02 * rate, rel=0.01)  # Adam's first step
+
+
+def test_the_penalty_is_part_of_what_is_minimised():
+    trainer = make_trainer()
+    report = trainer.step(0.0)
+    unseen = trainer.discriminator.current_vectors  # of token 0, which stands in no text: only the penalty
+    torch.testing.assert_close(unseen.grad[0, 0], 1e-3 * unseen[0, 0].detach())
+    assert float(report.metrics["discriminator/gradient_norm"]) < trainer.settings.gradient_clip
 
 
 def test_every_parameter_moves():

@@ -11,6 +11,7 @@ from seqgan.runtime.event_file import NAME
 from seqgan.runtime.tracking import read_rows
 from seqgan.training.alarms import TrainingDiverged
 from seqgan.training.loop import Interrupted
+from seqgan.training.schedule import Figure
 from tests.runs import PHASES, assert_same, final_state, finish, interrupt_at
 from tests.tiny_run import tiny_experiment
 
@@ -114,6 +115,34 @@ def test_what_a_run_keeps(finished_run):
     rows = read_rows(finished_run / "metrics.jsonl")
     places = [(PHASES.index(row["phase"]), row["step"]) for row in rows]
     assert places == sorted(places)
+    start = next(row for row in rows if row["phase"] == "adversarial")  # of the model that it starts from
+    assert start["step"] == 0
+    assert "evaluation/nll_validation" in start
+
+
+def test_the_best_and_the_last_generator_of_a_phase_are_kept_apart_and_the_best_goes_on(tmp_path):
+    experiment = tiny_experiment(tmp_path / "run")
+    losses = iter([1.0, 2.0])
+    experiment.loop.phases[0].assess = lambda: Figure(next(losses), {})
+    experiment.loop.run(1)
+    best, last = (experiment.load_generator(f"mle-{which}").head.bias for which in ("best", "last"))
+    assert torch.equal(experiment.policy.head.bias, best)
+    assert not torch.equal(last, best)
+
+
+def test_pre_training_is_kept_before_the_checkpoint_that_says_it_is_over(tmp_path, monkeypatch):
+    """Whoever is killed between the two does the end of pre-training again, and misses nothing."""
+    saved, save = [], checkpoint.save
+    monkeypatch.setattr(
+        checkpoint, "save", lambda path, payload: saved.append(path.name) or save(path, payload)
+    )
+    experiment = tiny_experiment(tmp_path / "run")
+    experiment.pretrain()
+    experiment.loop.tracker.close()
+    assert [name for name in saved if name in ("pretrained.pt", "state.pt")][-2:] == [
+        "pretrained.pt",
+        "state.pt",
+    ]
 
 
 def test_the_adversarial_generator_is_the_one_that_was_trained(finished_run):

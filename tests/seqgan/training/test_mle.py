@@ -65,6 +65,16 @@ def test_the_penalty_is_a_gaussian_prior_on_all_parameters():
     assert float(gaussian_penalty(module.parameters(), 4.0, 7).detach()) == pytest.approx(0.5 * 4 / 7 * 14)
 
 
+def test_the_prior_counts_once_in_all_tokens_of_the_training_text():
+    gradients = []
+    for precision in (0.0, 4.0):
+        trainer = make_trainer(MLESettings(batch_size=5, prior_precision=precision, gradient_clip=1e9))
+        trainer.step(0.0)
+        gradients.append([parameter.grad for parameter in trainer.policy.parameters()])
+    for parameter, without, with_prior in zip(trainer.policy.parameters(), *gradients, strict=True):
+        torch.testing.assert_close(with_prior, without + 4 / 14 * parameter.detach())  # TEXT has 14 tokens
+
+
 def test_a_subclass_may_minimise_more_and_step_otherwise():
     class WithBias(MLETrainer):
         def objective(self, batch, rows):

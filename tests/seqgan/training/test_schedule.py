@@ -34,13 +34,13 @@ class Weights:
     """What a phase keeps the best of."""
 
     def __init__(self):
-        self.value = 0
+        self.values = [0]  # changes in place, as tensors do
 
     def state_dict(self):
-        return {"value": self.value}
+        return {"values": self.values}
 
     def load_state_dict(self, state):
-        self.value = state["value"]
+        self.values[:] = state["values"]
 
 
 def make(phase, losses=(), **options):
@@ -134,10 +134,10 @@ def test_the_best_goes_on_where_it_is_to_be_kept(keep_best, value):
     run, _ = make(phase, [5.0, 3.0, 3.0, 4.0], kept=weights)
     run.start()
     while not run.done:
-        weights.value += 1
+        weights.values[0] += 1
         run.advance()
     run.finish()
-    assert weights.value == value
+    assert weights.values == [value]
 
 
 def test_what_a_phase_starts_from_may_count_among_the_best():
@@ -169,17 +169,30 @@ def test_a_conclusion_is_drawn_once_at_the_end():
 def test_a_run_goes_on_from_any_step_as_if_it_had_not_stopped():
     turns = [Turn("discriminator", 2, every=2), Turn("policy", 2, cosine_decay=True)]
     phase, losses = Phase("p", 4, turns, patience=3, keep_best=True), [3.0, 1.0, 2.0, 2.0]
+
+    def advance(run):
+        run.kept.values[0] += 1
+        run.advance()
+
     whole, expected = make(phase, losses, kept=Weights())
-    go(whole)
-    for stop in range(whole.step):
+    whole.start()
+    while not whole.done:
+        advance(whole)
+    total = whole.step
+    whole.finish()
+    assert 0 < whole.kept.values[0] < total  # the best is not the last
+    for stop in range(total):
         first, calls = make(phase, losses, kept=Weights())
         first.start()
         for _ in range(stop):
-            first.advance()
+            advance(first)
         done = names(calls).count("assess")
         second, more = make(phase, losses[done:], kept=Weights())
+        second.kept.load_state_dict(first.kept.state_dict())
         second.load_state_dict(first.state_dict())
         while not second.done:
-            second.advance()
+            advance(second)
+        second.finish()
         assert calls + more == expected
         assert second.state_dict() == whole.state_dict()
+        assert second.kept.values == whole.kept.values

@@ -42,7 +42,8 @@ COMMANDS = {
 }
 SHORT_HELP = (  # the settings that --help shows; --help-all shows the others too
     *("seed", "device", "corpus.path", "corpus.tokenizer", "corpus.min_count", "corpus.max_length"),
-    *("mle.epochs", "estimator.num_rollouts", "estimator.num_candidates", "algorithm.learning_rate"),
+    *("mle.epochs", "estimator.num_rollouts", "estimator.num_candidates"),
+    *("algorithm.learning_rate", "algorithm.kl_weight", "algorithm.whiten"),
     *("adversarial.rounds", "adversarial.policy_steps", "evaluation.num_samples"),
 )
 
@@ -86,6 +87,8 @@ def add_flag(
         section, _, name = path.rpartition(".")
         off = flag_name(f"{section}.no_{name}" if section else f"no_{name}")
         shown, hidden = (off, flag) if default is True else (flag, off)
+        if text != argparse.SUPPRESS:
+            text = meaning.replace("%", "%%") if shown == flag else f"Turn this off: {text}"
         group.add_argument(shown, dest=dest, action="store_const", const=shown == flag, help=text)
         group.add_argument(
             hidden, dest=dest, action="store_const", const=hidden == flag, help=argparse.SUPPRESS

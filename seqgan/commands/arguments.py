@@ -23,7 +23,7 @@ class ExperimentArguments:
     config: Path | None = None
     """TOML file of settings over those of the preset; the config.toml of a run is one."""
     pretrained: Path | None = None
-    """Run folder whose pre-training a new run takes over, with its settings up to that point."""
+    """Run folder whose pre-training and settings a new run takes over; flags change what comes later."""
     data: Path = Path("data")
     """Folder whose subfolder `prepared` keeps prepared corpora."""
     quiet: bool = False

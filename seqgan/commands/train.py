@@ -4,11 +4,12 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from seqgan.commands.arguments import ExperimentArguments, command_line
+from seqgan.evaluation.metrics import EVALUATION
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.measurements import Measurement, measure
 from seqgan.reports.tables import in_words, signatures, unknown_words
@@ -33,7 +34,7 @@ SHOWN = (  # of each side; eight rows with the discriminator's AUC
 SHOWN_WITH_ORACLE = (
     *("nll_oracle", "nll_test", "jeffreys", "bleu_4", "self_bleu_4", "reverse_perplexity", "unique"),
 )
-AUC = "discriminator/auc_held_out"
+AUC, REWARD = "discriminator/auc_held_out", "evaluation/reward"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,9 @@ def run(arguments: Arguments) -> None:
     path, package = arguments.run_folder.path, arguments.catalogue.name
     for name, measurement in results.items():
         if name != "oracle":
-            print_sentences(f"{COMPARED[name]} ({name}):", without_unknown(measurement.sentences))
-    print(f"\n{closing_table(path, results)}")
+            title = f"{COMPARED[name]} ({name}), the first samples without unknown words:"
+            print_sentences(title, without_unknown(measurement.sentences))
+    print(f"\n{closing_table(experiment, results)}")
     scores = {COMPARED[name]: measurement.score for name, measurement in results.items()}
     if shares := unknown_words({title: [score] for title, score in scores.items()}):
         print(f"\n{shares}")
@@ -82,26 +84,44 @@ def without_unknown(sentences: Sequence[str]) -> list[str]:
     return (known or list(sentences))[:NUM_SENTENCES]
 
 
-def closing_table(run: Path, results: Mapping[str, Measurement]) -> str:
+def closing_table(experiment: Experiment, results: Mapping[str, Measurement]) -> str:
     """Return a table of a few metrics before and after, which says in words what has changed.
 
     A verdict is that of a bootstrap interval of 95 % over sentences: of this run, and not of its training
-    with another seed.
+    with another seed. Metrics of one's own stand behind the built-in ones.
     """
+    assert experiment.run is not None
     scores = {COMPARED[name]: measurement.score.values for name, measurement in results.items()}
     verdicts = {}
     if {"mle-best", "adversarial-last"} <= results.keys():
         found = differences(results["adversarial-last"], results["mle-best"])
         verdicts = {difference.metric.name: difference.verdict or "no clear change" for difference in found}
-    rows = read_rows(run / "metrics.jsonl")
-    aucs = [(row["phase"], row[AUC]) for row in rows if row.get(AUC) is not None]
-    extra = {}
-    for title, phases in (("MLE", ("mle", "discriminator")), ("adversarial", ("adversarial",))):
-        of_phases = [auc for phase, auc in aucs if phase in phases]
-        if title in scores and of_phases:
-            extra[title] = of_phases[-1]
-    names = SHOWN_WITH_ORACLE if "oracle" in results else SHOWN
-    return in_words(scores, names, verdicts, {"held-out AUC of the discriminator (0.5: guessing)": extra})
+    names = [*(SHOWN_WITH_ORACLE if "oracle" in results else SHOWN)]
+    names += [name for name in experiment.metrics if name not in EVALUATION]
+    rows = read_rows(experiment.run.path / "metrics.jsonl")
+    if experiment.settings.reward.kind == "discriminator":
+        label, values = "held-out AUC of the discriminator (0.5: guessing)", aucs(rows)
+    else:  # the same function before and after, so that its values can be compared
+        label, values = "mean reward of samples", rewards(rows)
+        if len(values) == 2:
+            verdicts[label] = f"{values['adversarial'] - values['MLE']:+.3f}"
+    extra = {title: value for title, value in values.items() if title in scores}
+    return in_words(scores, names, verdicts, {label: extra}, experiment.metrics)
+
+
+def aucs(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the discriminator's last AUC on held-out text before the adversarial phase and after it."""
+    found = {}
+    for row in rows:
+        if row.get(AUC) is not None:
+            found["adversarial" if row["phase"] == "adversarial" else "MLE"] = row[AUC]
+    return found
+
+
+def rewards(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the first and the last mean reward of fresh samples."""
+    found = [row[REWARD] for row in rows if row.get(REWARD) is not None]
+    return {"MLE": found[0], "adversarial": found[-1]} if found else {}
 
 
 def print_sentences(title: str, sentences: Sequence[str]) -> None:

@@ -386,6 +386,7 @@ _OF_TRAINING = {
     "policy/gradient_norm": "norm of the gradient before clipping",
     "policy/advantage_std": "standard deviation of the advantages",
     "policy/length": "mean length of the sampled sequences, tokens",
+    "evaluation/reward": "mean reward of fresh samples",
     "reward/mean": "mean reward at the last token",
     "reward/return": "mean discounted return of whole sequences",
 }

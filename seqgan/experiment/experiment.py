@@ -221,6 +221,7 @@ class Experiment:
             build_phases(
                 self.materials,
                 evaluate=self._evaluate_in_training,
+                evaluate_with_reward=self._evaluate_with_reward,
                 validation_nll=self._validation_nll,
                 save_best=lambda phase: self.save_generator("best", phase),
             ),
@@ -243,7 +244,8 @@ class Experiment:
     def _units(self) -> dict[str, str]:
         """Return the unit of rewards, where their settings have a transform."""
         unit = getattr(self.settings.reward, "transform", "")
-        return dict.fromkeys(("reward/mean", "reward/return", "reward/discriminator"), unit)
+        names = ("evaluation/reward", "reward/mean", "reward/return", "reward/discriminator")
+        return dict.fromkeys(names, unit)
 
     @cached_property
     def _validation_evaluator(self) -> Evaluator:
@@ -264,6 +266,24 @@ class Experiment:
         )
         projections = generator.projections(samples, self.vocabulary.tokens)
         return dataclasses.replace(result, projections=projections)
+
+    def _evaluate_with_reward(self, generator: Generator) -> EvaluationResult:
+        """Measure, and score as many fresh samples by the reward; of rewards per token their sum counts."""
+        result = self._evaluate_in_training(generator)
+        samples = sample(
+            generator,
+            self.settings.evaluation.num_samples_in_training,
+            self.corpus.max_length,
+            eos_id=self.vocabulary.eos_id,
+            pad_id=self.vocabulary.pad_id,
+            precision=self.settings.sampling.precision,
+            rng=make_rng(self.device, self.settings.seed, "reward of samples"),
+            temperature=temperature_value(self.settings.sampling.temperature),
+        )
+        rewards = self.materials.reward(samples)
+        totals = rewards if rewards.dim() == 1 else rewards.sum(1)
+        metrics = {**result.metrics, "evaluation/reward": float(totals.mean())}
+        return dataclasses.replace(result, metrics=metrics)
 
     def _validation_nll(self) -> float:
         temperature = self.settings.evaluation.temperature

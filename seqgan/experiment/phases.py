@@ -16,13 +16,15 @@ def build_phases(
     materials: Materials,
     *,
     evaluate: Evaluate,
+    evaluate_with_reward: Evaluate,
     validation_nll: Callable[[], float],
     save_best: Callable[[str], object],
 ) -> list[PhaseRun]:
     """Build the phases: maximum likelihood, discriminator, adversarial; all but the last are pre-training.
 
-    A discriminator that neither the policy nor the reward asks for has no turns. ``save_best`` is called with
-    the name of a phase whenever its best generator has changed.
+    Nothing but the last asks for the reward (``evaluate_with_reward``). A discriminator that neither the
+    policy nor the reward asks for has no turns. ``save_best`` is called with the name of a phase whenever
+    its best generator has changed.
     """
     policy = materials.policy
     trainers: dict[str, Trainer] = {"mle": materials.mle, "policy": materials.algorithm}
@@ -48,7 +50,7 @@ def build_phases(
         PhaseRun(
             adversarial,
             trainers,
-            assess=lambda: evaluate(policy),
+            assess=lambda: evaluate_with_reward(policy),
             on_best=lambda: save_best(adversarial.name),
             assess_start=True,
         ),

@@ -64,8 +64,8 @@ PANELS = {
         ),
         Panel(
             "Mean reward",
-            {"reward/mean": "reward"},
-            caption="At the last token of sampled sequences; only runs of one reward are on one scale.",
+            {"evaluation/reward": "reward"},
+            caption="Of fresh samples; only runs of one reward are on one scale.",
         ),
     ),
 }

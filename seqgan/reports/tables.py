@@ -5,6 +5,7 @@ import io
 import statistics
 from collections.abc import Mapping, Sequence
 
+from seqgan.evaluation.metric import Metric
 from seqgan.evaluation.metrics import EVALUATION, measured_metrics
 from seqgan.evaluation.signature import Score
 from seqgan.experiment.measurements import Measurement
@@ -38,20 +39,21 @@ def in_words(
     names: Sequence[str],
     verdicts: Mapping[str, str],
     extra: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[str, Metric] = EVALUATION,
 ) -> str:
     """Return a table in Markdown with some metrics as rows, and in words what has changed.
 
-    ``columns`` are the values of each generator by metric, ``verdicts`` the words by metric, ``extra``
-    further rows: values of each generator by the row's label.
+    ``columns`` are the values of each generator by metric, ``verdicts`` the words by metric or label,
+    ``extra`` further rows: values of each generator by the row's label.
     """
-    shown = [EVALUATION[name] for name in names if any(name in values for values in columns.values())]
+    shown = [metrics[name] for name in names if any(name in values for values in columns.values())]
     rows = [
         (m.label, [values.get(m.name) for values in columns.values()], verdicts.get(m.name, ""))
         for m in shown
     ]
     for label, values in extra.items():
         if values:
-            rows.append((label, [values.get(title) for title in columns], ""))
+            rows.append((label, [values.get(title) for title in columns], verdicts.get(label, "")))
     texts = [["", *columns, "change"]]
     for label, found, words in rows:
         texts.append([label, *("" if v is None else f"{v:.3f}" for v in found), words])

@@ -116,8 +116,8 @@ class PreparedCorpus:
         if self.counts:
             lines.append(
                 "{lines} lines: {blank_lines} blank, {long_sequences} too long "
-                "({dropped} dropped, {truncated} truncated), {left_out} left out, which training holds once "
-                "rare words are unknown".format(**report)
+                "({dropped} dropped, {truncated} truncated), {left_out} left out of validation and test, "
+                "since training has them once rare words are unknown".format(**report)
             )
         for name in PARTS:
             facts = {key.removeprefix(f"{name}/"): value for key, value in report.items()}

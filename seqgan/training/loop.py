@@ -22,10 +22,14 @@ from seqgan.training.schedule import Assessment, PhaseRun
 
 logger = logging.getLogger("seqgan")
 PRETRAINED = "pretrained.pt"  # beside the checkpoint: how things stood before the last phase
-HEADLINES = (  # of a row, in the progress bar and in the line about a phase
-    *("mle/loss", "evaluation/nll_validation", "discriminator/auc_held_out"),
-    *("reward/mean", "policy/entropy"),
-)
+HEADLINES = {  # of a row, in the progress bar and in the line about a phase; of equal words the last counts
+    "mle/loss": "loss",
+    "evaluation/nll_validation": "nll_validation",
+    "discriminator/auc_held_out": "auc_held_out",
+    "reward/mean": "reward",
+    "evaluation/reward": "reward",
+    "policy/entropy": "entropy",
+}
 
 
 class Interrupted(KeyboardInterrupt):
@@ -187,7 +191,7 @@ class TrainingLoop:
         self._unchecked = {}
         self._warn(self.alarms.check(row, step=phase.step, phase=phase.name), bar)
         self._headline = {
-            name.split("/")[1]: f"{row[name]:.3f}" for name in HEADLINES if name in row
+            word: f"{row[name]:.3f}" for name, word in HEADLINES.items() if name in row
         } or self._headline
         bar.set_postfix(self._headline, refresh=False)
 

@@ -513,7 +513,7 @@ def test_progress_bars_on_a_real_terminal(tmp_path):
                 seen += os.read(main_end, 10_000)
     os.close(main_end)
     assert process.returncode == 0
-    figures = {"mle": "nll_validation=", "discriminator": "auc_held_out=", "adversarial": "mean="}
+    figures = {"mle": "nll_validation=", "discriminator": "auc_held_out=", "adversarial": "reward="}
     for phase, figure in figures.items():
         assert re.search(rf"{phase}: round \d+/\d+ +\d+%.*{figure}", seen.decode()), phase
     assert "evaluate: " in seen.decode()

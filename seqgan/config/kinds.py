@@ -130,14 +130,17 @@ def load_object(path: str, flag: str) -> Any:
     """Import the object at ``package.module:name`` or ``file.py:name``.
 
     Raises:
-        ValueError: It cannot be imported; names the flag and the reason in one line.
+        ValueError: It cannot be imported, or is an async function; names the flag and the reason in one line.
     """
     module, _, name = path.rpartition(":")
     try:
-        return getattr(_load_module(module), name)
+        found = getattr(_load_module(module), name)
     except Exception as error:  # somebody else's module may fail in any way
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(f"{flag}: cannot import {path!r}: {reason}") from error
+    if inspect.iscoroutinefunction(found):
+        raise ValueError(f"{flag}: {path!r} is an async function; it must be a plain one")
+    return found
 
 
 def _load_module(module: str) -> ModuleType:

@@ -23,15 +23,23 @@ def prepare_corpus(
     caller leaves ``cache`` out for other kinds, and other tokenizers are noticed here.
 
     Raises:
-        ValueError: Its text or its settings cannot be used; names the file or flag.
+        ValueError: Its text or its settings cannot be used, or ``build`` returns no corpus; names the file or
+            flag.
     """
     if cache is None or getattr(settings, "tokenizer", "treebank") not in TOKENIZERS:
-        return build(settings)
+        return _checked(build(settings), settings.kind)
     folder = cache / f"{settings.kind}-{_corpus_key(settings)}"
     if (folder / "corpus.json").exists():
         return PreparedCorpus.load(folder)
-    corpus = build(settings)
+    corpus = _checked(build(settings), settings.kind)
     corpus.save(folder)
+    return corpus
+
+
+def _checked(corpus: object, kind: str) -> PreparedCorpus:
+    """Return what a corpus's function returned, if it is a corpus."""
+    if not isinstance(corpus, PreparedCorpus):
+        raise ValueError(f"--corpus.kind: {kind!r} returns a {type(corpus).__name__}, no PreparedCorpus")
     return corpus
 
 

@@ -40,6 +40,12 @@ class Unread(LSTMGenerator):
 
 def corpus():
     raise ValueError("no text today")
+
+def number():
+    return 3
+
+async def later():
+    return None
 """,
 }
 
@@ -184,6 +190,11 @@ def failing_command(cli, tmp_path, monkeypatch):
             "own.py:Unread: encode returned NoneType; it must return a tensor",
         ),
         (["--corpus.kind", "own.py:corpus"], "own.py, line 16, in corpus: no text today"),
+        (["--corpus.kind", "own.py:number"], "own.py:number' returns a int, no PreparedCorpus"),
+        (
+            ["--corpus.kind", "own.py:later"],
+            "--corpus.kind: '{here}/own.py:later' is an async function; it must be a plain one",
+        ),
         (["--generator.kind", "os:path"], "--generator.kind: 'os:path' is no class or function"),
         (["--device", "tpu"], "--device: no 'tpu'; choose cpu, cuda, cuda:N or auto"),
         (["--device", "cuda:99"], "--device: cuda:99 is not there"),

@@ -255,6 +255,8 @@ class Materials:
         if contract is not None and not isinstance(found, contract):
             flag = flag_name(f"{section}.kind")
             raise ValueError(f"{flag}: {kind.name!r} builds a {type(found).__name__}, no {contract.__name__}")
+        if isinstance(found, torch.nn.Module) and "_modules" not in vars(found):
+            raise ValueError(f"{kind.name}: its constructor does not call super().__init__()")
         return found
 
     def _kind(self, section: str) -> Kind:

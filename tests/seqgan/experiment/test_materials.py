@@ -65,6 +65,11 @@ class NoEpochs(MLETrainer):
         return None
 
 
+class Unmade(PairsDiscriminator):
+    def __init__(self):
+        pass
+
+
 class NoLogits(PairsDiscriminator):
     def logits(self, batch):
         return None
@@ -196,6 +201,7 @@ def test_rewards_of_ones_own_are_functions_of_text_or_of_tokens_or_classes(own):
         ("generator", "Nothing", "--generator.kind: .*Nothing' builds a Nothing, no Generator"),
         ("estimator", "Nothing", "--estimator.kind: .*Nothing' builds a Nothing, no AdvantageEstimator"),
         ("algorithm", "Nothing", "--algorithm.kind: .*Nothing' builds a Nothing, no Trainer"),
+        ("discriminator", "Unmade", "Unmade: its constructor does not call super"),
         ("reward", "Nothing", "--reward.kind: .*Nothing' builds a Nothing, no Reward"),
     ],
 )

@@ -20,13 +20,15 @@ def prepare_corpus(
     """Return ``build(settings)``, read from ``cache`` where it was prepared before.
 
     Only what is built in is kept there, since of anything else it is not known what it depends on: the
-    caller leaves ``cache`` out for other kinds, and other tokenizers are noticed here.
+    caller leaves ``cache`` out for other kinds, and other tokenizers are noticed here. So are pipes, which can
+    be read only once.
 
     Raises:
         ValueError: Its text or its settings cannot be used, or ``build`` returns no corpus; names the file or
             flag.
     """
-    if cache is None or getattr(settings, "tokenizer", "treebank") not in TOKENIZERS:
+    is_own = getattr(settings, "tokenizer", "treebank") not in TOKENIZERS
+    if cache is None or is_own or any(_is_stream(path) for path in _paths(settings)):
         return _checked(build(settings), settings.kind)
     folder = cache / f"{settings.kind}-{_corpus_key(settings)}"
     if (folder / "corpus.json").exists():
@@ -47,9 +49,18 @@ def _corpus_key(settings: KindSettings) -> str:
     """Return a key of the settings, the content of the files that they name, and what reads them."""
     values = to_settings(settings)
     digest = hashlib.sha256(f"{to_toml(values)}{seqgan.__version__}{sys.version}".encode())
-    paths = [Path(__file__).parent, *(value for value in values.values() if isinstance(value, Path))]
-    for path in paths:
+    for path in [Path(__file__).parent, *_paths(settings)]:
         for file in sorted(path.glob("*.*")) if path.is_dir() else [path]:
             if file.is_file():
                 digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _paths(settings: KindSettings) -> list[Path]:
+    """Return the files and folders that the settings name."""
+    return [value for value in to_settings(settings).values() if isinstance(value, Path)]
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether a path is there and is neither a file nor a folder, such as a pipe."""
+    return path.exists() and not (path.is_file() or path.is_dir())

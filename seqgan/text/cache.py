@@ -12,6 +12,7 @@ from seqgan.config.schema import to_settings
 from seqgan.config.toml import to_toml
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.tokenizers import TOKENIZERS
+from seqgan.text.vocabulary import read_bytes
 
 
 def prepare_corpus(
@@ -20,8 +21,8 @@ def prepare_corpus(
     """Return ``build(settings)``, read from ``cache`` where it was prepared before.
 
     Only what is built in is kept there, since of anything else it is not known what it depends on: the
-    caller leaves ``cache`` out for other kinds, and other tokenizers are noticed here. So are pipes, which can
-    be read only once.
+    caller leaves ``cache`` out for other kinds, and other tokenizers are noticed here. So are pipes, whose
+    paths say nothing of what comes through them.
 
     Raises:
         ValueError: Its text or its settings cannot be used, or ``build`` returns no corpus; names the file or
@@ -52,7 +53,7 @@ def _corpus_key(settings: KindSettings) -> str:
     for path in [Path(__file__).parent, *_paths(settings)]:
         for file in sorted(path.glob("*.*")) if path.is_dir() else [path]:
             if file.is_file():
-                digest.update(file.read_bytes())
+                digest.update(read_bytes(file))
     return digest.hexdigest()[:12]
 
 

@@ -85,6 +85,7 @@ def failing_command(cli, tmp_path, monkeypatch):
             "one.txt: of 1 distinct sequences, 1 for validation and 1 for test leave",
         ),
         (["--corpus.path", "folder"], "folder: cannot be read (from the folder {here}): Is a directory"),
+        (["--corpus.path", "a\0b"], "a\\x00b: cannot be read (from the folder {here}): embedded null byte"),
         (["--corpus.path", "None"], "--corpus.path: names no file; it must be a text file"),
         (
             ["--corpus.path", "distinct.txt", "--corpus.min-count", "2"],
@@ -146,6 +147,10 @@ def failing_command(cli, tmp_path, monkeypatch):
         ),
         (["--mle.epochs", "-1"], "--mle.epochs: -1 is out of range; it must be at least 0"),
         (["--mle.learning-rate", "nan"], "--mle.learning-rate: nan is no finite number"),
+        (
+            ["--num-threads", "1000000"],
+            "--num-threads: 1000000 is out of range; it must be at least 0 and at",
+        ),
         (["--seed", "-1"], "--seed: -1 is out of range; it must be at least 0"),
         (
             ["--discriminator.widths", "1", "0"],

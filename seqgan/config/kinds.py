@@ -6,6 +6,7 @@ annotated with a dataclass that derives from :class:`KindSettings`; a kind witho
 other parameters are materials, and are given by their names.
 """
 
+import dataclasses
 import hashlib
 import importlib
 import importlib.util
@@ -58,17 +59,23 @@ class Kind:
         """The class of the kind's settings; :class:`KindSettings` itself where it has none.
 
         Raises:
-            ValueError: The parameter is annotated with anything else.
+            ValueError: The parameter is annotated with anything else, or a setting has no default.
         """
         if not self.is_factory or "settings" not in self.parameters:
             return KindSettings
         function: Any = self.target.__init__ if inspect.isclass(self.target) else self.target
-        found = get_type_hints(function).get("settings")
+        try:
+            found = get_type_hints(function).get("settings")
+        except Exception as error:  # an annotation may name what there is not
+            raise ValueError(f"{self.name}: its annotations cannot be read: {error}") from error
         if not (isinstance(found, type) and issubclass(found, KindSettings)):
             raise ValueError(
                 f"{self.name}: its parameter settings must be annotated with a dataclass derived from "
                 "seqgan.config.kinds.KindSettings"
             )
+        for field in dataclasses.fields(found):
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                raise ValueError(f"{self.name}: its setting {field.name} has no default; every one needs one")
         return found
 
     def build(self, settings: KindSettings, material: Callable[[str], Any]) -> Any:
@@ -78,8 +85,11 @@ class Kind:
         error only where the parameter has no default.
 
         Raises:
-            ValueError: It asks for a material that does not exist.
+            ValueError: It is an abstract class, or asks for a material that does not exist.
         """
+        if inspect.isabstract(self.target):
+            missing = ", ".join(sorted(getattr(self.target, "__abstractmethods__", ())))
+            raise ValueError(f"{self.name}: lacks {missing}")
         arguments: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -130,14 +140,17 @@ def load_object(path: str, flag: str) -> Any:
     """Import the object at ``package.module:name`` or ``file.py:name``.
 
     Raises:
-        ValueError: It cannot be imported; names the flag and the reason in one line.
+        ValueError: It cannot be imported, or is an async function; names the flag and the reason in one line.
     """
     module, _, name = path.rpartition(":")
     try:
-        return getattr(_load_module(module), name)
+        found = getattr(_load_module(module), name)
     except Exception as error:  # somebody else's module may fail in any way
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(f"{flag}: cannot import {path!r}: {reason}") from error
+    if inspect.iscoroutinefunction(found):
+        raise ValueError(f"{flag}: {path!r} is an async function; it must be a plain one")
+    return found
 
 
 def _load_module(module: str) -> ModuleType:

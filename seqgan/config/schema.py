@@ -56,6 +56,10 @@ def validate(settings: Any, path: str = "") -> None:
             validate(value, f"{name}.")
             continue
         for number in _numbers(value):
+            if isinstance(number, int) and number.bit_length() >= 64:
+                raise ValueError(
+                    f"{flag_name(name)}: {str(number)[:20]}… is too large; it must fit in 64 bits"
+                )
             if not math.isfinite(number):
                 raise ValueError(f"{flag_name(name)}: {number} is no finite number")
             for constraint in _constraints(hints[field.name]):

@@ -7,10 +7,11 @@ from typing import Any, cast
 import torch
 
 from seqgan.advantages.action_values import AdvantageEstimator
+from seqgan.advantages.check import CheckedEstimator
 from seqgan.config.kinds import Kind, find_kind
 from seqgan.config.schema import Tables, flag_name
 from seqgan.experiment.settings import ExperimentSettings
-from seqgan.models.check import check_generator
+from seqgan.models.check import check_discriminator, check_generator
 from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.oracle.corpus import OracleCorpusSettings, build_oracle
@@ -20,7 +21,7 @@ from seqgan.rewards.text import TextReward
 from seqgan.runtime import checkpoint
 from seqgan.runtime.files import as_value_error
 from seqgan.runtime.seeding import make_rng
-from seqgan.runtime.trainer import Stateful, Trainer
+from seqgan.runtime.trainer import CheckedTrainer, Stateful, Trainer
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.text.batching import pad
 from seqgan.text.language import Language
@@ -164,7 +165,11 @@ class Materials:
     @cached_property
     def discriminator(self) -> Discriminator:
         """The discriminator that is trained against the policy."""
-        return cast(Discriminator, self._build("discriminator", Discriminator).to(self.device))
+        discriminator = cast(Discriminator, self._build("discriminator", Discriminator).to(self.device))
+        name = self.settings.discriminator.kind
+        if name not in self.tables["discriminator"]:
+            check_discriminator(discriminator, name, self.split("validation").select(slice(CHECKED)))
+        return discriminator
 
     @cached_property
     def reward(self) -> Reward:
@@ -181,17 +186,24 @@ class Materials:
     @cached_property
     def estimator(self) -> AdvantageEstimator:
         """From trajectories to action values and baselines."""
-        return cast(AdvantageEstimator, self._build("estimator", AdvantageEstimator))
+        estimator = cast(AdvantageEstimator, self._build("estimator", AdvantageEstimator))
+        name = self.settings.estimator.kind
+        return estimator if name in self.tables["estimator"] else CheckedEstimator(estimator, name)
 
     @cached_property
     def algorithm(self) -> Trainer:
         """The trainer of the policy by reinforcement learning."""
-        return cast(Trainer, self._build("algorithm", Trainer))
+        return self._trainer("algorithm")
 
     @cached_property
     def mle(self) -> Trainer:
         """The trainer of the policy by maximum likelihood."""
-        return cast(Trainer, self._build("mle", Trainer))
+        return self._trainer("mle")
+
+    def _trainer(self, section: str) -> Trainer:
+        trainer = cast(Trainer, self._build(section, Trainer))
+        name = getattr(self.settings, section).kind
+        return trainer if name in self.tables[section] else CheckedTrainer(trainer, f"{section} {name}")
 
     @cached_property
     def discriminator_trainer(self) -> DiscriminatorTrainer:
@@ -243,6 +255,8 @@ class Materials:
         if contract is not None and not isinstance(found, contract):
             flag = flag_name(f"{section}.kind")
             raise ValueError(f"{flag}: {kind.name!r} builds a {type(found).__name__}, no {contract.__name__}")
+        if isinstance(found, torch.nn.Module) and "_modules" not in vars(found):
+            raise ValueError(f"{kind.name}: its constructor does not call super().__init__()")
         return found
 
     def _kind(self, section: str) -> Kind:
@@ -256,6 +270,8 @@ class Materials:
             name: value for name, value in built.items() if name in TRAINED and isinstance(value, Stateful)
         }
 
+
+CHECKED = 8  # held-out sequences that a discriminator from elsewhere is tried on
 
 TRAINED = (
     *("policy", "discriminator", "mle", "discriminator_trainer"),

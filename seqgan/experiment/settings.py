@@ -26,7 +26,7 @@ class ExperimentSettings:
     """Seed of everything random: models, order of the data, samples, rollouts."""
     device: str = "auto"
     """Where to work: cpu, cuda, cuda:N, or auto (cuda where there is one)."""
-    num_threads: Annotated[int, Range(minimum=0)] = 1
+    num_threads: Annotated[int, Range(minimum=0, maximum=1024)] = 1
     """CPU threads; small models gain little from more, and last digits depend on it. 0 takes all cores."""
     corpus: KindSettings = field(default_factory=KindSettings)
     generator: KindSettings = field(default_factory=KindSettings)

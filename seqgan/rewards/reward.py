@@ -49,15 +49,18 @@ class CheckedReward:
 
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"] | Float[Tensor, "B T"]:
         """Return the rewards, 0 behind the mask."""
+        tokens, mask = batch.tokens.clone(), batch.mask.clone()
         try:
             rewards = self.reward(batch)
         except Exception as error:  # somebody else's code may fail in any way
             raise ValueError(
                 f"reward {self.name}: raised {type(error).__name__}: {first_line(error)}"
             ) from error
+        if not (torch.equal(tokens, batch.tokens) and torch.equal(mask, batch.mask)):
+            raise ValueError(f"reward {self.name}: changes the batch that it scores")
         if problem := _problem(rewards, batch):
             raise ValueError(f"reward {self.name}: {problem}")
-        rewards = rewards.to(batch.device)
+        rewards = rewards.to(batch.device, torch.get_default_dtype())
         return rewards if rewards.dim() == 1 else torch.where(batch.mask, rewards, 0.0)
 
 
@@ -75,7 +78,9 @@ def _problem(rewards: object, batch: TokenBatch) -> str | None:
         )
     if not rewards.is_floating_point():
         return f"returned numbers of type {rewards.dtype}; they must be floating-point numbers"
-    finite = torch.isfinite(rewards).to(batch.device)
+    if rewards.is_meta or rewards.layout != torch.strided:
+        return f"returned a tensor without numbers in their places ({rewards.device}, {rewards.layout})"
+    finite = torch.isfinite(rewards.to(torch.get_default_dtype())).to(batch.device)
     finite = finite if rewards.dim() == 1 else (finite | ~batch.mask).all(1)
     if not finite.all():
         row = int(finite.int().argmin())

@@ -1,7 +1,6 @@
 """Rewards of text: plain functions of completions, as TRL's trainers call them."""
 
 import inspect
-import math
 import numbers
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -68,7 +67,8 @@ class TextReward:
         }
 
     def _score(self, rows: Rows) -> list[float]:
-        positional, keywords = self._arguments(rows)
+        # The lists are the function's own, which it may change.
+        positional, keywords = self._arguments({name: list(row) for name, row in rows.items()})
         try:
             result = self.function(*positional, **keywords)
         except Exception as error:  # somebody else's code may fail in any way
@@ -116,10 +116,10 @@ class TextReward:
                 f"reward {self.name}: returned {len(values)} numbers for {len(completions)} completions"
             )
         for value, completion in zip(values, completions, strict=True):
-            if not isinstance(value, numbers.Real) or not math.isfinite(value):
+            if not isinstance(value, numbers.Real) or not _is_finite(value):
                 raise ValueError(
-                    f"reward {self.name}: returned {value!r} for the completion {_shown(completion)}; "
-                    "it must be a finite number"
+                    f"reward {self.name}: returned {_abbreviated(value)} for the completion "
+                    f"{_shown(completion)}; it must be a finite number"
                 )
         return [float(value) for value in values]
 
@@ -128,6 +128,23 @@ def _real_tokens(batch: TokenBatch) -> list[tuple[int, ...]]:
     """Return each row's ids without those behind the mask."""
     rows = zip(batch.tokens.tolist(), batch.mask.tolist(), strict=True)
     return [tuple(token for token, real in zip(*row, strict=True) if real) for row in rows]
+
+
+def _is_finite(value: numbers.Real) -> bool:
+    """Return whether a number is finite as a float32, in which rewards are kept."""
+    try:
+        return abs(float(value)) <= torch.finfo(torch.float32).max
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
+
+
+def _abbreviated(value: object) -> str:
+    """Return a value as words for an error, cut where it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # somebody else's code, or a whole number of more than 4300 digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 
 def _shown(completion: str) -> str:

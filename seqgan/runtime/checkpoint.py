@@ -8,6 +8,7 @@ and reads uninitialised memory for tensors if such a flag has flipped. Pickles a
 
 import hashlib
 import os
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -45,10 +46,12 @@ def save(path: Path, payload: Mapping[str, Any]) -> None:
     """Save finite tensors, numbers, strings and containers of these.
 
     Raises:
-        ValueError: A tensor holds NaN or infinity, or the file cannot be written; names both.
+        ValueError: A tensor holds NaN or infinity, there is something else than these, which could not be
+            read again, or the file cannot be written; names both.
     """
     with as_value_error(f"{path}: not saved"):
         check_tensors(payload)
+        _check_plain(payload)
 
     def write(file: IO[bytes]) -> None:
         hashing = _HashingFile(file)
@@ -138,6 +141,29 @@ def _tensors_in(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
         items = enumerate(state)
     for key, value in items:
         yield from _tensors_in(value, f"{name}/{key}" if name else str(key))
+
+
+CONTAINERS = (dict, OrderedDict, list, tuple, set)
+PLAIN = (str, bytes, int, float, bool, type(None))
+
+
+def _check_plain(state: Any, name: str = "") -> None:
+    """Refuse what a checkpoint could hold but not be read with: objects of other classes.
+
+    Raises:
+        ValueError: There is one; names its place.
+    """
+    if isinstance(state, Mapping):
+        for key, value in state.items():
+            _check_plain(key, f"a key of {name}")
+            _check_plain(value, f"{name}/{key}" if name else str(key))
+    elif isinstance(state, list | tuple | set):
+        for number, value in enumerate(state):
+            _check_plain(value, f"{name}/{number}")
+    if not isinstance(state, Tensor) and type(state) not in (*CONTAINERS, *PLAIN):
+        raise ValueError(
+            f"{name} is a {type(state).__name__}; it must be tensors, numbers, texts or containers of them"
+        )
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:

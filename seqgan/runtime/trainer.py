@@ -6,6 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from seqgan.runtime.files import first_line
+
 
 @runtime_checkable
 class Stateful(Protocol):
@@ -43,3 +45,79 @@ class Trainer(Stateful, Protocol):
 
     def step(self, rate: float = 1.0) -> StepReport:
         """Take one step at ``rate`` times the learning rate."""
+
+
+class CheckedTrainer:
+    """A trainer whose reports are checked at every step.
+
+    Raises:
+        ValueError: At a step: it takes no rate, or what it returns is no report; one line that names it.
+    """
+
+    def __init__(self, trainer: Trainer, name: str) -> None:
+        self.trainer = trainer
+        self.name = name
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what only the trainer itself has."""
+        if name == "trainer":  # not there yet, as in a copy that is being made
+            raise AttributeError(name)
+        return getattr(self.trainer, name)
+
+    @property
+    def steps_per_turn(self) -> int:
+        """The number of steps in one turn of a round."""
+        steps: object = self.trainer.steps_per_turn
+        if type(steps) is not int or steps < 1:
+            raise ValueError(f"{self.name}: steps_per_turn is {steps!r}; it must be a whole number from 1 on")
+        return steps
+
+    def start(self) -> None:
+        """Prepare for a phase."""
+        self.trainer.start()
+
+    def step(self, rate: float = 1.0) -> StepReport:
+        """Take one step at ``rate`` times the learning rate."""
+        try:
+            report: object = self.trainer.step(rate)
+        except TypeError as error:  # it may not take what it is given
+            raise ValueError(f"{self.name}: step raised TypeError: {first_line(error)}") from error
+        if not isinstance(report, StepReport):
+            raise ValueError(
+                f"{self.name}: step returned {type(report).__name__}; it must return a StepReport"
+            )
+        if problem := metrics_problem(report.metrics):
+            raise ValueError(f"{self.name}: step reported {problem}")
+        histograms: object = report.histograms
+        if not isinstance(histograms, Mapping) or not all(
+            isinstance(name, str) and isinstance(values, Tensor) for name, values in histograms.items()
+        ):
+            raise ValueError(f"{self.name}: step reported histograms that are no dictionary of tensors")
+        return report
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the trainer's state."""
+        return self.trainer.state_dict()
+
+    def load_state_dict(self, state: Any) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        self.trainer.load_state_dict(state)
+
+
+TAKEN = ("step", "phase", "alarm", "crc32")  # by other entries of a row of metrics
+
+
+def metrics_problem(metrics: object) -> str | None:
+    """Return what is wrong with metrics that somebody else's code has returned, or None."""
+    if not isinstance(metrics, Mapping):
+        return f"{type(metrics).__name__}; metrics must be a dictionary of numbers by name"
+    for name, value in metrics.items():
+        if not isinstance(name, str) or name in TAKEN:
+            return f"a metric named {name!r}; names must be text such as 'policy/loss'"
+        is_number = isinstance(value, int | float) or (
+            isinstance(value, Tensor) and value.dim() == 0 and not value.is_complex()
+        )
+        if not is_number:
+            shape = f" of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
+            return f"{name} as a {type(value).__name__}{shape}; it must be one number"
+    return None

@@ -51,4 +51,5 @@ def _keep_mass_by_indices(logits: Float[Tensor, "R V"], top_p: float) -> Float[T
 def _outside(values: Float[Tensor, "R V"], top_p: float) -> Bool[Tensor, "R V"]:
     """Return True on those of the descending logits that come behind the mass; never on the first."""
     masses = values.softmax(-1)
-    return masses.cumsum(-1) - masses >= top_p  # what lies before a token is enough without it
+    before = masses.cumsum(-1) - masses  # what lies before a token is enough without it
+    return (before >= top_p) & (before > 0)  # the smallest top_p are 0 in float32

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, SupportsInt
 
+from seqgan.runtime.terminal import printable
+
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 PAD, BOS, EOS, UNK = range(4)
 
@@ -177,9 +179,10 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a path that holds NUL
         place = "" if path.is_absolute() else f" (from the folder {Path.cwd()})"
-        raise ValueError(f"{path}: cannot be read{place}: {error.strerror or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{printable(str(path))}: cannot be read{place}: {reason}") from error
 
 
 def parse_json(text: str | bytes, source: str) -> dict[str, Any]:

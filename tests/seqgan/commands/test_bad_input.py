@@ -40,6 +40,12 @@ class Unread(LSTMGenerator):
 
 def corpus():
     raise ValueError("no text today")
+
+def number():
+    return 3
+
+async def later():
+    return None
 """,
 }
 
@@ -79,6 +85,7 @@ def failing_command(cli, tmp_path, monkeypatch):
             "one.txt: of 1 distinct sequences, 1 for validation and 1 for test leave",
         ),
         (["--corpus.path", "folder"], "folder: cannot be read (from the folder {here}): Is a directory"),
+        (["--corpus.path", "a\0b"], "a\\x00b: cannot be read (from the folder {here}): embedded null byte"),
         (["--corpus.path", "None"], "--corpus.path: names no file; it must be a text file"),
         (
             ["--corpus.path", "distinct.txt", "--corpus.min-count", "2"],
@@ -140,6 +147,10 @@ def failing_command(cli, tmp_path, monkeypatch):
         ),
         (["--mle.epochs", "-1"], "--mle.epochs: -1 is out of range; it must be at least 0"),
         (["--mle.learning-rate", "nan"], "--mle.learning-rate: nan is no finite number"),
+        (
+            ["--num-threads", "1000000"],
+            "--num-threads: 1000000 is out of range; it must be at least 0 and at",
+        ),
         (["--seed", "-1"], "--seed: -1 is out of range; it must be at least 0"),
         (
             ["--discriminator.widths", "1", "0"],
@@ -184,6 +195,11 @@ def failing_command(cli, tmp_path, monkeypatch):
             "own.py:Unread: encode returned NoneType; it must return a tensor",
         ),
         (["--corpus.kind", "own.py:corpus"], "own.py, line 16, in corpus: no text today"),
+        (["--corpus.kind", "own.py:number"], "own.py:number' returns a int, no PreparedCorpus"),
+        (
+            ["--corpus.kind", "own.py:later"],
+            "--corpus.kind: '{here}/own.py:later' is an async function; it must be a plain one",
+        ),
         (["--generator.kind", "os:path"], "--generator.kind: 'os:path' is no class or function"),
         (["--device", "tpu"], "--device: no 'tpu'; choose cpu, cuda, cuda:N or auto"),
         (["--device", "cuda:99"], "--device: cuda:99 is not there"),

@@ -5,6 +5,7 @@ import pytest
 from seqgan.config.kinds import KindSettings, absolute, find_kind, foreign_place, source_digest
 
 FILE = """
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from seqgan.config.kinds import KindSettings
@@ -40,6 +41,31 @@ def fail(text):
 class Untyped:
     def __init__(self, settings):
         pass
+
+
+class Unknown:
+    def __init__(self, settings: "Nowhere"):
+        pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnsetSettings(KindSettings):
+    size: int
+
+
+class Unset:
+    def __init__(self, settings: UnsetSettings):
+        pass
+
+
+class Half(ABC):
+    @abstractmethod
+    def logits(self):
+        pass
+
+
+async def later(completions):
+    pass
 """
 
 
@@ -137,7 +163,7 @@ def test_a_file_that_fails_while_it_is_imported_is_named_and_not_kept(tmp_path):
 
 def test_an_error_is_traced_to_the_file_of_a_kind_that_is_not_built_in(file):
     table = {"small": f"{file}:fail"}
-    for name, place in (("small", None), (f"{file}:fail", f"{file}, line 31, in fail")):
+    for name, place in (("small", None), (f"{file}:fail", f"{file}, line 32, in fail")):
         with pytest.raises(TypeError) as caught:
             find_kind(name, table, "--part.kind").target(None)
         assert foreign_place(caught.value) == foreign_place(caught.value, innermost=True) == place
@@ -153,3 +179,22 @@ def test_the_digest_of_a_source_changes_with_it(file, tmp_path):
     assert first is not None
     assert source_digest(f"{other}:Thing", {}) not in (None, first)
     assert source_digest("small", {"small": f"{file}:Thing"}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Unknown", "Unknown: its annotations cannot be read: name 'Nowhere' is not defined"),
+        ("Unset", "Unset: its setting size has no default; every one needs one"),
+    ],
+)
+def test_settings_that_no_flag_could_set_are_named(file, name, message):
+    with pytest.raises(ValueError, match=message):
+        _ = kind(f"{file}:{name}").settings
+
+
+def test_what_cannot_be_called_to_an_end_is_named(file):
+    with pytest.raises(ValueError, match="Half: lacks logits$"):
+        kind(f"{file}:Half").build(KindSettings(), material())
+    with pytest.raises(ValueError, match="^--part.kind: .*:later' is an async function; it must be a plain"):
+        kind(f"{file}:later")

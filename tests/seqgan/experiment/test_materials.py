@@ -44,6 +44,37 @@ class Greedy:
 
 class Nothing:
     pass
+
+
+from seqgan.advantages.returns import Returns
+from seqgan.algorithms.reinforce import Reinforce
+from seqgan.models.pairs import PairsDiscriminator
+from seqgan.training.mle import MLETrainer
+
+
+class NoValues(Returns):
+    def __call__(self, policy, trajectories):
+        return None
+
+
+class NoSteps(Reinforce):
+    def step(self, rate=1.0):
+        return None
+
+
+class NoEpochs(MLETrainer):
+    def step(self, rate=1.0):
+        return None
+
+
+class Unmade(PairsDiscriminator):
+    def __init__(self):
+        pass
+
+
+class NoLogits(PairsDiscriminator):
+    def logits(self, batch):
+        return None
 """
 
 
@@ -186,6 +217,7 @@ def test_rewards_of_ones_own_are_functions_of_text_or_of_tokens_or_classes(own):
         ("generator", "Nothing", "--generator.kind: .*Nothing' builds a Nothing, no Generator"),
         ("estimator", "Nothing", "--estimator.kind: .*Nothing' builds a Nothing, no AdvantageEstimator"),
         ("algorithm", "Nothing", "--algorithm.kind: .*Nothing' builds a Nothing, no Trainer"),
+        ("discriminator", "Unmade", "Unmade: its constructor does not call super"),
         ("reward", "Nothing", "--reward.kind: .*Nothing' builds a Nothing, no Reward"),
     ],
 )
@@ -194,6 +226,18 @@ def test_a_kind_that_does_not_fit_is_named_before_anything_is_written(own, tmp_p
     with pytest.raises(ValueError, match=message):
         tiny_experiment(run, {section: {"kind": f"{own}:{name}"}})
     assert not (run / "config.toml").exists()
+
+
+def test_what_ones_own_kinds_return_is_checked(own):
+    for section, name in (("algorithm", "NoSteps"), ("mle", "NoEpochs")):
+        found = materials({section: {"kind": f"{own}:{name}"}})
+        with pytest.raises(ValueError, match=f"^{section} {own}:{name}: step returned NoneType"):
+            found.get(section).step()
+    found = materials({"estimator": {"kind": f"{own}:NoValues"}})
+    with pytest.raises(ValueError, match=f"^estimator {own}:NoValues: returned NoneType"):
+        found.estimator(found.policy, found.algorithm.act())
+    with pytest.raises(ValueError, match=f"^discriminator {own}:NoLogits: logits returned NoneType"):
+        materials({"discriminator": {"kind": f"{own}:NoLogits"}})
 
 
 def test_every_material_has_a_meaning():

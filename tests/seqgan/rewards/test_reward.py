@@ -13,6 +13,11 @@ def raises(batch):
     raise KeyError("no such word\nsecond line")
 
 
+def changing(batch):
+    batch.mask[0, 2] = False
+    return torch.zeros(2)
+
+
 @pytest.mark.parametrize(
     ("function", "complaint"),
     [
@@ -27,12 +32,16 @@ def raises(batch):
         (lambda batch: batch.lengths, "type torch.int64"),
         (lambda batch: torch.tensor([0.0, torch.nan]), "not finite .* for row 1"),
         (lambda batch: torch.tensor([torch.inf, 0.0]), "not finite .* for row 0"),
+        (lambda batch: torch.tensor([0.0, 1e300], dtype=torch.float64), "not finite .* for row 1"),
+        (lambda batch: torch.zeros(2, device="meta"), "without numbers in their places"),
+        (lambda batch: torch.ones(2).to_sparse(), "without numbers in their places"),
+        (changing, "changes the batch that it scores"),
         (lambda batch: torch.where(batch.tokens == 3, torch.nan, 1.0), "not finite .* for row 1"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_that_names_the_reward(function, complaint):
     with pytest.raises(ValueError, match=f"^reward mine.py:f: .*{complaint}") as caught:
-        CheckedReward(function, "mine.py:f")(BATCH)
+        CheckedReward(function, "mine.py:f")(TokenBatch(BATCH.tokens.clone(), BATCH.mask.clone()))
     assert "\n" not in str(caught.value)
     assert "learning rate" not in str(caught.value)
 
@@ -43,6 +52,12 @@ def test_good_rewards_pass_and_padding_does_not_matter():
     assert whole(BATCH).tolist() == [3.0, 1.0]
     dense = CheckedReward(lambda batch: torch.where(batch.mask, batch.tokens.float(), torch.nan), "f")
     assert dense(BATCH).tolist() == [[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_rewards_of_any_precision_become_those_of_the_models(dtype):
+    found = CheckedReward(lambda batch: batch.lengths.to(dtype), "f")(BATCH)
+    assert found.dtype == torch.float32 and found.tolist() == [3.0, 1.0]
 
 
 def test_rewards_of_tokens_are_refused_where_whole_sequences_are_scored():

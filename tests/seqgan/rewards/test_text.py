@@ -119,6 +119,10 @@ def bad_for_b(completions):
         (lambda completions: [1.0, None, 2.0], "returned None for the completion 'b'"),
         (lambda completions: [1.0, 1.0, float("nan")], "returned nan for the completion 'c c c'"),
         (lambda completions: [float("-inf"), 1.0, 2.0], "returned -inf for the completion 'a red'"),
+        (lambda completions: [1.0, 1e39, 2.0], "returned 1e+39 for the completion 'b'"),
+        (lambda completions: [10**400] * 3, "returned 1000000"),
+        (lambda completions: [10**5000] * 3, "returned a int for the completion 'a red'"),
+        (lambda completions: completions.clear() or [], "returned 0 numbers for 3 completions"),
         (lambda completions: [[1.0], [1.0], [1.0]], "returned [1.0] for the completion 'a red'"),
     ],
 )

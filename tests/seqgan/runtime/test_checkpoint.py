@@ -5,6 +5,7 @@ import pickle
 import random
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 
@@ -187,6 +188,16 @@ def test_tensors_that_are_not_finite_are_neither_saved_nor_read(tmp_path, value,
     assert not path.exists()
     path.write_bytes(seal(archive_of({"format": checkpoint.FORMAT, **payload})))
     assert refusal(path).endswith(complaint)
+
+
+@pytest.mark.parametrize(
+    "value", [object(), np.float64(3.0), np.ones(3), lambda: 3, torch.float32, {object(): 1}]
+)
+def test_what_could_not_be_read_again_is_not_saved(tmp_path, value):
+    path = tmp_path / "state.pt"
+    with pytest.raises(ValueError, match=f"^{path}: not saved: .*nested/1/w .*; it must be tensors, numbers"):
+        checkpoint.save(path, {"nested": [0, {"w": value}]})
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,7 @@ def test_truncation_keeps_what_it_should():
 
     assert kept(top_k=2) == [[True, True, False, False], [False, False, True, True]]
     assert kept(top_k=9) == [[True] * 4] * 2
+    assert kept(top_p=1e-300) == kept(top_p=0.1)  # in float32 it is 0
     assert kept(top_p=0.1) == [[True, False, False, False], [False, False, False, True]]
     assert kept(top_p=0.6) == [[True, True, False, False], [False, False, True, True]]
     assert kept(top_p=1.0) == [[True] * 4] * 2

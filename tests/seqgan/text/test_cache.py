@@ -1,3 +1,5 @@
+import dataclasses
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -35,6 +37,22 @@ def test_a_corpus_is_read_again_until_something_changes(tmp_path, change):
     again = prepare_corpus(file_settings(tmp_path / "a", text, **options), build, cache)
     assert build.calls == (1 if change == "nothing" else 2)
     assert (again.digest == first.digest) == (change == "nothing")
+
+
+def test_what_comes_through_a_pipe_is_read_every_time(tmp_path):
+    """As in ``--corpus.path <(zcat mine.txt.gz)``, whose path is the same for every text."""
+    digests = set()
+    for text in (TEXT, TEXT + "\ne f"):
+        reading, writing = os.pipe()
+        os.write(writing, text.encode())
+        os.close(writing)
+        settings = dataclasses.replace(
+            file_settings(tmp_path / "a", TEXT), path=Path(f"/proc/self/fd/{reading}")
+        )
+        digests.add(prepare_corpus(settings, prepare_files, tmp_path / "cache").digest)
+        os.close(reading)
+    assert len(digests) == 2
+    assert not (tmp_path / "cache").exists()
 
 
 def test_without_a_cache_it_is_built(tmp_path):

@@ -27,6 +27,7 @@ from seqgan.config.toml import flatten, read_toml, to_toml
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import open_run
 from seqgan.runtime import terminal
+from seqgan.runtime.tracking import read_rows
 from seqgan.training.alarms import Alarms
 from tests.command_line import command, environment, run_process
 from tests.references.bleu import nltk_bleu, nltk_self_bleu
@@ -110,6 +111,41 @@ def test_train_ends_with_the_alarms_that_rang(cli, own_run, monkeypatch):
         "alarm: rang at step 2",
         f"{own_run}: all is done already; and now:",
     ]
+
+
+@pytest.mark.slow
+def test_what_a_reward_and_a_metric_of_ones_own_have_become_is_said_at_the_end(cli, tmp_path, finished_run):
+    """The reward is 1.5 for every token, so that its mean is 1.5 times the mean length."""
+    (tmp_path / "own.py").write_text(
+        "from torch import where\n\n\n"
+        "class Longer:\n    def __call__(self, batch):\n        return where(batch.mask, 1.5, 0.0)\n\n\n"
+        "def exclamations(sentences, references):\n"
+        '    """Share of sentences that end in an exclamation mark."""\n'
+        "    return [float(sentence.endswith('!')) for sentence in sentences]\n"
+    )
+    own = (
+        "--reward.kind",
+        "own.py:Longer",
+        "--estimator.kind",
+        "returns",
+        "--evaluation.metrics",
+        "own.py:exclamations",
+    )
+    output = cli("train", "--run", "run", "--pretrained", finished_run, *own)
+    table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in output.splitlines() if row[:1] == "|"]
+    assert table[-2][0].startswith("Share of sentences that end in an exclamation mark")
+    label, *found, change = table[-1]
+    rows = [row for row in read_rows(tmp_path / "run" / "metrics.jsonl") if row["phase"] == "adversarial"]
+    rewards = [row["evaluation/reward"] for row in rows if "evaluation/reward" in row]
+    lengths = [row["evaluation/mean_length"] for row in rows if "evaluation/mean_length" in row]
+    assert (label, len(table)) == ("mean reward of samples", 2 + 9)
+    assert (
+        found == [f"{rewards[0]:.3f}", f"{rewards[-1]:.3f}"] and change == f"{rewards[-1] - rewards[0]:+.3f}"
+    )
+    for reward, length in zip(rewards, lengths, strict=True):
+        tokens = 20 * reward / 1.5  # of all 20 samples
+        assert tokens == pytest.approx(round(tokens), abs=1e-3)
+        assert abs(tokens / 20 - 1 - length) < 4  # that of other samples, without EOS
 
 
 @pytest.mark.parametrize(
@@ -376,6 +412,12 @@ def test_the_short_help_shows_what_people_change_and_the_long_one_all(cli):
         flag = flag_name(name)
         section, _, last = flag.rpartition(".")
         assert f"  {flag}" in long or f"  {section}.no-{last}" in long, flag
+
+
+def test_a_flag_that_turns_something_off_says_so(cli):
+    words = " ".join(cli("generate", "--help").split())
+    assert "--no-unknown Turn this off: Let <unk> stand for" in words
+    assert "--quiet Show no progress bars" in " ".join(cli("train", "--help").split())
 
 
 def test_help_names_kinds_and_how_to_see_presets(cli):

@@ -1,7 +1,8 @@
 """Estimators and discriminators beside each other, each trained for the same processor time.
 
-The runs of a seed share their likelihood model, and those of a discriminator its pre-training. How many
-rounds take the same time depends on the machine, so the table says how long each row took.
+The runs of a seed share their likelihood model, and those of a discriminator its pre-training. Short runs
+measure what a round of each row costs on this machine; the rounds of the long ones follow from that, and the
+table says how long they took.
 """
 
 import csv
@@ -16,6 +17,9 @@ from seqgan.studies import processes, table
 from seqgan.studies.table import Source
 
 SECONDS = "seconds.csv"
+BUDGET = 180.0  # processor seconds of the adversarial phase of each run
+CALIBRATION = (1, 4)  # rounds of two short runs, whose difference in time is that of the rounds between them
+SMALL_EVALUATION = ("--evaluation.num-samples", "100", "--evaluation.num-samples-in-training", "50")
 METRICS = (table.MINUTES, "nll_test", "bleu_4", "self_bleu_4", "ms_jaccard_4", "reverse_perplexity")
 SMALL_STEPS = ("--algorithm.learning-rate", "3e-4", "--algorithm.kl-weight", "1")
 CANDIDATES = ("--estimator.kind", "candidates", "--estimator.num-candidates", "32")
@@ -25,21 +29,35 @@ PREFIX = ("--estimator.baseline", "prefix")
 
 @dataclass(frozen=True)
 class Row:
-    """A way to train on docstrings: a preset, how long, and what is different from it."""
+    """A way to train on docstrings: a preset, and what is different from it."""
 
     preset: str
-    rounds: int
-    """Rounds of 25 policy steps and a refresh of the discriminator, so many that the times are equal."""
     flags: Sequence[str] = ()
+
+    def train(self, folder: Path, title: str, seed: int, rounds: int, *more: str) -> None:
+        """Train from the pre-training of this seed, in rounds of 25 policy steps."""
+        start = ["--preset", self.preset, "--pretrained", str(path(folder, self.preset, seed))]
+        schedule = ["--adversarial.rounds", str(rounds), "--adversarial.policy-steps", "25"]
+        run = ["--run", str(path(folder, title, seed)), "--seed", str(seed)]
+        train_timed(folder, title, seed, [*start, *schedule, *self.flags, *more, *run])
+
+    def find_rounds(self, folder: Path, title: str) -> int:
+        """Return how many rounds take the budget, by two short runs of seed 0."""
+        titles = [f"{title}, {rounds} rounds" for rounds in CALIBRATION]
+        for name, rounds in zip(titles, CALIBRATION, strict=True):
+            self.train(folder, name, 0, rounds, *SMALL_EVALUATION)
+        few, many = (read_seconds(folder)[name, 0] for name in titles)
+        each = (many - few) / (CALIBRATION[1] - CALIBRATION[0])
+        return max(1, round(BUDGET / max(each, 1.0)))
 
 
 ROWS = {
-    "returns, CNN": Row("docstrings", 9, ("--estimator.kind", "returns")),
-    "rollouts, CNN": Row("docstrings", 6),
-    "candidates, CNN": Row("docstrings", 8, CANDIDATES),
-    "rollouts, pairs": Row("docstrings-candidates", 8, (*ROLLOUTS, *PREFIX, *SMALL_STEPS)),
-    "candidates, pairs": Row("docstrings-candidates", 16, SMALL_STEPS),
-    "candidates, pairs, larger steps": Row("docstrings-candidates", 16),
+    "returns, CNN": Row("docstrings", ("--estimator.kind", "returns")),
+    "rollouts, CNN": Row("docstrings"),
+    "candidates, CNN": Row("docstrings", CANDIDATES),
+    "rollouts, pairs": Row("docstrings-candidates", (*ROLLOUTS, *PREFIX, *SMALL_STEPS)),
+    "candidates, pairs": Row("docstrings-candidates", SMALL_STEPS),
+    "candidates, pairs, larger steps": Row("docstrings-candidates"),
 }
 
 
@@ -50,10 +68,7 @@ def compare(folder: Path, seeds: int) -> str:
             base = ["--run", str(path(folder, preset, seed)), "--seed", str(seed)]
             processes.call("-m", "seqgan", "pretrain", "--preset", preset, *base, show=False)
         for title, row in ROWS.items():
-            start = ["--preset", row.preset, "--pretrained", str(path(folder, row.preset, seed))]
-            schedule = ["--adversarial.rounds", str(row.rounds), "--adversarial.policy-steps", "25"]
-            run = ["--run", str(path(folder, title, seed)), "--seed", str(seed)]
-            train_timed(folder, title, seed, [*start, *schedule, *row.flags, *run])
+            row.train(folder, title, seed, row.find_rounds(folder, title))
     plan = {"MLE": [Source(path(folder, "docstrings", seed), "mle-best") for seed in range(seeds)]}
     for title in ROWS:
         plan[title] = [Source(path(folder, title, seed), "adversarial-last") for seed in range(seeds)]

@@ -1,7 +1,5 @@
 """The tables of turns that settings describe, and what their phases are measured by."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -9,8 +7,9 @@ from leakgan.catalogue import CATALOGUE
 from seqgan.evaluation.likelihood import nll
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.phases import schedule
+from seqgan.runtime.trainer import Trainer
 from seqgan.training.schedule import Phase, Turn
-from tests.tiny_run import tiny_experiment, tiny_settings
+from tests.tiny_run import tiny_experiment
 
 DIFFERENT = {
     "mle": {
@@ -25,6 +24,19 @@ DIFFERENT = {
 }  # fmt: skip
 
 
+class Steps(Trainer):
+    """A trainer of which only the number of its steps counts."""
+
+    steps_per_turn = 0
+
+    def __init__(self, steps_per_turn):
+        self.steps_per_turn = steps_per_turn
+
+
+def materials(layer=None):
+    return tiny_experiment(None, DIFFERENT, layer or {}).materials
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_every_setting_of_the_schedule_stands_in_its_place(first):
     flags = {
@@ -32,12 +44,8 @@ def test_every_setting_of_the_schedule_stands_in_its_place(first):
         "discriminator_training": {"keep_best": not first},
         "adversarial": {"cosine_decay": first},
     }
-    materials = SimpleNamespace(settings=tiny_settings(DIFFERENT, flags))
-    trainers = {
-        "mle": SimpleNamespace(steps_per_turn=11),
-        "discriminator": SimpleNamespace(steps_per_turn=13),
-    }
-    mle, discriminator, adversarial = schedule(materials, trainers)
+    trainers = {"mle": Steps(11), "discriminator": Steps(13)}
+    mle, discriminator, adversarial = schedule(materials(flags), trainers)
     likelihood = Turn("mle", 11, warmup_steps=5, cosine_decay=not first)
     assert mle == Phase(
         "mle", 7, [Turn("discriminator", 26, every=4), likelihood], interval=2, patience=3, keep_best=first
@@ -55,8 +63,7 @@ def test_every_setting_of_the_schedule_stands_in_its_place(first):
 
 
 def test_without_a_discriminator_nobody_visits_it():
-    materials = SimpleNamespace(settings=tiny_settings(DIFFERENT))
-    phases = schedule(materials, {"mle": SimpleNamespace(steps_per_turn=11)})
+    phases = schedule(materials(), {"mle": Steps(11)})
     steps = {turn.steps for phase in phases for turn in phase.turns if turn.trainer == "discriminator"}
     assert steps == {0}
 

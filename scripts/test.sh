@@ -8,6 +8,8 @@ ruff format --check .
 ruff check .
 mypy
 lint-imports
+unset PYTHONDONTWRITEBYTECODE # many tests start processes, each of which would compile everything anew
+export OMP_NUM_THREADS=1       # as many test processes as cores
 run=(python -m pytest --numprocesses auto --dist loadfile)
 if [ $# -gt 0 ]; then
     exec "${run[@]}" "$@"

@@ -118,7 +118,7 @@ def finish(folder):
         path.name: json.loads(path.read_text()) for path in (folder / "run" / "evaluation").glob("*.json")
     }
     compared = output[
-        output.index("\nMLE (mle-best):") : output.index("run: all is done")
+        output.index("\nMLE (mle-best)") : output.index("run: all is done")
     ]  # not the phases' times
     return final_state(folder / "run"), evaluations, compared
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--unchecked", action="store_true", help="do not check shapes: two to three times faster"
+        "--unchecked", action="store_true", help="do not check shapes: half the time"
     )
 
 

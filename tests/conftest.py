@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--unchecked", action="store_true", help="do not check shapes: half the time"
-    )
+    parser.addoption("--unchecked", action="store_true", help="do not check shapes: half the time")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,19 +1,18 @@
 """A check of estimators that are written elsewhere."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqgan.advantages.action_values import ActionValues, AdvantageEstimator
+from seqgan.advantages.action_values import ActionValues
 from seqgan.models.generator import Generator
 from seqgan.runtime.files import first_line
-from seqgan.runtime.trainer import metrics_problem
+from seqgan.runtime.trainer import Checked, metrics_problem
 from seqgan.sampling.trajectories import Trajectories
 
 
-class CheckedEstimator:
+class CheckedEstimator(Checked):
     """An estimator whose results are checked at every call: type, shape, finite values.
 
     The check reads values, so a GPU is waited for. Estimators of this package need none.
@@ -22,25 +21,11 @@ class CheckedEstimator:
         ValueError: At a call: a result cannot be used; one line that names it.
     """
 
-    def __init__(self, estimator: AdvantageEstimator, name: str) -> None:
-        self.estimator = estimator
-        self.name = name
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what only the estimator itself has."""
-        if name == "estimator":  # not there yet, as in a copy that is being made
-            raise AttributeError(name)
-        return getattr(self.estimator, name)
-
-    def start(self) -> None:
-        """Prepare the estimator for adversarial training."""
-        self.estimator.start()
-
     def __call__(self, policy: Generator, trajectories: Trajectories) -> ActionValues:
         """Return the estimator's values."""
         tokens, mask = trajectories.tokens.clone(), trajectories.mask.clone()
         try:
-            values: object = self.estimator(policy, trajectories)
+            values: object = self.inner(policy, trajectories)
         except TypeError as error:  # it may not take what it is given
             raise ValueError(f"estimator {self.name}: raised TypeError: {first_line(error)}") from error
         if not (torch.equal(tokens, trajectories.tokens) and torch.equal(mask, trajectories.mask)):
@@ -55,18 +40,10 @@ class CheckedEstimator:
 
     def learn(self, trajectories: Trajectories, values: ActionValues) -> Mapping[str, Tensor]:
         """Let the estimator learn; return its metrics."""
-        metrics = self.estimator.learn(trajectories, values)
+        metrics: Mapping[str, Tensor] = self.inner.learn(trajectories, values)
         if problem := metrics_problem(metrics):
             raise ValueError(f"estimator {self.name}: learn returned {problem}")
         return metrics
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """Return the estimator's state."""
-        return self.estimator.state_dict()
-
-    def load_state_dict(self, state: Any) -> None:
-        """Restore what :meth:`state_dict` returned."""
-        self.estimator.load_state_dict(state)
 
 
 def _problem(values: ActionValues, trajectories: Trajectories, vocabulary_size: int) -> str | None:

@@ -38,6 +38,7 @@ from seqgan.runtime.seeding import derive_seed, make_rng
 from seqgan.runtime.tracking import Tracker
 from seqgan.sampling.decoding import Decoding, Temperature, temperature_value
 from seqgan.sampling.sample import sample
+from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.batching import pad
 from seqgan.text.cache import prepare_corpus
 from seqgan.text.language import Language
@@ -254,36 +255,34 @@ class Experiment:
     def _evaluate_in_training(self, generator: Generator) -> EvaluationResult:
         """Measure on the validation text, with vectors of a few samples to look at where there are any."""
         result = self._validation_evaluator(generator)
-        rng = make_rng(self.device, self.settings.seed, "projections")
-        samples = sample(
-            generator,
-            NUM_PROJECTED,
-            self.corpus.max_length,
-            eos_id=self.vocabulary.eos_id,
-            rng=rng,
-            temperature=self.settings.evaluation.temperature,
-            precision=self.settings.sampling.precision,
-        )
+        temperature = self.settings.evaluation.temperature
+        samples = self._draw(generator, NUM_PROJECTED, "projections", temperature)
         projections = generator.projections(samples, self.vocabulary.tokens)
         return dataclasses.replace(result, projections=projections)
 
+    @torch.no_grad()
     def _evaluate_with_reward(self, generator: Generator) -> EvaluationResult:
         """Measure, and score as many fresh samples by the reward; of rewards per token their sum counts."""
         result = self._evaluate_in_training(generator)
-        samples = sample(
-            generator,
-            self.settings.evaluation.num_samples_in_training,
-            self.corpus.max_length,
-            eos_id=self.vocabulary.eos_id,
-            pad_id=self.vocabulary.pad_id,
-            precision=self.settings.sampling.precision,
-            rng=make_rng(self.device, self.settings.seed, "reward of samples"),
-            temperature=temperature_value(self.settings.sampling.temperature),
-        )
+        number = self.settings.evaluation.num_samples_in_training
+        samples = self._draw(generator, number, "reward of samples", self.settings.sampling.temperature)
         rewards = self.materials.reward(samples)
         totals = rewards if rewards.dim() == 1 else rewards.sum(1)
         metrics = {**result.metrics, "evaluation/reward": float(totals.mean())}
         return dataclasses.replace(result, metrics=metrics)
+
+    def _draw(self, generator: Generator, number: int, purpose: str, temperature: float) -> Trajectories:
+        """Draw sequences of the corpus's length from the stream of random numbers of that purpose."""
+        return sample(
+            generator,
+            number,
+            self.corpus.max_length,
+            eos_id=self.vocabulary.eos_id,
+            pad_id=self.vocabulary.pad_id,
+            rng=make_rng(self.device, self.settings.seed, purpose),
+            temperature=temperature,
+            precision=self.settings.sampling.precision,
+        )
 
     def _validation_nll(self) -> float:
         temperature = self.settings.evaluation.temperature

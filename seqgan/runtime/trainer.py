@@ -47,39 +47,52 @@ class Trainer(Stateful, Protocol):
         """Take one step at ``rate`` times the learning rate."""
 
 
-class CheckedTrainer:
+class Checked:
+    """An object from elsewhere whose name errors carry; it has all that the object itself has."""
+
+    def __init__(self, inner: Any, name: str) -> None:
+        self.inner = inner
+        self.name = name
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what only the object itself has."""
+        if name == "inner":  # not there yet, as in a copy that is being made
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def start(self) -> None:
+        """Prepare for a phase."""
+        self.inner.start()
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the object's state."""
+        state: Mapping[str, Any] = self.inner.state_dict()
+        return state
+
+    def load_state_dict(self, state: Any) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        self.inner.load_state_dict(state)
+
+
+class CheckedTrainer(Checked):
     """A trainer whose reports are checked at every step.
 
     Raises:
         ValueError: At a step: it takes no rate, or what it returns is no report; one line that names it.
     """
 
-    def __init__(self, trainer: Trainer, name: str) -> None:
-        self.trainer = trainer
-        self.name = name
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what only the trainer itself has."""
-        if name == "trainer":  # not there yet, as in a copy that is being made
-            raise AttributeError(name)
-        return getattr(self.trainer, name)
-
     @property
     def steps_per_turn(self) -> int:
         """The number of steps in one turn of a round."""
-        steps: object = self.trainer.steps_per_turn
+        steps: object = self.inner.steps_per_turn
         if type(steps) is not int or steps < 1:
             raise ValueError(f"{self.name}: steps_per_turn is {steps!r}; it must be a whole number from 1 on")
         return steps
 
-    def start(self) -> None:
-        """Prepare for a phase."""
-        self.trainer.start()
-
     def step(self, rate: float = 1.0) -> StepReport:
         """Take one step at ``rate`` times the learning rate."""
         try:
-            report: object = self.trainer.step(rate)
+            report: object = self.inner.step(rate)
         except TypeError as error:  # it may not take what it is given
             raise ValueError(f"{self.name}: step raised TypeError: {first_line(error)}") from error
         if not isinstance(report, StepReport):
@@ -94,14 +107,6 @@ class CheckedTrainer:
         ):
             raise ValueError(f"{self.name}: step reported histograms that are no dictionary of tensors")
         return report
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """Return the trainer's state."""
-        return self.trainer.state_dict()
-
-    def load_state_dict(self, state: Any) -> None:
-        """Restore what :meth:`state_dict` returned."""
-        self.trainer.load_state_dict(state)
 
 
 TAKEN = ("step", "phase", "alarm", "crc32")  # by other entries of a row of metrics

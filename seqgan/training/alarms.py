@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-NUM_REFRESHES = (
-    5  # one AUC of 200 against 200 sequences varies by .03; five in a row say the same by no chance
-)
+# One AUC of 200 against 200 sequences varies by .03; five in a row do not say the same by chance.
+NUM_REFRESHES = 5
 
 
 class TrainingDiverged(ValueError):

@@ -77,4 +77,4 @@ def test_a_good_trainer_passes_and_is_asked_for_all_that_it_has():
     assert checked.step(0.5) is report
     other = CheckedTrainer(Own(), "A")
     other.load_state_dict(checked.state_dict())
-    assert other.trainer.rates == [0.5]
+    assert other.inner.rates == [0.5]

@@ -14,7 +14,7 @@ from seqgan.config.kinds import absolute
 from seqgan.config.ranges import Range, Repeated
 from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.metric import Metric
-from seqgan.evaluation.metrics import EVALUATION, lower_is_better, measure_texts
+from seqgan.evaluation.metrics import EVALUATION, REWARD, lower_is_better, measure_texts
 from seqgan.evaluation.oracle import OracleTask
 from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.evaluation.texts import RealText, TextPair
@@ -44,7 +44,7 @@ class EvaluationSettings:
     criterion: str = "nll"
     """The metric, on validation text, by which the best adversarial generator is kept: nll, or any that has a
     better side, such as jeffreys (with an oracle), bleu_f1_5, reverse_perplexity, ms_jaccard_4, or one of
-    --evaluation.metrics."""
+    --evaluation.metrics. reward, where that is not the discriminator's, is the mean reward of samples."""
     metrics: Annotated[tuple[str, ...], Repeated] = ()
     """A metric of your own: package.module:name or file.py:name of a function of two lists of sentences, the
     generated and the real ones, that returns a number, or one for each generated sentence. The first line of
@@ -206,6 +206,8 @@ class Evaluator:
     def _loss(self, score: Score) -> float:
         """Return what generators are kept by, lower for the better; NaN where it was not measured."""
         name = f"nll_{self.split}" if self.settings.criterion == "nll" else self.settings.criterion
+        if name == REWARD:  # whoever has the reward fills it in
+            return math.nan
         value = score.values.get(name, math.nan)
         return value if lower_is_better(name, self.metrics) else -value
 

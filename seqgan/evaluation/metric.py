@@ -6,6 +6,7 @@ sentences becomes one by :func:`as_metric`.
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from seqgan.evaluation.texts import TextPair
 Side = Literal["quality", "diversity", "both sides", "likelihood", "copies", "lengths", "words", ""]
 Sizes = tuple[Literal["hypotheses", "references"], ...]
 TextFunction = Callable[[list[str], list[str]], float | Sequence[float]]
+RETURN = re.compile(r"^(Return|Compute|Measure)s? (the |an? )?")  # how docstrings begin, and labels do not
 EQUAL = ("protocol", "tokenizer", "case", "smoothing", "language_model", "dimensions", "mauve")
 """Parts of a signature without which no metric is comparable."""
 
@@ -98,7 +100,8 @@ def as_metric(value: object) -> Metric:
 
     The function takes the generated and the real sentences, and returns one number, or one for each generated
     sentence, whose mean it then is. Its name is the metric's; the first line of its docstring says what it
-    means, and may end with ``(lower)`` or ``(higher)``, the better side.
+    means, and may end with ``(lower)`` or ``(higher)``, the better side. "Return the" in front is no part
+    of it.
 
     Raises:
         ValueError: It is neither, or has no name that a column can have.
@@ -107,7 +110,9 @@ def as_metric(value: object) -> Metric:
         metric = value
     elif callable(value):
         name = getattr(value, "__name__", type(value).__name__)
-        label = (inspect.getdoc(value) or name.replace("_", " ")).splitlines()[0].rstrip(".")
+        first_line = (inspect.getdoc(value) or ".").splitlines()[0].rstrip(".")
+        label = RETURN.sub("", first_line) or name.replace("_", " ")
+        label = label[0].upper() + label[1:]
         measure = partial(_measure_function, value, name)
         metric = own_metric(name, label, measure=measure)
     else:

@@ -23,6 +23,7 @@ from seqgan.evaluation.signature import Estimate, Score
 from seqgan.evaluation.texts import ORDERS, TextPair
 
 CHOICE = "choose nll, bleu_f1_5 or another"
+REWARD = "reward"  # as a criterion: the mean reward of fresh samples
 
 
 # Metrics of text. Each takes the texts, and an order n where there is one metric for each of ORDERS.
@@ -386,7 +387,7 @@ _OF_TRAINING = {
     "policy/gradient_norm": "norm of the gradient before clipping",
     "policy/advantage_std": "standard deviation of the advantages",
     "policy/length": "mean length of the sampled sequences, tokens",
-    "evaluation/reward": "mean reward of fresh samples",
+    f"evaluation/{REWARD}": "mean reward of fresh samples",
     "reward/mean": "mean reward at the last token",
     "reward/return": "mean discounted return of whole sequences",
 }
@@ -435,8 +436,16 @@ def lower_is_better(name: str, table: Mapping[str, Metric] = EVALUATION) -> bool
     return table[name].lower_is_better
 
 
-def check_criterion(name: str, table: Mapping[str, Metric] = EVALUATION, *, with_oracle: bool) -> None:
+def check_criterion(
+    name: str,
+    table: Mapping[str, Metric] = EVALUATION,
+    *,
+    with_oracle: bool,
+    with_fixed_reward: bool = False,
+) -> None:
     """Refuse a criterion that training could not follow; ``nll`` is that of the held-out text.
+
+    ``reward`` is the mean reward of samples, for rewards that are the same function before and after.
 
     Raises:
         ValueError: There is no such metric, it has no better side, or needs what there is not.
@@ -445,6 +454,10 @@ def check_criterion(name: str, table: Mapping[str, Metric] = EVALUATION, *, with
         return
     if name in ("nll_validation", "nll_test"):
         raise ValueError(f"{name} is called nll here")
+    if name == REWARD:
+        if not with_fixed_reward:
+            raise ValueError(f"the discriminator's reward changes as it learns; {CHOICE}")
+        return
     lower_is_better(name, table)
     needs = table[name].needs
     if needs == "an oracle" and not with_oracle:

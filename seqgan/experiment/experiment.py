@@ -13,11 +13,12 @@ from seqgan.config.kinds import find_kind
 from seqgan.config.schema import to_settings, validate
 from seqgan.config.toml import Settings, flatten, to_toml
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
-from seqgan.evaluation.likelihood import nll, sequence_nll
+from seqgan.evaluation.likelihood import sequence_nll
 from seqgan.evaluation.metric import Metric
 from seqgan.evaluation.metrics import check_criterion, load_metrics
 from seqgan.evaluation.ngram_generator import NgramGenerator
 from seqgan.evaluation.signature import Signature
+from seqgan.experiment.assessments import Assessments
 from seqgan.experiment.catalogue import SEQGAN, Catalogue, find_catalogue
 from seqgan.experiment.generator_files import GeneratorFiles
 from seqgan.experiment.materials import OF_LAST_PHASE, Materials
@@ -38,7 +39,6 @@ from seqgan.runtime.seeding import derive_seed, make_rng
 from seqgan.runtime.tracking import Tracker
 from seqgan.sampling.decoding import Decoding, Temperature, temperature_value
 from seqgan.sampling.sample import sample
-from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.batching import pad
 from seqgan.text.cache import prepare_corpus
 from seqgan.text.language import Language
@@ -47,8 +47,6 @@ from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
 from seqgan.text.vocabulary import Vocabulary
 from seqgan.training.loop import TrainingLoop
-
-NUM_PROJECTED = 30  # samples whose vectors TensorBoard's projector shows
 
 
 class Experiment:
@@ -178,7 +176,12 @@ class Experiment:
         """Refuse what no setting shows by itself, before anything is written."""
         criterion, metrics = self.settings.evaluation.criterion, self.metrics
         try:
-            check_criterion(criterion, metrics, with_oracle=self.oracle is not None)
+            check_criterion(
+                criterion,
+                metrics,
+                with_oracle=self.oracle is not None,
+                with_fixed_reward=self.settings.reward.kind != "discriminator",
+            )
         except ValueError as error:
             raise ValueError(f"--evaluation.criterion: {error}") from error
         longest = torch.zeros(1, self.corpus.max_length, dtype=torch.long, device=self.device)
@@ -221,9 +224,10 @@ class Experiment:
         loop = TrainingLoop(
             build_phases(
                 self.materials,
-                evaluate=self._evaluate_in_training,
-                evaluate_with_reward=self._evaluate_with_reward,
-                validation_nll=self._validation_nll,
+                Assessments(
+                    self.materials,
+                    self.evaluator("validation", self.settings.evaluation.num_samples_in_training),
+                ),
                 save_best=lambda phase: self.save_generator("best", phase),
             ),
             self.materials.components(),
@@ -247,46 +251,6 @@ class Experiment:
         unit = getattr(self.settings.reward, "transform", "")
         names = ("evaluation/reward", "reward/mean", "reward/return", "reward/discriminator")
         return dict.fromkeys(names, unit)
-
-    @cached_property
-    def _validation_evaluator(self) -> Evaluator:
-        return self.evaluator("validation", self.settings.evaluation.num_samples_in_training)
-
-    def _evaluate_in_training(self, generator: Generator) -> EvaluationResult:
-        """Measure on the validation text, with vectors of a few samples to look at where there are any."""
-        result = self._validation_evaluator(generator)
-        temperature = self.settings.evaluation.temperature
-        samples = self._draw(generator, NUM_PROJECTED, "projections", temperature)
-        projections = generator.projections(samples, self.vocabulary.tokens)
-        return dataclasses.replace(result, projections=projections)
-
-    @torch.no_grad()
-    def _evaluate_with_reward(self, generator: Generator) -> EvaluationResult:
-        """Measure, and score as many fresh samples by the reward; of rewards per token their sum counts."""
-        result = self._evaluate_in_training(generator)
-        number = self.settings.evaluation.num_samples_in_training
-        samples = self._draw(generator, number, "reward of samples", self.settings.sampling.temperature)
-        rewards = self.materials.reward(samples)
-        totals = rewards if rewards.dim() == 1 else rewards.sum(1)
-        metrics = {**result.metrics, "evaluation/reward": float(totals.mean())}
-        return dataclasses.replace(result, metrics=metrics)
-
-    def _draw(self, generator: Generator, number: int, purpose: str, temperature: float) -> Trajectories:
-        """Draw sequences of the corpus's length from the stream of random numbers of that purpose."""
-        return sample(
-            generator,
-            number,
-            self.corpus.max_length,
-            eos_id=self.vocabulary.eos_id,
-            pad_id=self.vocabulary.pad_id,
-            rng=make_rng(self.device, self.settings.seed, purpose),
-            temperature=temperature,
-            precision=self.settings.sampling.precision,
-        )
-
-    def _validation_nll(self) -> float:
-        temperature = self.settings.evaluation.temperature
-        return nll(self.policy, self.materials.validation, temperature=temperature).value
 
     def pretrain(self) -> None:
         """Run all phases but the last: the generator by maximum likelihood, then the discriminator.

@@ -3,28 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
+from seqgan.experiment.assessments import Assessments
 from seqgan.experiment.generator_files import GeneratorState
 from seqgan.experiment.materials import Materials
-from seqgan.models.generator import Generator
 from seqgan.runtime.trainer import Trainer
-from seqgan.training.schedule import Assessment, Figure, Phase, PhaseRun, Turn
-
-Evaluate = Callable[[Generator], Assessment]
+from seqgan.training.schedule import Figure, Phase, PhaseRun, Turn
 
 
 def build_phases(
-    materials: Materials,
-    *,
-    evaluate: Evaluate,
-    evaluate_with_reward: Evaluate,
-    validation_nll: Callable[[], float],
-    save_best: Callable[[str], object],
+    materials: Materials, assessments: Assessments, *, save_best: Callable[[str], object]
 ) -> list[PhaseRun]:
     """Build the phases: maximum likelihood, discriminator, adversarial; all but the last are pre-training.
 
-    Nothing but the last asks for the reward (``evaluate_with_reward``). A discriminator that neither the
-    policy nor the reward asks for has no turns. ``save_best`` is called with the name of a phase whenever
-    its best generator has changed.
+    Nothing but the last asks for the reward. A discriminator that neither the policy nor the reward asks for
+    has no turns. ``save_best`` is called with the name of a phase whenever its best generator has changed.
     """
     policy = materials.policy
     trainers: dict[str, Trainer] = {"mle": materials.mle, "policy": materials.algorithm}
@@ -36,8 +28,8 @@ def build_phases(
         PhaseRun(
             mle,
             trainers,
-            assess=lambda: _nll_figure(validation_nll()),
-            conclude=lambda: evaluate(policy),
+            assess=lambda: _nll_figure(assessments.nll()),
+            conclude=assessments.evaluate,
             kept=GeneratorState(policy),
             on_best=lambda: save_best(mle.name),
         ),
@@ -50,7 +42,7 @@ def build_phases(
         PhaseRun(
             adversarial,
             trainers,
-            assess=lambda: evaluate_with_reward(policy),
+            assess=assessments.evaluate_with_reward,
             on_best=lambda: save_best(adversarial.name),
             assess_start=True,
         ),

@@ -9,6 +9,7 @@ from seqgan.reports.report_tables import number
 from seqgan.reports.tables import SUMMARY
 
 MOST_COMPARISONS, MOST_METRICS = 4, 3
+JUDGES = ("nll_test", "jeffreys", "bleu_f1_5", "ms_jaccard_4")  # none of them can be bought
 ONE_DRAW = (
     "Behind ± stands the standard deviation over training seeds on one draw of data: another corpus may say "
     "something else."
@@ -31,6 +32,7 @@ def overview(findings: Findings, picture: Figures | None) -> Iterator[Block]:
         yield Paragraph(OVER_SENTENCES)
     if not own:
         yield Paragraph(_values_in_words(findings))
+    yield from map(Paragraph, _baseline_in_words(findings))
     if picture is not None:
         yield picture
 
@@ -87,6 +89,26 @@ def _values_in_words(findings: Findings) -> str:
         found = [f"{EVALUATION[n].meaning} {number(n, values[n])}" for n in SUMMARY if n in values]
         parts.append(f"{column.title} ({column.origin}) {_listed(found[:MOST_METRICS])}")
     return f"Nothing was trained beyond these generators, which reach: {'; '.join(parts)}."
+
+
+def _baseline_in_words(findings: Findings) -> Iterator[str]:
+    """Say where n-grams, which nobody had to train, are better than every generator of the runs."""
+    trained = [column for column in findings.columns if column.origin != "baseline"]
+    for ngrams in (column for column in findings.columns if column.measurement.generator == "ngram"):
+        found = []
+        for name in JUDGES:
+            scores = [column.measurement.score.values for column in (*trained, ngrams)]
+            if not trained or not all(name in values for values in scores):
+                continue
+            *others, own = (values[name] for values in scores)
+            best = min(others) if EVALUATION[name].lower_is_better else max(others)
+            if own != best and (own < best) == EVALUATION[name].lower_is_better:
+                found.append(f"{EVALUATION[name].meaning} ({number(name, own)} against {number(name, best)})")
+        if found:
+            yield (
+                f"{ngrams.title} of the training text, which need no training, are better than all of these "
+                f"generators in {_listed(found)}: there is more to learn by likelihood first."
+            )
 
 
 def _values(difference: Difference) -> str:

@@ -12,6 +12,7 @@ import csv
 import dataclasses
 import io
 import math
+import shlex
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -191,10 +192,11 @@ def report(comparison: Comparison, asked: Sequence[str] | None = None) -> str:
         if several
         else "One seed: there is no standard deviation, and no gain counts yet."
     )
+    command = shlex.join([comparison.package, "train", *comparison.flags])
     parts = [
         found.markdown([*metrics, table.AUC], corner=f"{comparison.package}, {number}"),
         gain_table(rows, metrics),
-        f"{ABOUT} {spread} Shares of the n-grams: {shares}.",
+        f"The algorithm: `{command}`. {ABOUT} {spread} Shares of the n-grams: {shares}.",
         found.notes(),
     ]
     return "\n\n".join(parts)

@@ -145,6 +145,10 @@ def failing_command(cli, tmp_path, monkeypatch):
             ["--evaluation.criterion", "blue"],
             "--evaluation.criterion: no metric 'blue' with a better side; choose nll, jeffreys,",
         ),
+        (
+            ["--evaluation.criterion", "reward"],
+            "--evaluation.criterion: the discriminator's reward changes as it learns; choose nll,",
+        ),
         (["--mle.epochs", "-1"], "--mle.epochs: -1 is out of range; it must be at least 0"),
         (["--mle.learning-rate", "nan"], "--mle.learning-rate: nan is no finite number"),
         (

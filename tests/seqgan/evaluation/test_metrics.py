@@ -94,6 +94,26 @@ class TestAUsersOwn:
         assert (whole.name, whole.lower_is_better) == ("words_in_common", False)
         assert whole.measure(texts()) == Estimate(5.0)  # a, cat, dog, . and !
 
+    @pytest.mark.parametrize(
+        ("docstring", "label"),
+        [
+            ("Return the share of questions (higher).", "Share of questions (higher)"),
+            ("Returns a mean.\n\nOf all.", "Mean"),
+            ("Compute dogs", "Dogs"),
+            ("Returned sentences.", "Returned sentences"),
+            ("questions", "Questions"),
+            ("Return the ", "Own"),
+            (".", "Own"),
+            (None, "Own"),
+        ],
+    )
+    def test_its_label_is_what_its_docstring_says_that_it_returns(self, docstring, label):
+        def own(hypotheses, references):
+            return 0
+
+        own.__doc__ = docstring
+        assert as_metric(own).label == label
+
     def test_a_metric_of_ones_own_may_say_more(self):
         own = Metric(
             name="own",
@@ -167,6 +187,7 @@ class TestCriteria:
             ("mean_length", "no metric 'mean_length' with a better side"),
             ("jeffreys", "jeffreys needs an oracle, which --corpus.kind oracle alone has; choose nll"),
             ("mauve", "mauve needs features, which training has not"),
+            ("reward", "the discriminator's reward changes as it learns; choose nll"),
         ],
     )
     def test_one_that_training_cannot_follow_is_refused(self, name, message):
@@ -177,6 +198,7 @@ class TestCriteria:
     def test_the_others_are_accepted(self, name):
         check_criterion(name, with_oracle=False)
         check_criterion("jeffreys", with_oracle=True)
+        check_criterion("reward", with_oracle=False, with_fixed_reward=True)
 
 
 class TestWhatMayBeCompared:

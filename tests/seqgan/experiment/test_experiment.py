@@ -15,6 +15,7 @@ from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.materials import MATERIALS
+from seqgan.runtime.tracking import read_rows
 from tests.runs import finish
 from tests.shared_data import shared_data
 from tests.tiny_models import whole
@@ -167,6 +168,28 @@ def test_an_opened_run_needs_neither_reward_nor_discriminator(tmp_path):
     assert not built & {"reward", "discriminator", "discriminator_trainer", "estimator", "algorithm", "mle"}
     with pytest.raises(ValueError, match=r"--reward.kind: cannot import .*vanishing.py:short'"):
         again.train()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_best_generator_may_be_that_of_the_highest_reward(tmp_path, sign):
+    """Of three evaluations: before the adversarial phase, after its second round and at its end."""
+    (tmp_path / "own.py").write_text(
+        "def words(completions, **columns):\n"
+        f"    return [{sign}.0 * len(text.split()) for text in completions]\n"
+    )
+    reward = {"reward": {"kind": f"{tmp_path}/own.py:words"}, "evaluation": {"criterion": "reward"}}
+    layer = {**reward, "algorithm": {"kl_weight": 0.0, "learning_rate": 0.03}}
+    experiment = tiny_experiment(tmp_path / "run", layer)
+    experiment.train()
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    rewards = [row["evaluation/reward"] for row in rows if row.get("evaluation/reward") is not None]
+    same_as = {0: "mle-best", 2: "adversarial-last"}
+    best = experiment.load_generator("adversarial-best").state_dict()
+    for index, name in same_as.items():
+        other = experiment.load_generator(name).state_dict()
+        are_equal = all(torch.equal(value, other[key]) for key, value in best.items())
+        assert are_equal == (rewards.index(max(rewards)) == index)
+    assert len(rewards) == 3
 
 
 def test_a_generator_of_another_text_is_refused(tmp_path):

@@ -90,3 +90,35 @@ def test_what_was_not_trained_further_is_described():
         "Nothing was trained beyond these generators, which reach: "
         "MLE (one) NLL-test 4.7000 and BLEU-5 0.3000."
     ]
+
+
+@pytest.mark.parametrize(
+    ("ngrams", "said"),
+    [
+        ({"nll_test": 4.65, "bleu_f1_5": 0.25}, "in NLL-test (4.6500 against 4.6600): there is more"),
+        ({"nll_test": 4.65, "bleu_f1_5": 0.35}, "in NLL-test (4.6500 against 4.6600) and BLEU-5 F1"),
+        ({"nll_test": 4.66, "bleu_f1_5": 0.3}, None),  # as good is not better
+        ({"nll_test": 4.68, "bleu_f1_5": 0.28, "bleu_5": 0.9}, None),
+        ({"bleu_5": 0.9}, None),
+    ],
+)
+def test_n_grams_that_are_better_than_every_generator_are_named(ngrams, said):
+    values = {
+        "mle-best": {"nll_test": 4.7, "bleu_f1_5": 0.3, "bleu_5": 0.3},
+        "adversarial-last": {"nll_test": 4.66, "bleu_f1_5": 0.27, "bleu_5": 0.3},
+        "ngram": ngrams,
+    }
+    columns = [
+        Column(
+            "5-grams" if name == "ngram" else name,
+            "baseline" if name == "ngram" else "one",
+            Measurement(Path("one"), name, Decoding(), Score(found, Signature()), []),
+        )
+        for name, found in values.items()
+    ]
+    comparison = Comparison("one: adversarial", "MLE", [difference("nll_test", 4.66, 4.7)], of_one_run=True)
+    text = sentences(comparison, columns=columns)[-1]
+    if said is None:
+        assert "5-grams" not in text
+    else:
+        assert text.startswith("5-grams of the training text") and said in text

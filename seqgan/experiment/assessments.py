@@ -1,0 +1,66 @@
+"""Assessments of the policy in the course of training, on validation text."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+
+from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
+from seqgan.evaluation.likelihood import nll
+from seqgan.evaluation.metrics import REWARD
+from seqgan.experiment.materials import Materials
+from seqgan.runtime.seeding import make_rng
+from seqgan.sampling.sample import sample
+from seqgan.sampling.trajectories import Trajectories
+
+NUM_PROJECTED = 30  # samples whose vectors TensorBoard's projector shows
+
+
+@dataclass(frozen=True)
+class Assessments:
+    """What the phases of training are judged by; each draws from a stream of random numbers of its own."""
+
+    materials: Materials
+    evaluator: Evaluator
+    """Of the validation text."""
+
+    def nll(self) -> float:
+        """Return the policy's loss on the validation text, in nats per token."""
+        temperature = self.materials.settings.evaluation.temperature
+        return nll(self.materials.policy, self.materials.validation, temperature=temperature).value
+
+    def evaluate(self) -> EvaluationResult:
+        """Measure samples, with vectors of a few of them to look at where the policy has any."""
+        policy = self.materials.policy
+        samples = self._draw(NUM_PROJECTED, "projections", self.materials.settings.evaluation.temperature)
+        projections = policy.projections(samples, self.materials.vocabulary.tokens)
+        return dataclasses.replace(self.evaluator(policy), projections=projections)
+
+    @torch.no_grad()
+    def evaluate_with_reward(self) -> EvaluationResult:
+        """Measure, and score as many fresh samples by the reward; of rewards per token their sum counts."""
+        result, settings = self.evaluate(), self.materials.settings
+        number = settings.evaluation.num_samples_in_training
+        samples = self._draw(number, "reward of samples", settings.sampling.temperature)
+        rewards = self.materials.reward(samples)  # (B,) or (B, T)
+        totals = rewards if rewards.dim() == 1 else rewards.sum(1)
+        mean = float(totals.mean())
+        return dataclasses.replace(
+            result,
+            metrics={**result.metrics, f"evaluation/{REWARD}": mean},
+            loss=-mean if settings.evaluation.criterion == REWARD else result.loss,
+        )
+
+    def _draw(self, number: int, purpose: str, temperature: float) -> Trajectories:
+        """Draw sequences of the corpus's length from the stream of random numbers of that purpose."""
+        materials = self.materials
+        return sample(
+            materials.policy,
+            number,
+            materials.corpus.max_length,
+            eos_id=materials.vocabulary.eos_id,
+            pad_id=materials.vocabulary.pad_id,
+            rng=make_rng(materials.device, materials.settings.seed, purpose),
+            temperature=temperature,
+            precision=materials.settings.sampling.precision,
+        )

@@ -30,7 +30,6 @@ class LeakGANAlgorithmSettings(ReinforceSettings):
     """Settings of LeakGAN's policy step: those of REINFORCE are the worker's."""
 
     kind: str = "leakgan"
-    """Which algorithm: leakgan, or an import path package.module:name."""
     kl_weight: Annotated[float, Range(minimum=0)] = 0.0
     """Weight of KL(policy || reference), nats per token: the MLE policy's weights on today's features."""
     manager_learning_rate: Annotated[float, Range(minimum=0)] = 1e-3

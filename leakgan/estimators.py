@@ -40,7 +40,6 @@ class LeakGANRolloutsSettings(RolloutsSettings):
     """Settings of LeakGAN's rollouts."""
 
     kind: str = "leakgan-rollouts"
-    """Which estimator: leakgan-rollouts, leakgan-candidates, or an import path package.module:name."""
     interval: Annotated[int, Range(minimum=1)] = 4
     """Steps between two prefixes that are completed; the actions between take the value of the next one."""
     rescaling: Annotated[float | None, Range(minimum=0, open=True)] = 16.0
@@ -99,7 +98,6 @@ class LeakGANCandidatesSettings(CandidatesSettings):
     """Settings of LeakGAN's candidates."""
 
     kind: str = "leakgan-candidates"
-    """Which estimator: leakgan-rollouts, leakgan-candidates, or an import path package.module:name."""
     manager_rescaling: Annotated[float | None, Range(minimum=0, open=True)] = 16.0
     """Sharpness (delta) of the rescaling of the manager's rewards; the worker's are not rescaled."""
     intrinsic_weight: Annotated[float, Range(minimum=0, maximum=1)] = 1.0

@@ -40,7 +40,6 @@ class LeakGANSettings(HierarchySettings, LSTMSettings):
     """Settings of a manager over an LSTM worker; the sizes are the paper's."""
 
     kind: str = "leakgan"
-    """Which generator: leakgan, leakgan-transformer, or an import path package.module:name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,6 @@ class LeakGANTransformerSettings(HierarchySettings, TransformerSettings):
     """Settings of a manager over a transformer worker."""
 
     kind: str = "leakgan-transformer"
-    """Which generator: leakgan, leakgan-transformer, or an import path package.module:name."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ class CandidatesSettings(EstimatorSettings):
     """Settings of the candidates estimator."""
 
     kind: str = "candidates"
-    """Which estimator: rollouts, candidates, returns, or an import path package.module:name."""
     num_candidates: Annotated[int, Range(minimum=2)] = 32
     """Tokens drawn at each step, each compared with the mean of the others; at least 2."""
 

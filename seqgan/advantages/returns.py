@@ -21,7 +21,6 @@ class ReturnsSettings(BaselineSettings):
     """Settings of the returns estimator."""
 
     kind: str = "returns"
-    """Which estimator: rollouts, candidates, returns, or an import path package.module:name."""
     discount: Annotated[float, Range(minimum=0, maximum=1)] = 1.0
     """Weight of a reward one step later; below 1 less variance, and a bias towards early rewards."""
 

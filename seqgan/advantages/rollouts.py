@@ -41,7 +41,6 @@ class RolloutsSettings(BaselineSettings):
     """Settings of the Monte-Carlo search."""
 
     kind: str = "rollouts"
-    """Which estimator: rollouts, candidates, returns, or an import path package.module:name."""
     num_rollouts: Annotated[int, Range(minimum=1)] = 16
     """Completions per prefix; at least 1, the paper's 16."""
     interval: Annotated[int, Range(minimum=1)] = 1

@@ -6,6 +6,7 @@
 
 from typing import Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -23,6 +24,24 @@ def policy_gradient(
 ) -> Float[Tensor, ""]:
     """Return −Σ w · log π(action) · A, whose gradient is that of REINFORCE; no gradient reaches A."""
     return (-log_probs * (advantages * weights).detach()).sum()
+
+
+def clipped_policy_gradient(
+    log_probs: Float[Tensor, "*N"],
+    old_log_probs: Float[Tensor, "*N"],
+    advantages: Float[Tensor, "*N"],
+    weights: Float[Tensor, "*N"],
+    clip_range: float,
+) -> Float[Tensor, ""]:
+    """Return −Σ w · min(ρA, clip(ρ, 1 ± ε)A) with ρ = π(action) / π_old(action).
+
+    Schulman et al. 2017, equation 7. Where ρ is 1 its gradient is that of :func:`policy_gradient`; where the
+    action has already moved by more than ε in the direction of its advantage there is none.
+    """
+    ratio = (log_probs - old_log_probs.detach()).exp()
+    clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+    advantages = advantages.detach()
+    return -(torch.minimum(ratio * advantages, clipped * advantages) * weights.detach()).sum()
 
 
 def entropy_bonus(log_probs: Float[Tensor, "*N V"], weights: Float[Tensor, "*N"]) -> Float[Tensor, ""]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqgan.advantages.action_values import ActionValues, AdvantageEstimator, normalise_advantages
@@ -36,7 +36,6 @@ class ReinforceSettings(KindSettings):
     """Settings of REINFORCE."""
 
     kind: str = "reinforce"
-    """Which algorithm: reinforce, or an import path package.module:name."""
     batch_size: Annotated[int, Range(minimum=1)] = 64
     """Sequences per policy step."""
     learning_rate: Annotated[float, Range(minimum=0)] = 1e-3
@@ -128,32 +127,63 @@ class Reinforce:
         )
 
     def learn(self, trajectories: Trajectories, values: ActionValues, rate: float) -> dict[str, Tensor]:
-        """Take one step of the optimizer along the policy gradient; return metrics."""
+        """Move the policy by what its actions were worth; return metrics."""
+        advantages = self.advantages(values)
+        return self.descend(trajectories, values.actions, advantages, rate) | spread(advantages, values.mask)
+
+    def advantages(self, values: ActionValues) -> Float[Tensor, "B T K"]:
+        """Return the advantages, whitened and clipped as the settings say."""
         settings = self.settings
-        advantages = normalise_advantages(
+        return normalise_advantages(
             values.advantages, values.mask, whiten=settings.whiten, clip=settings.advantage_clip
         )
-        objective = self.objective(trajectories, values.actions, advantages)
+
+    def descend(
+        self,
+        trajectories: Trajectories,
+        actions: Int[Tensor, "B T K"],
+        advantages: Float[Tensor, "B T K"],
+        rate: float,
+        old_log_probs: Float[Tensor, "B T K"] | None = None,
+    ) -> dict[str, Tensor]:
+        """Take one step of the optimizer down the objective; return metrics."""
+        objective = self.objective(trajectories, actions, advantages, old_log_probs)
         self.optimizer.zero_grad()
         metrics = differentiate(self.policy, trajectories, objective, temperature=self.sampling.temperature)
-        metrics["policy/gradient_norm"] = self.optimizer.step(rate)
-        real = values.mask[..., None].expand_as(advantages)
-        deviations = advantages - masked_mean(advantages, real)
-        return metrics | {"policy/advantage_std": masked_mean(deviations.square(), real).sqrt()}
+        return metrics | {"policy/gradient_norm": self.optimizer.step(rate)}
+
+    def surrogate(
+        self,
+        log_probs: Float[Tensor, "R K"],
+        old_log_probs: Float[Tensor, "R K"],
+        advantages: Float[Tensor, "R K"],
+        weights: Float[Tensor, "R K"],
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, "R K"]]]:
+        """Return the part of the objective that the advantages decide, and metrics of each action.
+
+        ``old_log_probs`` are those of the policy that sampled; here they are not needed.
+        """
+        return policy_gradient(log_probs, advantages, weights), {}
 
     def objective(
-        self, trajectories: Trajectories, actions: Int[Tensor, "B T K"], advantages: Float[Tensor, "B T K"]
+        self,
+        trajectories: Trajectories,
+        actions: Int[Tensor, "B T K"],
+        advantages: Float[Tensor, "B T K"],
+        old_log_probs: Float[Tensor, "B T K"] | None = None,
     ) -> Objective:
-        """Return policy gradient − entropy_weight · entropy + kl_weight · KL(policy || reference).
+        """Return surrogate − entropy_weight · entropy + kl_weight · KL(policy || reference).
 
         The first is a mean over the K actions of each token, and a mean or a sum over the tokens; entropy and
         KL are means over the tokens. A KL divergence without weight is measured every ``KL_INTERVAL`` steps.
+        By default the policy that sampled is the policy as it is now.
         """
         settings = self.settings
         # (B·T, ...): what belongs to a place of the batch, to be picked by the places of a chunk.
         shares = token_weights(trajectories.mask, "mean").flatten()
         weights = token_weights(trajectories.mask, settings.reduction).flatten() / actions.shape[-1]
         actions, advantages = actions.flatten(0, 1), advantages.flatten(0, 1)
+        old = None if old_log_probs is None else old_log_probs.flatten(0, 1)
         measured = settings.kl_weight > 0 or self.num_steps % KL_INTERVAL == 0
         reference = (
             frozen_log_probs(self.reference, trajectories, temperature=self.sampling.temperature)
@@ -164,8 +194,11 @@ class Reinforce:
         def objective(log_probs: Float[Tensor, "R V"], places: Int[Tensor, "R"]) -> Terms:
             taken = log_probs.gather(-1, actions[places])  # (R, K)
             weight = weights[places, None].expand_as(taken)
-            loss = policy_gradient(taken, advantages[places], weight)
-            metrics = {"policy/loss": loss.detach()}
+            before = taken.detach() if old is None else old[places]
+            loss, of_loss = self.surrogate(taken, before, advantages[places], weight)
+            share = shares[places, None] / taken.shape[-1]  # (R, 1): of each action in a mean over all
+            means = {name: (share * values).sum() for name, values in of_loss.items()}
+            metrics = {"policy/loss": loss.detach(), **means}
             with torch.set_grad_enabled(settings.entropy_weight > 0):
                 bonus = entropy_bonus(log_probs, shares[places])
             metrics["policy/entropy"] = -bonus.detach()
@@ -197,6 +230,13 @@ class Reinforce:
         self.optimizer.load_state_dict(state["optimizer"])
         self.reference.load_state_dict(state["reference"])
         self.num_steps = state["num_steps"]
+
+
+def spread(advantages: Float[Tensor, "B T K"], mask: Bool[Tensor, "B T"]) -> dict[str, Tensor]:
+    """Return the standard deviation of the advantages of real tokens."""
+    real = mask[..., None].expand_as(advantages)
+    deviations = advantages - masked_mean(advantages, real)
+    return {"policy/advantage_std": masked_mean(deviations.square(), real).sqrt()}
 
 
 def summarise(values: ActionValues) -> dict[str, Tensor]:

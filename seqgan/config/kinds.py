@@ -63,9 +63,8 @@ class Kind:
         """
         if not self.is_factory or "settings" not in self.parameters:
             return KindSettings
-        function: Any = self.target.__init__ if inspect.isclass(self.target) else self.target
         try:
-            found = get_type_hints(function).get("settings")
+            found = get_type_hints(_annotated(self.target)).get("settings")
         except Exception as error:  # an annotation may name what there is not
             raise ValueError(f"{self.name}: its annotations cannot be read: {error}") from error
         if not (isinstance(found, type) and issubclass(found, KindSettings)):
@@ -103,6 +102,21 @@ class Kind:
                 if parameter.default is parameter.empty:
                     raise ValueError(f"{self.name}: asks for {name!r}; {error.args[0]}") from None
         return self.target(**arguments)
+
+
+def _annotated(target: Any) -> Any:
+    """Return what says of which class the settings are: the function, or of a class the constructor.
+
+    A class that inherits its constructor may say so by an annotation ``settings: MySettings`` of its own.
+    """
+    if not inspect.isclass(target):
+        return target
+    for base in target.__mro__:
+        if "settings" in vars(base).get("__annotations__", {}) and "__init__" not in vars(base):
+            return base
+        if "__init__" in vars(base):
+            break
+    return target.__init__
 
 
 def find_kind(name: str, table: Mapping[str, str], flag: str) -> Kind:

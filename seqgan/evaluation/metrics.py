@@ -384,11 +384,15 @@ _OF_TRAINING = {
     "policy/loss": "policy-gradient loss",
     "policy/entropy": "entropy of the policy, nats per token",
     "policy/kl": "KL(policy to MLE policy), nats per token",
+    "policy/clip_fraction": "share of actions whose ratio is clipped",
+    "policy/old_kl": "KL(policy that sampled to policy), nats per token",
     "policy/gradient_norm": "norm of the gradient before clipping",
     "policy/advantage_std": "standard deviation of the advantages",
     "policy/length": "mean length of the sampled sequences, tokens",
     f"evaluation/{REWARD}": "mean reward of fresh samples",
     "reward/mean": "mean reward at the last token",
+    "critic/loss": "mean squared error of the value function",
+    "critic/explained_variance": "share of the returns' variance that the value function explains (higher)",
     "reward/return": "mean discounted return of whole sequences",
 }
 

@@ -114,8 +114,13 @@ SEQGAN = Catalogue(
             "rollouts": "seqgan.advantages.rollouts:Rollouts",
             "candidates": "seqgan.advantages.candidates:Candidates",
             "returns": "seqgan.advantages.returns:Returns",
+            "group": "seqgan.advantages.group:Group",
+            "gae": "seqgan.advantages.gae:GAE",
         },
-        "algorithm": {"reinforce": "seqgan.algorithms.reinforce:Reinforce"},
+        "algorithm": {
+            "reinforce": "seqgan.algorithms.reinforce:Reinforce",
+            "ppo": "seqgan.algorithms.ppo:PPO",
+        },
     },
     defaults={
         "corpus": "docstrings",

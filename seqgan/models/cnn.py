@@ -22,7 +22,6 @@ class CNNDiscriminatorSettings(KindSettings):
     """Settings of the CNN discriminator; the defaults are those of SeqGAN."""
 
     kind: str = "cnn"
-    """Which discriminator: cnn, pairs, cnn+pairs, or an import path package.module:name."""
     embedding_size: Annotated[int, Range(minimum=1)] = 64
     """Numbers per token embedding."""
     widths: Annotated[tuple[int, ...], Range(minimum=1)] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20)

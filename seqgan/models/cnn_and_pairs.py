@@ -18,7 +18,6 @@ class CNNAndPairsDiscriminatorSettings(KindSettings):
     """Settings of the sum of the CNN and the pairs discriminator."""
 
     kind: str = "cnn+pairs"
-    """Which discriminator: cnn, pairs, cnn+pairs, or an import path package.module:name."""
     cnn: CNNDiscriminatorSettings = field(default_factory=CNNDiscriminatorSettings)
     """The convolutional part."""
     pairs: PairsDiscriminatorSettings = field(default_factory=PairsDiscriminatorSettings)

@@ -21,7 +21,6 @@ class LSTMSettings(KindSettings):
     """Settings of the LSTM generator; the sizes are the paper's."""
 
     kind: str = "lstm"
-    """Which generator: lstm, transformer, or an import path package.module:name."""
     embedding_size: Annotated[int, Range(minimum=1)] = 32
     """Numbers per token vector; at least 1."""
     hidden_size: Annotated[int, Range(minimum=1)] = 32

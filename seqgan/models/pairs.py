@@ -21,7 +21,6 @@ class PairsDiscriminatorSettings(KindSettings):
     """Settings of the pairs discriminator."""
 
     kind: str = "pairs"
-    """Which discriminator: cnn, pairs, cnn+pairs, or an import path package.module:name."""
     rank: Annotated[int, Range(minimum=1)] = 64
     """Rank of the matrix of pair scores: numbers per token and side."""
     distances: Annotated[tuple[int, ...], Range(minimum=1)] = (1,)

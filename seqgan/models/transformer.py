@@ -21,7 +21,6 @@ class TransformerSettings(KindSettings):
     """Settings of the transformer generator."""
 
     kind: str = "transformer"
-    """Which generator: lstm, transformer, or an import path package.module:name."""
     model_size: Annotated[int, Range(minimum=1)] = 32
     """Numbers per token vector and per hidden vector; a multiple of num_heads."""
     num_layers: Annotated[int, Range(minimum=1)] = 2

@@ -19,7 +19,6 @@ class OracleCorpusSettings(KindSettings):
     """Sequences of fixed length drawn from an oracle LSTM."""
 
     kind: str = "oracle"
-    """Which corpus: file, docstrings, coco, oracle, or an import path package.module:name."""
     path: Path | None = None
     """Oracle parameters (.npz, see data/README.md); without a file they are drawn from N(0, 1)."""
     oracle_seed: int = 0

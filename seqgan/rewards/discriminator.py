@@ -16,7 +16,6 @@ class DiscriminatorRewardSettings(KindSettings):
     """Settings of the discriminator's reward."""
 
     kind: str = "discriminator"
-    """Which reward: discriminator, or an import path package.module:name."""
     transform: Literal["probability", "logit"] = "probability"
     """The probability that a sequence is real (0 to 1), or its logit."""
 

@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -131,7 +132,10 @@ def setting_fields(settings: Any, path: str = "") -> Iterator[tuple[str, Any, st
     hints, meanings = get_type_hints(cls, include_extras=True), field_meanings(cls)
     for field in dataclasses.fields(settings):
         value, name = getattr(settings, field.name), f"{path}{field.name}"
-        if dataclasses.is_dataclass(value) and not isinstance(value, UnknownSettings):
+        if isinstance(value, Mapping):
+            for part, section in value.items():
+                yield from setting_fields(section, f"{name}.{part}.")
+        elif dataclasses.is_dataclass(value) and not isinstance(value, UnknownSettings):
             yield from setting_fields(value, f"{name}.")
         elif not name.endswith("kind") and not isinstance(value, UnknownSettings):
             yield name, hints[field.name], meanings.get(field.name, ""), value
@@ -156,7 +160,7 @@ def parse(name: str, argv: Sequence[str], catalogue: "Catalogue") -> Any:
         _print_help(parser, given)
         return _arguments(cls, given, prog)
     group.add_argument("--help-all", dest="help", action="store_const", const="all", help="show all settings")
-    _add_kinds(parser, catalogue)
+    _add_kinds(parser, catalogue, argv)
     early = vars(parser.parse_known_args(list(argv))[0])
     layers, source, preset = base_layers(early, catalogue)
     kinds = {key: value for key, value in early.items() if key.endswith(".kind")}
@@ -191,11 +195,16 @@ def _as_toml(flags: Settings) -> Settings:
     }
 
 
-def _add_kinds(parser: Parser, catalogue: "Catalogue") -> None:
+def _add_kinds(parser: Parser, catalogue: "Catalogue", argv: Sequence[str]) -> None:
+    """Add the flags of all kinds, also those of several rewards, whose names the arguments bring."""
     group = parser.add_argument_group("kinds", "each may also be package.module:name or file.py:name")
     for section, table in catalogue.kinds.items():
         default = catalogue.defaults.get(section, "")
         add_flag(group, f"{section}.kind", str, meaning=", ".join(table), default=default)
+    found = (re.match(r"--rewards\.([^.=]+)\.", argument) for argument in argv)
+    for name in dict.fromkeys(match[1] for match in found if match) or ["0"]:
+        meaning = "of several rewards: --rewards.0.kind, --rewards.0.weight, --rewards.1.kind, ..."
+        add_flag(group, f"rewards.{name}.kind", str, meaning=meaning, default="none")
 
 
 def base_layers(given: Mapping[str, Any], catalogue: "Catalogue") -> tuple[list[Settings], str, str]:

@@ -9,11 +9,10 @@ from torch import Tensor
 
 from seqgan.advantages.action_values import ActionValues
 from seqgan.advantages.controls import EstimatorSettings, apply_control
-from seqgan.advantages.returns import reward_at_the_end
 from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
 from seqgan.models.value_function import ValueFunction
-from seqgan.rewards.reward import Reward
+from seqgan.rewards.reward import Reward, reward_at_the_end
 from seqgan.runtime.optimization import Optimizer
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import masked_mean

@@ -12,7 +12,7 @@ from seqgan.advantages.baselines import Baseline, BaselineSettings
 from seqgan.advantages.controls import apply_control
 from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
-from seqgan.rewards.reward import Reward
+from seqgan.rewards.reward import Reward, reward_at_the_end
 from seqgan.sampling.trajectories import Trajectories
 
 
@@ -70,12 +70,6 @@ class Returns:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned."""
         self.baseline.load_state_dict(state["baseline"])
-
-
-def reward_at_the_end(rewards: Float[Tensor, "B"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-    """Return rewards of whole sequences as rewards of their last tokens, all others being 0."""
-    last = mask.sum(1, keepdim=True) - 1  # (B, 1)
-    return torch.zeros(mask.shape, device=mask.device).scatter_(1, last, rewards[:, None])
 
 
 def rewards_to_go(

@@ -12,6 +12,7 @@ from seqgan.commands.arguments import ExperimentArguments, command_line
 from seqgan.evaluation.metrics import EVALUATION
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.measurements import Measurement, measure
+from seqgan.experiment.settings import ExperimentSettings
 from seqgan.reports.tables import in_words, signatures, unknown_words
 from seqgan.runtime.terminal import printable
 from seqgan.runtime.tracking import read_rows
@@ -98,15 +99,25 @@ def closing_table(experiment: Experiment, results: Mapping[str, Measurement]) ->
         verdicts = {difference.metric.name: difference.verdict or "no clear change" for difference in found}
     names = [*(SHOWN_WITH_ORACLE if "oracle" in results else SHOWN)]
     names += [name for name in experiment.metrics if name not in EVALUATION]
+    extra, kinds = {}, experiment.settings.reward_kinds
     rows = read_rows(experiment.run.path / "metrics.jsonl")
-    if experiment.settings.reward.kind == "discriminator":
-        label, values = "held-out AUC of the discriminator (0.5: guessing)", aucs(rows)
-    else:  # the same function before and after, so that its values can be compared
-        label, values = "mean reward of samples", rewards(rows)
+    if "discriminator" in kinds:
+        extra["held-out AUC of the discriminator (0.5: guessing)"] = aucs(rows)
+    for label, name in fixed_rewards(experiment.settings).items():
+        extra[label] = values = first_and_last(rows, name)
         if len(values) == 2:
             verdicts[label] = f"{values['adversarial'] - values['MLE']:+.3f}"
-    extra = {title: value for title, value in values.items() if title in scores}
-    return in_words(scores, names, verdicts, {label: extra}, experiment.metrics)
+    shown = {label: {t: v for t, v in values.items() if t in scores} for label, values in extra.items()}
+    return in_words(scores, names, verdicts, shown, experiment.metrics)
+
+
+def fixed_rewards(settings: ExperimentSettings) -> dict[str, str]:
+    """Return the rewards that are one function before and after: titles, and names of their logged means."""
+    if not settings.rewards:
+        own = settings.reward.kind != "discriminator"
+        return {"mean reward of samples": REWARD} if own else {}
+    parts = [name for name, part in settings.rewards.items() if part.kind != "discriminator"]
+    return {f"mean reward {name} of samples": f"{REWARD}_{name}" for name in parts}
 
 
 def aucs(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -118,9 +129,9 @@ def aucs(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return found
 
 
-def rewards(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the first and the last mean reward of fresh samples."""
-    found = [row[REWARD] for row in rows if row.get(REWARD) is not None]
+def first_and_last(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, float]:
+    """Return a metric's first value and its last."""
+    found = [row[name] for row in rows if row.get(name) is not None]
     return {"MLE": found[0], "adversarial": found[-1]} if found else {}
 
 

@@ -52,9 +52,8 @@ def validate(settings: Any, path: str = "") -> None:
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         name = f"{path}{field.name}"
-        if dataclasses.is_dataclass(value):
-            validate(value, f"{name}.")
-            continue
+        for section, part in _sections(name, value):
+            validate(part, f"{section}.")
         for number in _numbers(value):
             if isinstance(number, int) and number.bit_length() >= 64:
                 raise ValueError(
@@ -65,6 +64,13 @@ def validate(settings: Any, path: str = "") -> None:
             for constraint in _constraints(hints[field.name]):
                 if not constraint.contains(number):
                     raise ValueError(f"{flag_name(name)}: {number} is out of range; it must be {constraint}")
+
+
+def _sections(name: str, value: Any) -> list[tuple[str, Any]]:
+    """Return the sections that a setting holds, by dotted name: itself, or those of a mapping."""
+    if isinstance(value, Mapping):
+        return [(f"{name}.{key}", part) for key, part in value.items()]
+    return [(name, value)] if dataclasses.is_dataclass(value) else []
 
 
 def _numbers(value: Any) -> list[float]:
@@ -80,62 +86,107 @@ def _constraints(hint: Any) -> list[Range]:
 
 
 def from_settings(
-    cls: type[SettingsT],
-    settings: Settings,
-    tables: Tables,
-    source: str,
-    path: str = "",
-    *,
-    lenient: bool = False,
+    cls: type[SettingsT], settings: Settings, tables: Tables, source: str, *, lenient: bool = False
 ) -> SettingsT:
     """Build a tree of settings of class ``cls`` from nested dictionaries.
 
-    ``tables`` maps a dotted path to the kinds that the section may be; its ``kind`` picks the class. With
-    ``lenient`` a section whose kind cannot be imported becomes :class:`UnknownSettings`.
+    ``tables`` maps a dotted path to the kinds that the section may be; its ``kind`` picks the class. A field
+    ``Mapping[str, Part]`` holds any number of such sections by name; each has the fields of ``Part`` beside
+    those of its kind. With ``lenient`` a section whose kind cannot be imported becomes
+    :class:`UnknownSettings`.
 
     Raises:
         ValueError: A name that does not exist or a value of another type; names ``source`` and path.
     """
-    fields = {field.name: field for field in dataclasses.fields(cast(Any, cls))}
-    hints = get_type_hints(cls)
-    values: Settings = {}
-    for key in settings:
-        if key not in fields:
-            close = difflib.get_close_matches(key, fields, 1)
-            hint = f"did you mean {path}{close[0]}?" if close else f"there are {', '.join(sorted(fields))}"
-            raise ValueError(f"{source}: unknown setting {path}{key}; {hint}")
-    for key, field in fields.items():
-        name, type_of = f"{path}{key}", hints[key]
-        section = settings.get(key, {})
-        if name in tables:
-            chosen = _chosen_kind(section, field, source, name)
-            section = {**section, "kind": chosen}
-            try:
-                type_of = find_kind(chosen, tables[name], flag_name(f"{name}.kind")).settings
-            except ValueError as error:
-                if not lenient or ":" not in chosen:  # a short name is a mistake
-                    raise
-                values[key] = UnknownSettings(kind=chosen, values=section, reason=str(error))
-                continue
-        if dataclasses.is_dataclass(type_of):
-            if not isinstance(section, dict):
-                raise ValueError(f"{source}: {name} is a section, not {section!r}")
-            values[key] = from_settings(
-                cast(type, type_of), section, tables, source, f"{name}.", lenient=lenient
-            )
-        elif key in settings:
-            values[key] = _convert(settings[key], type_of, source, name)
-    return cls(**values)
+    return _Reader(tables, source, lenient).read(cls, settings)
 
 
-def _chosen_kind(section: Any, field: "dataclasses.Field[Any]", source: str, name: str) -> str:
-    if not isinstance(section, dict):
-        raise ValueError(f"{source}: {name} is a section, not {section!r}")
-    default = field.default_factory() if callable(field.default_factory) else field.default
-    kind = section.get("kind", getattr(default, "kind", None))
-    if not isinstance(kind, str):
-        raise ValueError(f"{source}: {name}.kind must be a name, not {kind!r}")
-    return absolute(kind)
+@dataclass(frozen=True)
+class _Reader:
+    """What all sections of a tree of settings are built with."""
+
+    tables: Tables
+    source: str
+    lenient: bool
+
+    def read(self, cls: type[SettingsT], settings: Settings, path: str = "") -> SettingsT:
+        """Build the settings of a section and of those below it."""
+        fields = {field.name: field for field in dataclasses.fields(cast(Any, cls))}
+        hints = get_type_hints(cls)
+        for key in settings:
+            if key not in fields:
+                close = difflib.get_close_matches(key, fields, 1)
+                hint = (
+                    f"did you mean {path}{close[0]}?" if close else f"there are {', '.join(sorted(fields))}"
+                )
+                raise ValueError(f"{self.source}: unknown setting {path}{key}; {hint}")
+        values: Settings = {}
+        for key, field in fields.items():
+            name, hint, section = f"{path}{key}", hints[key], settings.get(key, {})
+            if get_origin(hint) is Mapping:
+                values[key] = {
+                    part: self._read_kind(entry, None, name, part, get_args(hint)[1])
+                    for part, entry in _named_sections(section, self.source, name).items()
+                }
+            elif name in self.tables:
+                default = field.default_factory() if callable(field.default_factory) else field.default
+                values[key] = self._read_kind(section, getattr(default, "kind", None), name)
+            elif dataclasses.is_dataclass(hint):
+                values[key] = self.read(cast(type, hint), self._section(section, name), f"{name}.")
+            elif key in settings:
+                values[key] = _convert(settings[key], hint, self.source, name)
+        return cls(**values)
+
+    def _read_kind(
+        self, section: Any, default: str | None, path: str, part: str = "", added: Any = None
+    ) -> KindSettings:
+        """Build the settings of the kind that a section names; of one part of several, with more fields."""
+        name = f"{path}.{part}" if part else path
+        kind = self._section(section, name).get("kind", default)
+        if not isinstance(kind, str):
+            raise ValueError(f"{self.source}: {name}.kind must be a name, not {kind!r}")
+        section = {**section, "kind": absolute(kind)}
+        try:
+            found: Any = find_kind(section["kind"], self.tables[path], flag_name(f"{name}.kind")).settings
+        except ValueError as error:
+            if not self.lenient or ":" not in kind:  # a short name is a mistake
+                raise
+            return UnknownSettings(kind=section["kind"], values=section, reason=str(error))
+        chosen: type[KindSettings] = found
+        if added is not None:
+            chosen = with_fields_of(added, found, flag_name(name))
+        return self.read(chosen, section, f"{name}.")
+
+    def _section(self, value: Any, name: str) -> Settings:
+        if not isinstance(value, dict):
+            raise ValueError(f"{self.source}: {name} is a section, not {value!r}")
+        return value
+
+
+def _named_sections(value: Any, source: str, name: str) -> Settings:
+    """Return sections by name; those of a TOML array are named by their numbers, from 0 on."""
+    sections = {str(index): entry for index, entry in enumerate(value)} if isinstance(value, list) else value
+    if not isinstance(sections, dict):
+        raise ValueError(f"{source}: {name} holds sections by name, not {value!r}")
+    for part in sections:
+        if not part.isalnum() or not part.isascii():
+            raise ValueError(f"{source}: {name}.{part}: names may have letters and digits only")
+    return sections
+
+
+@cache
+def with_fields_of(part: Any, kind: Any, flag: str) -> type[KindSettings]:
+    """Return a class of settings with the fields of both.
+
+    Raises:
+        ValueError: Both have a field of one name; names the flag of the section.
+    """
+    if issubclass(part, kind):  # the kind has no settings
+        return part  # type: ignore[no-any-return]
+    own, added = ({field.name for field in dataclasses.fields(cls)} - {"kind"} for cls in (kind, part))
+    if taken := own & added:
+        raise ValueError(f"{flag}: the kind has a setting {min(taken)!r}, which every part has already")
+    return dataclass(frozen=True, kw_only=True)(type(kind.__name__, (kind, part), {"__module__": __name__}))
 
 
 def _convert(value: Any, hint: Any, source: str, name: str) -> Any:
@@ -210,9 +261,11 @@ def to_settings(settings: Any) -> Settings:
     """Return the tree as nested dictionaries."""
     if isinstance(settings, UnknownSettings):
         return dict(settings.values)
+    if isinstance(settings, Mapping):
+        return {name: to_settings(part) for name, part in settings.items()}
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     return {
-        name: to_settings(value) if dataclasses.is_dataclass(value) else value
+        name: to_settings(value) if dataclasses.is_dataclass(value) or isinstance(value, Mapping) else value
         for name, value in values.items()
     }
 
@@ -222,7 +275,7 @@ def field_meanings(cls: Any) -> Mapping[str, str]:
     """Return the meaning of each field of a dataclass: the string below it, in the class or in a base."""
     meanings: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        if not hasattr(base, "__dataclass_fields__"):
+        if not hasattr(base, "__dataclass_fields__") or not vars(base).get("__annotations__"):
             continue
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
         assert isinstance(definition, ast.ClassDef)

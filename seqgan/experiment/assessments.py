@@ -4,11 +4,14 @@ import dataclasses
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from seqgan.evaluation.evaluator import EvaluationResult, Evaluator
 from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.metrics import REWARD
 from seqgan.experiment.materials import Materials
+from seqgan.rewards.mixed import MixedReward
 from seqgan.runtime.seeding import make_rng
 from seqgan.sampling.sample import sample
 from seqgan.sampling.trajectories import Trajectories
@@ -42,12 +45,19 @@ class Assessments:
         result, settings = self.evaluate(), self.materials.settings
         number = settings.evaluation.num_samples_in_training
         samples = self._draw(number, "reward of samples", settings.sampling.temperature)
-        rewards = self.materials.reward(samples)  # (B,) or (B, T)
-        totals = rewards if rewards.dim() == 1 else rewards.sum(1)
-        mean = float(totals.mean())
+        reward = self.materials.reward
+        if isinstance(reward, MixedReward):  # asked part by part, so that its running numbers stay
+            parts = dict(reward.score(samples))
+            parts = {f"{REWARD}_{name}": found for name, found in parts.items()} | {
+                REWARD: reward.combine(parts, samples.mask)
+            }
+        else:
+            parts = {REWARD: reward(samples)}
+        means = {f"evaluation/{name}": mean_of_sequences(found) for name, found in parts.items()}
+        mean = means[f"evaluation/{REWARD}"]
         return dataclasses.replace(
             result,
-            metrics={**result.metrics, f"evaluation/{REWARD}": mean},
+            metrics={**result.metrics, **means},
             loss=-mean if settings.evaluation.criterion == REWARD else result.loss,
         )
 
@@ -64,3 +74,8 @@ class Assessments:
             temperature=temperature,
             precision=materials.settings.sampling.precision,
         )
+
+
+def mean_of_sequences(rewards: Float[Tensor, "B"] | Float[Tensor, "B T"]) -> float:
+    """Return the mean reward of a sequence; of rewards per token, 0 behind the mask, the sum counts."""
+    return float((rewards if rewards.dim() == 1 else rewards.sum(1)).mean())

@@ -67,7 +67,8 @@ class Catalogue:
         """
         kinds: Settings = {section: {"kind": kind} for section, kind in self.defaults.items()}
         merged = merge(kinds, *layers)
-        settings = from_settings(ExperimentSettings, merged, self.kinds, source, lenient=lenient)
+        tables = {**self.kinds, "rewards": self.kinds["reward"]}
+        settings = from_settings(ExperimentSettings, merged, tables, source, lenient=lenient)
         validate(settings)
         return settings
 
@@ -109,7 +110,13 @@ SEQGAN = Catalogue(
             "pairs": "seqgan.models.pairs:PairsDiscriminator",
             "cnn+pairs": "seqgan.models.cnn_and_pairs:CNNAndPairsDiscriminator",
         },
-        "reward": {"discriminator": "seqgan.rewards.discriminator:DiscriminatorReward"},
+        "reward": {
+            "discriminator": "seqgan.rewards.discriminator:DiscriminatorReward",
+            "bleu": "seqgan.rewards.bleu:BleuReward",
+            "distinct": "seqgan.rewards.distinct:DistinctReward",
+            "length": "seqgan.rewards.length:LengthReward",
+            "pattern": "seqgan.rewards.pattern:PatternReward",
+        },
         "estimator": {
             "rollouts": "seqgan.advantages.rollouts:Rollouts",
             "candidates": "seqgan.advantages.candidates:Candidates",

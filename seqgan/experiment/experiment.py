@@ -174,13 +174,19 @@ class Experiment:
 
     def _refuse_contradictions(self) -> None:
         """Refuse what no setting shows by itself, before anything is written."""
+        single, several = self.settings.reward.kind, self.settings.rewards
+        if several and single != "discriminator":
+            raise ValueError(
+                f"--reward.kind: {single} stands beside --rewards.{min(several)}; give all of them as "
+                "--rewards.NAME.kind"
+            )
         criterion, metrics = self.settings.evaluation.criterion, self.metrics
         try:
             check_criterion(
                 criterion,
                 metrics,
                 with_oracle=self.oracle is not None,
-                with_fixed_reward=self.settings.reward.kind != "discriminator",
+                with_fixed_reward="discriminator" not in self.settings.reward_kinds,
             )
         except ValueError as error:
             raise ValueError(f"--evaluation.criterion: {error}") from error
@@ -248,7 +254,7 @@ class Experiment:
 
     def _units(self) -> dict[str, str]:
         """Return the unit of rewards, where their settings have a transform."""
-        unit = getattr(self.settings.reward, "transform", "")
+        unit = "" if self.settings.rewards else getattr(self.settings.reward, "transform", "")
         names = ("evaluation/reward", "reward/mean", "reward/return", "reward/discriminator")
         return dict.fromkeys(names, unit)
 

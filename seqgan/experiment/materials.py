@@ -8,7 +8,7 @@ import torch
 
 from seqgan.advantages.action_values import AdvantageEstimator
 from seqgan.advantages.check import CheckedEstimator
-from seqgan.config.kinds import Kind, find_kind
+from seqgan.config.kinds import Kind, KindSettings, find_kind
 from seqgan.config.schema import Tables, flag_name
 from seqgan.experiment.settings import ExperimentSettings
 from seqgan.models.check import check_discriminator, check_generator
@@ -16,6 +16,7 @@ from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.oracle.corpus import OracleCorpusSettings, build_oracle
 from seqgan.oracle.model import restore_oracle
+from seqgan.rewards.mixed import MixedReward, MixedRewardTrainer
 from seqgan.rewards.reward import CheckedReward, Reward
 from seqgan.rewards.text import TextReward
 from seqgan.runtime import checkpoint
@@ -174,12 +175,23 @@ class Materials:
     @cached_property
     def reward(self) -> Reward:
         """The reward of token batches."""
-        kind = self._kind("reward")
+        settings = self.settings
+        if not settings.rewards:
+            return self._reward(settings.reward, "reward")
+        return MixedReward(
+            {name: (self._reward(part, f"rewards.{name}"), part) for name, part in settings.rewards.items()},
+            combination=settings.reward_combination,
+            num_steps=settings.adversarial.rounds * settings.adversarial.policy_steps,
+            device=self.device,
+        )
+
+    def _reward(self, settings: KindSettings, section: str) -> Reward:
+        kind = find_kind(settings.kind, self.tables["reward"], flag_name(f"{section}.kind"))
         if not kind.is_factory:  # a plain function, of a token batch or of text
             if "batch" in kind.parameters:
                 return CheckedReward(kind.target, kind.name)
             return TextReward(kind.target, language=self.language, name=kind.name)
-        reward = self._build("reward", Reward)
+        reward = self._build_kind(kind, settings, section, Reward)
         is_built_in = kind.name in self.tables["reward"]
         return cast(Reward, reward if is_built_in else CheckedReward(reward, kind.name))
 
@@ -193,7 +205,8 @@ class Materials:
     @cached_property
     def algorithm(self) -> Trainer:
         """The trainer of the policy by reinforcement learning."""
-        return self._trainer("algorithm")
+        trainer = self._trainer("algorithm")
+        return MixedRewardTrainer(trainer, self.reward) if isinstance(self.reward, MixedReward) else trainer
 
     @cached_property
     def mle(self) -> Trainer:
@@ -241,9 +254,13 @@ class Materials:
             ValueError: Its kind cannot be imported, asks for what there is not or for itself in a circle, or
                 does not meet the contract.
         """
+        settings = getattr(self.settings, section)
+        kind = find_kind(settings.kind, self.tables[section], flag_name(f"{section}.kind"))
+        return self._build_kind(kind, settings, section, contract)
+
+    def _build_kind(self, kind: Kind, settings: KindSettings, section: str, contract: type | None) -> Any:
         if section in self._building:
             raise ValueError(f"{' asks for '.join([*self._building, section])}: that is a circle")
-        kind, settings = self._kind(section), getattr(self.settings, section)
         own_rng = make_rng("cpu", self.seed, section) if section in ("generator", "discriminator") else None
         self._building.append(section)
         try:
@@ -258,10 +275,6 @@ class Materials:
         if isinstance(found, torch.nn.Module) and "_modules" not in vars(found):
             raise ValueError(f"{kind.name}: its constructor does not call super().__init__()")
         return found
-
-    def _kind(self, section: str) -> Kind:
-        name = getattr(self.settings, section).kind
-        return find_kind(name, self.tables[section], flag_name(f"{section}.kind"))
 
     def components(self) -> dict[str, Stateful]:
         """Return what has been built and says itself how it is saved, by name."""

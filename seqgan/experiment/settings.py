@@ -1,5 +1,6 @@
 """All settings of an experiment, and which of them may change when a run goes on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +10,22 @@ from seqgan.config.ranges import Range
 from seqgan.config.schema import flag_name
 from seqgan.config.toml import Settings, flatten
 from seqgan.evaluation.evaluator import EvaluationSettings
+from seqgan.rewards.mixed import Combination, RewardPart
 from seqgan.runtime.tracking import TrackingSettings
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.training.discriminator import DiscriminatorTrainingSettings
 from seqgan.training.schedule import AdversarialSettings
 
 CHANGEABLE = ("device", "tracking.")  # settings that may differ when a run is resumed
-AFTER_PRETRAINING = ("reward.", "estimator.", "algorithm.", "adversarial.", "evaluation.")
+AFTER_PRETRAINING = (
+    "reward.",
+    "rewards.",
+    "reward_combination",
+    "estimator.",
+    "algorithm.",
+    "adversarial.",
+    "evaluation.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +47,20 @@ class ExperimentSettings:
     )
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     reward: KindSettings = field(default_factory=KindSettings)
+    rewards: Mapping[str, RewardPart] = field(default_factory=dict)
+    """Several rewards in the place of one, by name: --rewards.0.kind, --rewards.0.weight and so on."""
+    reward_combination: Combination = "sum"
+    """How several rewards become one: their weighted sum, or their weighted geometric mean."""
     estimator: KindSettings = field(default_factory=KindSettings)
     algorithm: KindSettings = field(default_factory=KindSettings)
     adversarial: AdversarialSettings = field(default_factory=AdversarialSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
+
+    @property
+    def reward_kinds(self) -> tuple[str, ...]:
+        """The kinds of all rewards that count."""
+        return tuple(part.kind for part in self.rewards.values()) or (self.reward.kind,)
 
 
 def refuse_other_settings(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seqgan.runtime.files import first_line
@@ -101,3 +101,9 @@ def sequence_rewards(reward: Reward, batch: TokenBatch) -> Float[Tensor, "B"]:
             "one per token; choose --estimator.kind returns"
         )
     return rewards
+
+
+def reward_at_the_end(rewards: Float[Tensor, "B"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+    """Return rewards of whole sequences as rewards of their last tokens, all others being 0."""
+    last = mask.sum(1, keepdim=True) - 1  # (B, 1)
+    return torch.zeros(mask.shape, device=mask.device).scatter_(1, last, rewards[:, None])

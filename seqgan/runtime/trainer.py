@@ -47,12 +47,11 @@ class Trainer(Stateful, Protocol):
         """Take one step at ``rate`` times the learning rate."""
 
 
-class Checked:
-    """An object from elsewhere whose name errors carry; it has all that the object itself has."""
+class Delegate:
+    """An object that stands for another: it has all that the other has."""
 
-    def __init__(self, inner: Any, name: str) -> None:
+    def __init__(self, inner: Any) -> None:
         self.inner = inner
-        self.name = name
 
     def __getattr__(self, name: str) -> Any:
         """Return what only the object itself has."""
@@ -72,6 +71,14 @@ class Checked:
     def load_state_dict(self, state: Any) -> None:
         """Restore what :meth:`state_dict` returned."""
         self.inner.load_state_dict(state)
+
+
+class Checked(Delegate):
+    """An object from elsewhere whose name errors carry."""
+
+    def __init__(self, inner: Any, name: str) -> None:
+        super().__init__(inner)
+        self.name = name
 
 
 class CheckedTrainer(Checked):

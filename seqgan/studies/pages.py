@@ -8,7 +8,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from seqgan.config.kinds import KindSettings, find_kind
 from seqgan.config.ranges import Range
@@ -38,12 +38,20 @@ def settings_page() -> str:
     parts = [GENERATED, "# Settings", SETTINGS_INTRODUCTION, "## Presets", *map(presets_table, catalogues)]
     meanings = field_meanings(ExperimentSettings)
     hints = get_type_hints(ExperimentSettings, include_extras=True)
-    plain = [name for name, hint in hints.items() if not dataclasses.is_dataclass(_type_of(hint))]
+    several = {name: get_args(hint)[1] for name, hint in hints.items() if get_origin(hint) is Mapping}
+    plain = [
+        name
+        for name, hint in hints.items()
+        if not dataclasses.is_dataclass(_type_of(hint)) and name not in several
+    ]
     parts += ["## General", settings_table(setting_rows(ExperimentSettings, only=plain))]
     for section, hint in hints.items():
         if section in plain:
             continue
         parts += [f"## {section}", meanings.get(section, "")]
+        if section in several:
+            parts.append(settings_table(setting_rows(several[section], f"{section}.NAME.")))
+            continue
         if section not in SEQGAN.kinds:
             parts.append(settings_table(setting_rows(_type_of(hint), f"{section}.")))
             continue

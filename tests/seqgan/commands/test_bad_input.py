@@ -146,6 +146,25 @@ def failing_command(cli, tmp_path, monkeypatch):
             "--evaluation.criterion: no metric 'blue' with a better side; choose nll, jeffreys,",
         ),
         (
+            ["--reward.kind", "length", "--rewards.a.kind", "length"],
+            "--reward.kind: length stands beside --rewards.a; give all of them as --rewards.NAME.kind",
+        ),
+        (["--rewards.a.weight", "2"], "there is no flag --rewards.a.weight"),
+        (
+            ["--rewards.a.kind", "length", "--rewards.a.target", "0"],
+            "--rewards.a.target: 0 is out of range; it must be at least 1",
+        ),
+        (
+            ["--rewards.a.kind", "length", "--rewards.a.weight", "nan"],
+            "--rewards.a.weight: nan is no finite number",
+        ),
+        (
+            ["--rewards.a.kind", "lenght"],
+            "--rewards.a.kind: no 'lenght'; choose bleu, discriminator, distinct,",
+        ),
+        (["--rewards.a-b.kind", "length"], "rewards.a-b: names may have letters and digits only"),
+        (["--reward.kind", "pattern"], "reward pattern: there is no rule; give required or forbidden"),
+        (
             ["--evaluation.criterion", "reward"],
             "--evaluation.criterion: the discriminator's reward changes as it learns; choose nll,",
         ),

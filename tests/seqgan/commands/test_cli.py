@@ -148,6 +148,29 @@ def test_what_a_reward_and_a_metric_of_ones_own_have_become_is_said_at_the_end(c
         assert abs(tokens / 20 - 1 - length) < 4  # that of other samples, without EOS
 
 
+@pytest.mark.slow
+def test_several_rewards_are_named_in_flags_rows_and_the_closing_table(cli, tmp_path, finished_run):
+    flags = "--rewards.0.kind length --rewards.0.target 3 --rewards.0.weight 2 --rewards.rule.kind pattern"
+    flags += " --rewards.rule.forbidden \\. --rewards.judge.kind discriminator --rewards.judge.final-weight 0"
+    start = ("--run", "run", "--pretrained", finished_run, "--estimator.kind", "returns")
+    output = cli("train", *start, *flags.split())
+    labels = [row.split("|")[1].strip() for row in output.splitlines() if row[:1] == "|"][-3:]
+    assert labels == [
+        "held-out AUC of the discriminator (0.5: guessing)",
+        "mean reward 0 of samples",
+        "mean reward rule of samples",
+    ]
+    rows = [row for row in read_rows(tmp_path / "run" / "metrics.jsonl") if row["phase"] == "adversarial"]
+    steps = [row for row in rows if "reward/part_rule" in row]
+    assert steps and all(0 <= row["reward/part_0"] <= 1 for row in steps)
+    assert [row["reward/weight_judge"] for row in steps][-1] == 0
+    first = next(row for row in rows if "evaluation/reward" in row)
+    length, rule, judge = (first[f"evaluation/reward_{name}"] for name in ("0", "rule", "judge"))
+    assert first["evaluation/reward"] == pytest.approx(2 * length + rule + judge, abs=1e-5)
+    assert cli("train", "--run", "run").splitlines()[-4].endswith("all is done already; and now:")
+    assert "--rewards.rule.forbidden" in cli("train", "--run", "run", "--help-all")
+
+
 @pytest.mark.parametrize(
     ("program", "scripts", "package", "expected"),
     [

@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ from seqgan.config.schema import (
     parse_text,
     to_settings,
     validate,
+    with_fields_of,
 )
 from seqgan.config.toml import flatten, merge, nest, read_toml, to_toml
 
@@ -40,6 +42,25 @@ class Tree:
     on: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part(KindSettings):
+    weight: Annotated[float, Range(minimum=0)] = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Several:
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+
+class Plain:
+    """A kind without settings."""
+
+
+class Weighted:
+    def __init__(self, settings: Part) -> None:
+        self.settings = settings
+
+
 class Small:
     def __init__(self, settings: SmallSettings) -> None:
         self.settings = settings
@@ -53,6 +74,7 @@ class Large:
 HERE = "tests.seqgan.config.test_schema"
 TABLES = {"part": {"small": f"{HERE}:Small", "large": f"{HERE}:Large"}}
 NOT_CALLABLE = 3
+PARTS = {"parts": {**TABLES["part"], "plain": f"{HERE}:Plain"}}
 
 
 def build(*layers, **options):
@@ -220,3 +242,63 @@ def test_the_string_below_a_field_is_its_meaning():
         """Step size."""
 
     assert field_meanings(Derived) == {"size": "Numbers per vector.", "rate": "Step size."}
+
+
+def build_several(*layers, **options):
+    return from_settings(Several, merge(*layers), PARTS, "here", **options)
+
+
+def test_a_mapping_holds_sections_each_with_the_fields_of_its_kind_and_of_a_part(tmp_path):
+    found = build_several(
+        {"parts": {"0": {"kind": "large", "rate": 2.0, "weight": 3}, "last": {"kind": "plain"}}},
+        {"parts": {"0": {"weight": 4.0}, "more": {"kind": "small"}}},
+    )
+    first, last, more = (found.parts[name] for name in ("0", "last", "more"))
+    assert isinstance(first, LargeSettings) and isinstance(first, Part) and isinstance(more, SmallSettings)
+    assert (first.rate, first.weight, last.weight, more.size) == (2.0, 4.0, 1.0, 3)
+    assert type(last) is Part and field_meanings(type(first)) == {"kind": field_meanings(Part)["kind"]}
+    path = tmp_path / "several.toml"
+    path.write_text(to_toml(to_settings(found)))
+    assert build_several(read_toml(path)) == found
+    array = build_several({"parts": [{"kind": "plain"}, {"kind": "plain", "weight": 2.0}]})
+    assert {name: part.weight for name, part in array.parts.items()} == {"0": 1.0, "1": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (3, "here: parts holds sections by name, not 3"),
+        ({"0": 3}, "here: parts.0 is a section, not 3"),
+        ({"0": {"weight": 2.0}}, "here: parts.0.kind must be a name, not None"),
+        ({"0": {"kind": "huge"}}, "--parts.0.kind: no 'huge'; choose large, plain, small"),
+        ({"0": {"kind": "plain", "size": 2}}, "here: unknown setting parts.0.size"),
+        ({"a-b": {"kind": "plain"}}, "here: parts.a-b: names may have letters and digits only"),
+        ({"0": {"kind": f"{HERE}:Weighted"}}, None),
+    ],
+)
+def test_wrong_sections_of_a_mapping_are_named(parts, message):
+    if message is None:  # its settings are those of a part
+        assert type(build_several({"parts": parts}).parts["0"]) is Part
+        return
+    with pytest.raises(ValueError, match=message):
+        build_several({"parts": parts})
+
+
+def test_a_setting_that_a_part_has_already_is_refused():
+    @dataclass(frozen=True, kw_only=True)
+    class Own(KindSettings):
+        weight: int = 3
+
+    with pytest.raises(ValueError, match="--parts.0: the kind has a setting 'weight', which every part has"):
+        with_fields_of(Part, Own, "--parts.0")
+
+
+def test_ranges_hold_in_every_section_of_a_mapping():
+    with pytest.raises(ValueError, match="--parts.b.weight: -1.0 is out of range"):
+        validate(build_several({"parts": {"a": {"kind": "plain"}, "b": {"kind": "plain", "weight": -1.0}}}))
+
+
+def test_a_part_that_cannot_be_imported_is_kept_as_it_is():
+    parts = {"0": {"kind": "no.such:thing", "weight": 2.0}}
+    found = build_several({"parts": parts}, lenient=True)
+    assert isinstance(found.parts["0"], UnknownSettings) and to_settings(found) == {"parts": parts}

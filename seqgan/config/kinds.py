@@ -84,8 +84,11 @@ class Kind:
         error only where the parameter has no default.
 
         Raises:
-            ValueError: It is an abstract class, or asks for a material that does not exist.
+            ValueError: It is an async function or an abstract class, or asks for a material that there is
+                not.
         """
+        if inspect.iscoroutinefunction(self.target):
+            raise ValueError(f"{self.name} is an async function; it must be a plain one")
         if inspect.isabstract(self.target):
             missing = ", ".join(sorted(getattr(self.target, "__abstractmethods__", ())))
             raise ValueError(f"{self.name}: lacks {missing}")
@@ -154,7 +157,7 @@ def load_object(path: str, flag: str) -> Any:
     """Import the object at ``package.module:name`` or ``file.py:name``.
 
     Raises:
-        ValueError: It cannot be imported, or is an async function; names the flag and the reason in one line.
+        ValueError: It cannot be imported; names the flag and the reason in one line.
     """
     module, _, name = path.rpartition(":")
     try:
@@ -162,8 +165,6 @@ def load_object(path: str, flag: str) -> Any:
     except Exception as error:  # somebody else's module may fail in any way
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(f"{flag}: cannot import {path!r}: {reason}") from error
-    if inspect.iscoroutinefunction(found):
-        raise ValueError(f"{flag}: {path!r} is an async function; it must be a plain one")
     return found
 
 

@@ -108,6 +108,8 @@ def as_metric(value: object) -> Metric:
     """
     if isinstance(value, Metric):
         metric = value
+    elif inspect.iscoroutinefunction(value):
+        raise ValueError(f"{value.__name__} is an async function; it must be a plain one")
     elif callable(value):
         name = getattr(value, "__name__", type(value).__name__)
         first_line = (inspect.getdoc(value) or ".").splitlines()[0].rstrip(".")

@@ -16,8 +16,8 @@ from seqgan.models.discriminator import Discriminator
 from seqgan.models.generator import Generator
 from seqgan.oracle.corpus import OracleCorpusSettings, build_oracle
 from seqgan.oracle.model import restore_oracle
-from seqgan.rewards.mixed import MixedReward, MixedRewardTrainer
-from seqgan.rewards.reward import CheckedReward, Reward
+from seqgan.rewards.mixed import MixedReward
+from seqgan.rewards.reward import CheckedReward, FollowsSteps, Reward, RewardedTrainer
 from seqgan.rewards.text import TextReward
 from seqgan.runtime import checkpoint
 from seqgan.runtime.files import as_value_error
@@ -181,7 +181,7 @@ class Materials:
         return MixedReward(
             {name: (self._reward(part, f"rewards.{name}"), part) for name, part in settings.rewards.items()},
             combination=settings.reward_combination,
-            num_steps=settings.adversarial.rounds * settings.adversarial.policy_steps,
+            num_steps=self.settings.adversarial.num_policy_steps,
             device=self.device,
         )
 
@@ -190,7 +190,12 @@ class Materials:
         if not kind.is_factory:  # a plain function, of a token batch or of text
             if "batch" in kind.parameters:
                 return CheckedReward(kind.target, kind.name)
-            return TextReward(kind.target, language=self.language, name=kind.name)
+            return TextReward(
+                kind.target,
+                language=self.language,
+                name=kind.name,
+                max_steps=self.settings.adversarial.num_policy_steps,
+            )
         reward = self._build_kind(kind, settings, section, Reward)
         is_built_in = kind.name in self.tables["reward"]
         return cast(Reward, reward if is_built_in else CheckedReward(reward, kind.name))
@@ -206,7 +211,9 @@ class Materials:
     def algorithm(self) -> Trainer:
         """The trainer of the policy by reinforcement learning."""
         trainer = self._trainer("algorithm")
-        return MixedRewardTrainer(trainer, self.reward) if isinstance(self.reward, MixedReward) else trainer
+        if self.is_built("reward") and isinstance(self.reward, FollowsSteps):
+            return RewardedTrainer(trainer, self.reward)
+        return trainer
 
     @cached_property
     def mle(self) -> Trainer:

@@ -1,6 +1,5 @@
 """Several rewards as one: weighted, normalised, with weights that change and floors that are kept."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -11,8 +10,9 @@ from torch import Tensor
 
 from seqgan.config.kinds import KindSettings
 from seqgan.config.ranges import Range
-from seqgan.rewards.reward import Reward, reward_at_the_end
-from seqgan.runtime.trainer import Delegate, Stateful, StepReport, Trainer
+from seqgan.rewards.reward import FollowsSteps, Reward, reward_at_the_end
+from seqgan.rewards.text import TextReward
+from seqgan.runtime.trainer import Stateful
 from seqgan.text.token_batch import TokenBatch
 
 Combination = Literal["sum", "geometric_mean"]
@@ -36,7 +36,7 @@ class RewardPart(KindSettings):
 
 
 class MixedReward:
-    """The weighted sum of rewards, or their weighted geometric mean exp(Σ w ln r / Σ w).
+    """The weighted sum of rewards, or their weighted geometric mean exp(Σ w ln r / Σ w), of those that apply.
 
     Where any gives one number per token, the sum does: a number per sequence then belongs to its last token.
     In the geometric mean, which is REINVENT's (Olivecrona et al. 2017), a reward below 0 counts as 0, and all
@@ -76,8 +76,11 @@ class MixedReward:
         return self.combine(scores, batch.mask)
 
     def score(self, batch: TokenBatch) -> Scores:
-        """Return what each part gives, as it is."""
-        return {name: reward(batch) for name, reward in self.rewards.items()}
+        """Return what each part gives, as it is; NaN where it does not apply."""
+        return {
+            name: reward.scores(batch) if isinstance(reward, TextReward) else reward(batch)
+            for name, reward in self.rewards.items()
+        }
 
     def combine(self, scores: Scores, mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"] | Float[Tensor, "B T"]:
         """Return one reward from the parts' scores.
@@ -90,7 +93,7 @@ class MixedReward:
         per_token = any(found.dim() == 2 for found in scores.values())
         total = torch.zeros(mask.shape if per_token else mask.shape[:1], device=mask.device)
         for name, found in scores.items():
-            weighted = self.weight(name) * self._normalised(name, found)
+            weighted = self.weight(name) * self._normalised(name, found).nan_to_num(nan=0.0)
             total = total + (
                 reward_at_the_end(weighted, mask) if per_token and found.dim() == 1 else weighted
             )
@@ -113,6 +116,8 @@ class MixedReward:
         """
         metrics: dict[str, Tensor | float] = {}
         for name, settings in self.settings.items():
+            reward = self.rewards[name]
+            metrics |= reward.finish_step() if isinstance(reward, FollowsSteps) else {}
             count, total, _ = self.latest[name]
             mean = (total / count.clamp(min=1)).float()
             metrics[f"reward/part_{name}"] = mean
@@ -139,11 +144,13 @@ class MixedReward:
     def _geometric_mean(self, scores: Scores) -> Float[Tensor, "B"]:
         if any(found.dim() == 2 for found in scores.values()):
             raise ValueError("--reward-combination: a geometric mean takes rewards of whole sequences only")
-        weights = {name: self.weight(name) for name in scores}
-        logs = [
-            weights[name] * self._normalised(name, scores[name]).clamp(min=1e-30).log() for name in scores
-        ]
-        mean: Tensor = torch.stack(logs).sum(0) / sum(weights.values())
+        logs = torch.stack(
+            [self._normalised(name, found).clamp(min=1e-30).log() for name, found in scores.items()]
+        )  # (P, B): of P parts
+        weights = torch.stack(
+            [self.weight(name) * (~found.isnan()).float() for name, found in scores.items()]
+        )
+        mean: Tensor = (weights * logs.nan_to_num(nan=0.0)).sum(0) / weights.sum(0).clamp(min=1e-30)
         return mean.exp()
 
     def state_dict(self) -> dict[str, Any]:
@@ -173,28 +180,9 @@ class MixedReward:
             reward.load_state_dict(part)
 
 
-class MixedRewardTrainer(Delegate):
-    """A trainer of the policy whose steps a mixed reward follows: its metrics stand among the step's."""
-
-    def __init__(self, trainer: Trainer, reward: MixedReward) -> None:
-        super().__init__(trainer)
-        self.reward = reward
-
-    @property
-    def steps_per_turn(self) -> int:
-        """The number of steps in one turn of a round."""
-        steps: int = self.inner.steps_per_turn
-        return steps
-
-    def step(self, rate: float = 1.0) -> StepReport:
-        """Take one step at ``rate`` times the learning rate."""
-        report: StepReport = self.inner.step(rate)
-        return dataclasses.replace(report, metrics={**report.metrics, **self.reward.finish_step()})
-
-
 def moments(scores: Float[Tensor, "..."], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "3"]:
-    """Return count, sum and sum of squares of scores per sequence, or per real token."""
+    """Return count, sum and sum of squares of scores per sequence, or per real token; NaN does not count."""
     numbers = scores.double()
-    real = mask if scores.dim() == 2 else torch.ones_like(numbers, dtype=torch.bool)
+    real = ~numbers.isnan() & (mask if scores.dim() == 2 else True)
     numbers = torch.where(real, numbers, 0.0)
     return torch.stack([real.sum().double(), numbers.sum(), numbers.square().sum()])

@@ -1,5 +1,6 @@
 """The contract of rewards, and a check of those that are written elsewhere."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -8,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seqgan.runtime.files import first_line
-from seqgan.runtime.trainer import Stateful
+from seqgan.runtime.trainer import Delegate, Stateful, StepReport, Trainer, metrics_problem
 from seqgan.text.token_batch import TokenBatch
 
 
@@ -23,6 +24,34 @@ class Reward(Protocol):
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"] | Float[Tensor, "B T"]:
         """Return one number per sequence, or one per token; the greater the better."""
         ...
+
+
+@runtime_checkable
+class FollowsSteps(Protocol):
+    """A reward that is told when a policy step has ended, and has metrics of it."""
+
+    def finish_step(self) -> Mapping[str, Tensor | float]:
+        """Return scalars by ``group/name``, which are logged with the step's own."""
+        ...
+
+
+class RewardedTrainer(Delegate):
+    """A trainer of the policy whose steps a reward follows: the reward's metrics stand among the step's."""
+
+    def __init__(self, trainer: Trainer, reward: FollowsSteps) -> None:
+        super().__init__(trainer)
+        self.reward = reward
+
+    @property
+    def steps_per_turn(self) -> int:
+        """The number of steps in one turn of a round."""
+        steps: int = self.inner.steps_per_turn
+        return steps
+
+    def step(self, rate: float = 1.0) -> StepReport:
+        """Take one step at ``rate`` times the learning rate."""
+        report: StepReport = self.inner.step(rate)
+        return dataclasses.replace(report, metrics={**report.metrics, **self.reward.finish_step()})
 
 
 class CheckedReward:
@@ -46,6 +75,13 @@ class CheckedReward:
         """Restore what :meth:`state_dict` returned."""
         if isinstance(self.reward, Stateful):
             self.reward.load_state_dict(state)
+
+    def finish_step(self) -> Mapping[str, Tensor | float]:
+        """Return the metrics of a reward that has any."""
+        metrics = self.reward.finish_step() if isinstance(self.reward, FollowsSteps) else {}
+        if problem := metrics_problem(metrics):
+            raise ValueError(f"reward {self.name}: finish_step returned {problem}")
+        return metrics
 
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"] | Float[Tensor, "B T"]:
         """Return the rewards, 0 behind the mask."""

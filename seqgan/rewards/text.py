@@ -1,8 +1,11 @@
 """Rewards of text: plain functions of completions, as TRL's trainers call them."""
 
+import asyncio
 import inspect
+import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -27,27 +30,45 @@ class Decoder(Protocol):
         ...
 
 
+@dataclass
+class TrainerState:
+    """How far training has come: what TRL's functions read of ``transformers.TrainerState``."""
+
+    global_step: int = 0
+    """Policy steps taken."""
+    max_steps: int = 0
+    """Policy steps in all."""
+
+
 class TextReward:
     """A reward from a function of texts: ``f(completions, **columns) -> list of numbers``.
 
-    The function is called by keyword as in TRL: ``completions``, ``prompts`` (empty texts where there are
-    none), ``completion_ids`` and every column of the corpus, of which it gets those that it names, or all
-    where it takes ``**kwargs``. A first parameter of another name takes the completions. Where neither
+    The function, which may be async, is called by keyword as in TRL: ``completions``, ``prompts`` (empty
+    texts where there are none), ``completion_ids``, ``trainer_state``, ``log_metric`` and every column of the
+    corpus, of which it gets those that it names, or all where it takes ``**kwargs``. A first parameter of
+    another name takes the completions. ``log_metric(name, value)`` logs the mean over a policy step as
+    ``reward/name``; ``log_extra(column, values)`` is accepted, and its columns are not kept. Where neither
     prompts nor columns tell rows apart, equal sequences are scored once.
 
     Raises:
         ValueError: The function asks for a column that the corpus lacks, raises, or returns anything but
-            one finite number per completion; one line that names it and the first bad completion.
+            one finite number, or None, per completion; one line that names it and the first bad completion.
     """
 
-    def __init__(self, function: TextFunction, *, language: Decoder, name: str) -> None:
+    def __init__(self, function: TextFunction, *, language: Decoder, name: str, max_steps: int = 0) -> None:
         self.function = function
         self.language = language
         self.name = name
         self.parameters = list(inspect.signature(function).parameters.values())
+        self.trainer_state = TrainerState(max_steps=max_steps)
+        self.logged: dict[str, list[float]] = {}
 
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"]:
-        """Return the function's number for each sequence."""
+        """Return the function's number for each sequence; 0 where it does not apply."""
+        return self.scores(batch).nan_to_num(nan=0.0)
+
+    def scores(self, batch: TokenBatch) -> Float[Tensor, "B"]:
+        """Return the function's number for each sequence; NaN where it gave None: does not apply."""
         ids = _real_tokens(batch)
         if batch.prompt is not None or batch.columns:
             scores = self._score(self._rows(ids, batch))
@@ -56,6 +77,32 @@ class TextReward:
             found = dict(zip(distinct, self._score(self._rows(distinct, batch)), strict=True))
             scores = [found[sequence] for sequence in ids]
         return torch.tensor(scores, dtype=torch.float32, device=batch.device)
+
+    def finish_step(self) -> Mapping[str, float]:
+        """Count a policy step; return the means of what the function has logged in it."""
+        self.trainer_state.global_step += 1
+        found = {f"reward/{name}": sum(values) / len(values) for name, values in self.logged.items()}
+        self.logged.clear()
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how many policy steps there were, and what has been logged since."""
+        logged = {name: list(values) for name, values in self.logged.items()}
+        return {"global_step": self.trainer_state.global_step, "logged": logged}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        self.trainer_state.global_step = state["global_step"]
+        self.logged = {name: list(values) for name, values in state["logged"].items()}
+
+    def _log_metric(self, name: object, value: object) -> None:
+        if isinstance(name, str) and isinstance(value, numbers.Real) and _is_finite(value):
+            self.logged.setdefault(name, []).append(float(value))
+        else:
+            raise TypeError(f"log_metric takes a name and a finite number, not {name!r} and {value!r}")
+
+    def _log_extra(self, column: str, values: Sequence[Any]) -> None:
+        """Take what TRL would print beside its completions."""
 
     def _rows(self, ids: Sequence[tuple[int, ...]], batch: TokenBatch) -> Rows:
         prompts = [()] * len(ids) if batch.prompt is None else _real_tokens(batch.prompt)
@@ -70,7 +117,7 @@ class TextReward:
         # The lists are the function's own, which it may change.
         positional, keywords = self._arguments({name: list(row) for name, row in rows.items()})
         try:
-            result = self.function(*positional, **keywords)
+            result = self._call(positional, keywords)
         except Exception as error:  # somebody else's code may fail in any way
             culprit = self._first_that_raises(rows)
             raise ValueError(
@@ -78,8 +125,20 @@ class TextReward:
             ) from error
         return self._numbers(result, rows["completions"])
 
-    def _arguments(self, rows: Rows) -> tuple[list[Any], Rows]:
+    def _call(self, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        result = self.function(*positional, **keywords)
+        if not inspect.iscoroutine(result):
+            return result
+        return asyncio.run(result)
+
+    def _arguments(self, columns: Rows) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments that the function takes, by place and by keyword."""
+        rows: dict[str, Any] = {
+            "trainer_state": self.trainer_state,
+            "log_metric": self._log_metric,
+            "log_extra": self._log_extra,
+            **columns,
+        }
         first = next(iter(self.parameters), None)
         by_place = first is not None and first.kind is not first.VAR_KEYWORD and first.name not in rows
         named = {p.name: p for p in self.parameters[by_place:]}
@@ -100,7 +159,7 @@ class TextReward:
         for number, completion in enumerate(rows["completions"]):
             positional, keywords = self._arguments({name: [row[number]] for name, row in rows.items()})
             try:
-                self.function(*positional, **keywords)
+                self._call(positional, keywords)
             except Exception:
                 return f" (completion {_shown(completion)})"
         return ""
@@ -116,12 +175,12 @@ class TextReward:
                 f"reward {self.name}: returned {len(values)} numbers for {len(completions)} completions"
             )
         for value, completion in zip(values, completions, strict=True):
-            if not isinstance(value, numbers.Real) or not _is_finite(value):
+            if value is not None and not (isinstance(value, numbers.Real) and _is_finite(value)):
                 raise ValueError(
                     f"reward {self.name}: returned {_abbreviated(value)} for the completion "
                     f"{_shown(completion)}; it must be a finite number"
                 )
-        return [float(value) for value in values]
+        return [math.nan if value is None else float(value) for value in values]
 
 
 def _real_tokens(batch: TokenBatch) -> list[tuple[int, ...]]:

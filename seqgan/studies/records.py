@@ -12,6 +12,8 @@ ESTIMATORS = {
     "candidates": "{num_candidates} candidates at each step, unfinished prefixes judged as if they were "
     "whole (not SeqGAN's estimator)",
     "returns": "returns of whole sequences",
+    "group": "rewards of whole sequences beside others of their group",
+    "gae": "a critic, with generalised advantage estimation (lambda {gae_lambda})",
 }
 
 

@@ -42,6 +42,11 @@ class AdversarialSettings:
     evaluation_interval: Annotated[int, Range(minimum=1)] = 10
     """Rounds between two evaluations."""
 
+    @property
+    def num_policy_steps(self) -> int:
+        """Policy steps in all."""
+        return self.rounds * self.policy_steps
+
 
 @dataclass(frozen=True)
 class Turn:

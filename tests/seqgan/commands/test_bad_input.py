@@ -221,7 +221,7 @@ def failing_command(cli, tmp_path, monkeypatch):
         (["--corpus.kind", "own.py:number"], "own.py:number' returns a int, no PreparedCorpus"),
         (
             ["--corpus.kind", "own.py:later"],
-            "--corpus.kind: '{here}/own.py:later' is an async function; it must be a plain one",
+            "{here}/own.py:later is an async function; it must be a plain one",
         ),
         (["--generator.kind", "os:path"], "--generator.kind: 'os:path' is no class or function"),
         (["--device", "tpu"], "--device: no 'tpu'; choose cpu, cuda, cuda:N or auto"),

@@ -196,5 +196,5 @@ def test_settings_that_no_flag_could_set_are_named(file, name, message):
 def test_what_cannot_be_called_to_an_end_is_named(file):
     with pytest.raises(ValueError, match="Half: lacks logits$"):
         kind(f"{file}:Half").build(KindSettings(), material())
-    with pytest.raises(ValueError, match="^--part.kind: .*:later' is an async function; it must be a plain"):
-        kind(f"{file}:later")
+    with pytest.raises(ValueError, match=":later is an async function; it must be a plain one$"):
+        kind(f"{file}:later").build(KindSettings(), material())

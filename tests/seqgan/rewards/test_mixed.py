@@ -6,7 +6,9 @@ import math
 import pytest
 import torch
 
-from seqgan.rewards.mixed import MixedReward, MixedRewardTrainer, RewardPart
+from seqgan.rewards.mixed import MixedReward, RewardPart
+from seqgan.rewards.reward import RewardedTrainer
+from seqgan.rewards.text import TextReward
 from seqgan.runtime.trainer import StepReport
 from seqgan.text.token_batch import TokenBatch
 
@@ -148,6 +150,37 @@ def test_its_state_goes_on_exactly():
         assert ours == theirs and all(math.isfinite(value) for value in ours.values())
 
 
+def test_where_a_function_does_not_apply_its_part_is_nothing():
+    """A function of text gives None for 'b': 0 in a sum, left out of a mean and of its running numbers."""
+
+    class Letters:
+        def decode(self, ids):
+            return "ab"[ids[0] > 3]
+
+    def of_a(completions):
+        return [8.0 if text == "a" else None for text in completions]
+
+    function = TextReward(of_a, language=Letters(), name="of_a")
+    reward = mixed(a=(function, {"normalise": True}), b=(length, {}))
+    assert reward(batch_of()).tolist() == [8 + 3, 1]
+    assert reward.finish_step()["reward/part_a"] == 8
+    assert reward(batch_of()).tolist() == [0 + 3, 1]  # normalised by the mean of those to which it applies
+    product = mixed("geometric_mean", a=(function, {}), b=(length, {}))
+    torch.testing.assert_close(product(batch_of()), torch.tensor([24.0**0.5, 1.0]))
+
+
+def test_parts_hear_of_the_end_of_a_step():
+    class Heard:
+        def __call__(self, batch):
+            return first(batch)
+
+        def finish_step(self):
+            return {"reward/heard": 7.0}
+
+    reward = mixed(a=(Heard(), {}), b=(length, {}))
+    assert reward.finish_step() == {"reward/heard": 7.0, "reward/part_a": 0.0, "reward/part_b": 0.0}
+
+
 def test_a_step_of_the_trainer_is_a_step_of_the_reward():
     reward = mixed(a=(first, {"final_weight": 0.0}))
 
@@ -168,7 +201,7 @@ def test_a_step_of_the_trainer_is_a_step_of_the_reward():
             reward(batch_of())
             return StepReport({"policy/loss": rate}, always=True)
 
-    trainer = MixedRewardTrainer(Inner(), reward)
+    trainer = RewardedTrainer(Inner(), reward)
     assert (trainer.steps_per_turn, trainer.extra, trainer.state_dict()) == (3, "there", {"of": "inner"})
     report = trainer.step(0.5)
     assert report.metrics == {"policy/loss": 0.5, "reward/part_a": 4.0, "reward/weight_a": 1.0}

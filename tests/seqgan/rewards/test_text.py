@@ -1,5 +1,6 @@
 """Rewards of text: what a function is given, and what happens when it fails."""
 
+import asyncio
 import re
 
 import numpy as np
@@ -85,6 +86,8 @@ def test_a_function_written_for_trl_works_unchanged():
         return [float(len(ids)) for ids in kwargs["completion_ids"]]
 
     assert make(reward_len)(RICH).tolist() == [-15, -19, -15, -15]
+    extras = {name: seen.pop(name) for name in ("trainer_state", "log_metric", "log_extra")}
+    assert extras["trainer_state"].global_step == 0
     assert seen == {
         "prompts": ["a b", "c", "red red", "b"],
         "completion_ids": [[0, 3, 4], [1, 4], [0, 3, 4], [2, 2, 2]],
@@ -94,6 +97,39 @@ def test_a_function_written_for_trl_works_unchanged():
     assert make(everything)(RICH).tolist() == [3, 2, 3, 3]
     make(reward_len)(BATCH)
     assert seen["prompts"] == ["", "", ""]
+
+
+def test_what_a_function_for_trl_may_ask_for_besides():
+    """An async function that reads the training's state and logs; None is where it does not apply."""
+
+    async def judged(completions, trainer_state, log_metric, log_extra, **kwargs):
+        await asyncio.sleep(0)
+        log_extra("texts", completions)
+        log_metric("accuracy", trainer_state.global_step)
+        log_metric("accuracy", trainer_state.max_steps)
+        return [None if text == "b" else 1.0 for text in completions]
+
+    reward = TextReward(judged, language=Words(), name="judged", max_steps=5)
+    assert reward(BATCH).tolist() == [1, 0, 1, 1]
+    assert reward.scores(BATCH).isnan().tolist() == [False, True, False, False]
+    assert reward.finish_step() == {"reward/accuracy": 2.5}  # of both calls
+    again = TextReward(judged, language=Words(), name="judged", max_steps=5)
+    reward(BATCH)
+    again.load_state_dict(reward.state_dict())
+    again(BATCH)
+    reward(BATCH)
+    assert again.finish_step() == reward.finish_step() == {"reward/accuracy": 3.0}
+    assert again.finish_step() == {}
+
+
+@pytest.mark.parametrize(("name", "value"), [("a", float("nan")), ("a", "b"), (3, 1.0)])
+def test_what_cannot_be_logged_is_named(name, value):
+    def logs(completions, log_metric):
+        log_metric(name, value)
+        return [1.0] * len(completions)
+
+    with pytest.raises(ValueError, match="reward mine.py:f: raised TypeError: log_metric takes a name and a"):
+        make(logs)(BATCH)
 
 
 def bad_for_b(completions):
@@ -108,7 +144,7 @@ def bad_for_b(completions):
         (bad_for_b, "raised ZeroDivisionError: division by zero (completion 'b')"),
         (
             lambda completions, colour: [],
-            "takes 'colour', which is no column; there are completion_ids, completions",
+            "takes 'colour', which is no column; there are completion_ids, completions, log_extra",
         ),
         (lambda completions: [1.0], "returned 1 numbers for 3 completions"),
         (lambda completions: None, "returned NoneType; it must return a list of numbers"),
@@ -116,7 +152,6 @@ def bad_for_b(completions):
         (lambda completions: 1.0, "returned float"),
         (lambda completions: {1: 2, 3: 4, 5: 6}, "returned dict"),
         (lambda completions: [1.0, "good", 2.0], "returned 'good' for the completion 'b'"),
-        (lambda completions: [1.0, None, 2.0], "returned None for the completion 'b'"),
         (lambda completions: [1.0, 1.0, float("nan")], "returned nan for the completion 'c c c'"),
         (lambda completions: [float("-inf"), 1.0, 2.0], "returned -inf for the completion 'a red'"),
         (lambda completions: [1.0, 1e39, 2.0], "returned 1e+39 for the completion 'b'"),

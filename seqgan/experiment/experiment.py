@@ -46,6 +46,7 @@ from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
 from seqgan.text.vocabulary import Vocabulary
+from seqgan.training.alarms import REWARD_HACKING
 from seqgan.training.loop import TrainingLoop
 
 
@@ -186,7 +187,7 @@ class Experiment:
                 criterion,
                 metrics,
                 with_oracle=self.oracle is not None,
-                with_fixed_reward="discriminator" not in self.settings.reward_kinds,
+                with_fixed_reward=self._reward_is_fixed,
             )
         except ValueError as error:
             raise ValueError(f"--evaluation.criterion: {error}") from error
@@ -245,12 +246,18 @@ class Experiment:
             header=self._header(),
             on_save=partial(self.save_generator, "last"),
             announce=self.announce,
+            silent_alarms=() if self._reward_is_fixed else (REWARD_HACKING,),
             quiet=self.quiet,
         )
         if not loop.resume():
             torch.manual_seed(derive_seed(self.settings.seed, "dropout"))
         loop.tracker.log_settings(flatten(to_settings(self.settings)))
         return loop
+
+    @property
+    def _reward_is_fixed(self) -> bool:
+        """Whether the reward is the same function throughout, so that its values can be compared."""
+        return "discriminator" not in self.settings.reward_kinds
 
     def _units(self) -> dict[str, str]:
         """Return the unit of rewards, where their settings have a transform."""

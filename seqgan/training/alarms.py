@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 # One AUC of 200 against 200 sequences varies by .03; five in a row do not say the same by chance.
 NUM_REFRESHES = 5
+REWARD_HACKING = "reward_hacking"
 
 
 class TrainingDiverged(ValueError):
@@ -26,6 +27,8 @@ class Alarm:
     remedy: str
     window: int = 1
     """Number of last values; before there are so many it is silent."""
+    while_rising: str = ""
+    """A metric of the same rows that must stand above its first value for the alarm to ring."""
 
 
 # The discriminator is judged on held-out text: on what it trains on it can be at .9 and know nothing.
@@ -63,6 +66,15 @@ ALARMS = (
         "--adversarial.discriminator-refreshes, or choose --reward.transform logit",
         window=NUM_REFRESHES,
     ),
+    Alarm(
+        REWARD_HACKING,
+        "evaluation/forward_perplexity",
+        lambda first, last: last[-1] > 1.5 * first,
+        "the reward rises while samples become less and less like real text: the policy has found what the "
+        "reward does not see",
+        "raise --algorithm.kl-weight, or add a reward that sees it (--rewards.NAME.kind)",
+        while_rising="evaluation/reward",
+    ),
 )
 BY_NAME = {alarm.name: alarm for alarm in ALARMS}
 
@@ -91,9 +103,13 @@ class AlarmChange:
 
 
 class Alarms:
-    """The alarms of a run: looks at every logged row, and remembers which rang and when."""
+    """The alarms of a run: looks at every logged row, and remembers which rang and when.
 
-    def __init__(self) -> None:
+    Those that are ``silent`` never ring: what they compare with its first value is not the same thing later.
+    """
+
+    def __init__(self, silent: Collection[str] = ()) -> None:
+        self.silent = silent
         self.changes: list[AlarmChange] = []
         self._first: dict[str, float] = {}  # of a metric
         self._last: dict[str, list[float]] = {}  # for each alarm, as many as its window holds
@@ -113,11 +129,13 @@ class Alarms:
         changes = []
         for alarm in ALARMS:
             value = row.get(alarm.metric, math.nan)
-            if not math.isfinite(value):
+            beside = row.get(alarm.while_rising, math.nan) if alarm.while_rising else 0.0
+            if alarm.name in self.silent or not (math.isfinite(value) and math.isfinite(beside)):
                 continue
+            rises = not alarm.while_rising or beside > self._first.setdefault(alarm.while_rising, beside)
             first = self._first.setdefault(alarm.metric, value)
             last = self._last[alarm.name] = [*self._last.get(alarm.name, ()), value][-alarm.window :]
-            ringing = len(last) == alarm.window and alarm.rings(first, last)
+            ringing = len(last) == alarm.window and rises and alarm.rings(first, last)
             if ringing != (alarm.name in self.ringing):
                 changes.append(AlarmChange(alarm.name, ringing, step, phase, value, first))
         self.changes += changes

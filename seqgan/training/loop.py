@@ -46,6 +46,7 @@ class TrainingLoop:
     ``of_last_phase`` names the components that have done nothing before the last phase: a checkpoint from
     before it does not hold them, so that another run may go on from there with other settings of theirs.
     ``announce`` is called with a line about every phase that has ended, ``after_step`` after every step.
+    ``silent_alarms`` never ring.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class TrainingLoop:
         on_save: Callable[[str], object] = lambda phase: None,
         announce: Callable[[str], object] = lambda line: None,
         after_step: Callable[[], object] = lambda: None,
+        silent_alarms: Collection[str] = (),
         quiet: bool = False,
     ) -> None:
         self.phases = phases
-        self.alarms = Alarms()
+        self.alarms = Alarms(silent_alarms)
         runs = {f"phase {phase.name}": phase for phase in phases}
         self.components: dict[str, Stateful] = {**components, "alarms": self.alarms, **runs}
         self.of_last_phase = {*of_last_phase, *list(runs)[-1:]}

@@ -23,11 +23,12 @@ METRICS = (
 )
 
 
-def feed(alarms, metric, values, start=1):
-    """The names that ring after each row."""
+def feed(alarms, metric, values, start=1, beside=""):
+    """The names that ring after each row; another metric may rise beside."""
     ringing = []
     for step, value in enumerate(values, start):
-        alarms.check({metric: value, "mle/loss": 1.0}, step=step, phase="adversarial")
+        row = {metric: value, "mle/loss": 1.0, **({beside: float(step)} if beside else {})}
+        alarms.check(row, step=step, phase="adversarial")
         ringing.append(alarms.ringing)
     return ringing
 
@@ -47,6 +48,35 @@ def test_entropy_is_compared_with_its_first_value():
 
 def test_duplicates_are_compared_with_the_first_evaluation():
     assert feed(Alarms(), "evaluation/unique", [0.9, 0.73, 0.7]) == [set(), set(), {"duplicates"}]
+
+
+def feed_reward(alarms, rewards, perplexities):
+    ringing = []
+    for step, (reward, perplexity) in enumerate(zip(rewards, perplexities, strict=True), 1):
+        row = {"evaluation/reward": reward, "evaluation/forward_perplexity": perplexity}
+        alarms.check(row, step=step, phase="adversarial")
+        ringing.append(bool(alarms.ringing))
+    return ringing
+
+
+@pytest.mark.parametrize(
+    ("rewards", "perplexities", "expected"),
+    [
+        ([0.1, 0.5, 0.9, 0.5], [100, 140, 160, 140], [False, False, True, False]),  # hacked, then mended
+        ([0.1, 0.5, 0.9, 0.9], [100, 90, 120, 149], [False] * 4),  # an honest gain
+        ([0.5, 0.4, 0.3, 0.5], [100, 200, 300, 400], [False] * 4),  # nothing gained: something else is wrong
+    ],
+)
+def test_a_reward_that_rises_while_text_gets_worse_rings(rewards, perplexities, expected):
+    assert feed_reward(Alarms(), rewards, perplexities) == expected
+    assert feed_reward(Alarms({"reward_hacking"}), rewards, perplexities) == [False] * 4
+
+
+def test_rows_with_only_one_of_both_are_passed_over():
+    alarms = Alarms()
+    for row in ({"evaluation/forward_perplexity": 10.0}, {"evaluation/reward": 0.9}):
+        alarms.check(row, step=1, phase="mle")  # the first values are those of the first common row
+    assert feed_reward(alarms, [0.1, 0.5], [100, 140]) == [False, False]
 
 
 def test_a_discriminator_that_guesses_rings_after_five_refreshes():
@@ -80,16 +110,17 @@ def test_what_the_training_batch_says_rings_nothing():
 def test_an_alarm_says_value_meaning_and_remedy_once_and_again_at_the_end(alarm):
     alarms = Alarms()
     good, bad = (0.8, 1.0) if alarm.name == "discriminator_perfect" else (0.9, 0.2)
-    feed(alarms, alarm.metric, [good, *[bad] * 8])
+    good, bad = (bad, good) if alarm.while_rising else (good, bad)  # a perplexity, lower for the better
+    feed(alarms, alarm.metric, [good, *[bad] * 8], beside=alarm.while_rising)
     (change,) = alarms.changes
     assert change.ringing
     assert all(part in change.text for part in (alarm.metric, alarm.meaning, alarm.remedy, "at first"))
     assert "\n" not in change.text
     assert alarms.summary() == [f"rang at step {change.step} of adversarial, still rings: {change.text}"]
-    feed(alarms, alarm.metric, [good] * alarm.window, start=10)
+    feed(alarms, alarm.metric, [good] * alarm.window, start=10, beside=alarm.while_rising)
     (ceased,) = alarms.changes[1:]
     assert ceased.text.startswith(f"{alarm.name} has ceased: {alarm.metric} is ")
-    feed(alarms, alarm.metric, [bad] * alarm.window, start=20)
+    feed(alarms, alarm.metric, [bad] * alarm.window, start=20, beside=alarm.while_rising)
     assert alarms.summary()[0].startswith(
         f"rang at step {change.step} of adversarial and 2 times in all, still rings: {alarm.name}: "
     )

@@ -67,14 +67,14 @@ def frozen_log_probs(
 def log_probs_of(
     generator: Generator, batch: TokenBatch, actions: Int[Tensor, "B T K"], *, temperature: float = 1.0
 ) -> Float[Tensor, "B T K"]:
-    """Return the log-probabilities of actions at every step, without gradient; 0 behind the mask."""
+    """Return the log-probabilities of actions at every step, without gradient; no meaning behind the mask."""
     lookup = frozen_log_probs(generator, batch, temperature=temperature)
     actions = actions.flatten(0, 1)  # (B·T, K)
     found = torch.zeros(actions.shape, device=batch.device)
     for chunk in _slices(len(actions), ROWS_PER_CHUNK.get(batch.device.type, 8192)):
         places = torch.arange(len(actions), device=batch.device)[chunk]
         found[chunk] = lookup(places).gather(-1, actions[chunk])
-    return torch.where(batch.mask[..., None], found.view(*batch.mask.shape, -1), 0.0)
+    return found.view(*batch.mask.shape, -1)
 
 
 def _slices(total: int, size: int) -> list[slice]:

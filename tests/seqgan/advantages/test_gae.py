@@ -89,17 +89,39 @@ def test_the_critic_learns_the_value_of_every_prefix(kind):
 def test_the_values_are_what_the_critic_is_fitted_to_and_its_word_is_the_baseline():
     policy = tiny_generator("lstm")
     given = given_sequences(policy)
-    gae = make_gae(policy, gae_lambda=0.5)
+    gae = make_gae(policy, per_token, gae_lambda=0.5, discount=0.7)
     gae.start()
     for _ in range(20):
         gae.learn(given, gae(policy, given))
     found = gae(policy, given)
     critic = torch.where(given.mask, gae.critic(given).detach(), 0.0)
+    rewards = torch.where(given.mask, per_token(given), 0.0)
+    advantages = estimate_advantages(rewards, critic, given.mask, discount=0.7, gae_lambda=0.5)
+    torch.testing.assert_close(found.advantages[..., 0], advantages)
     torch.testing.assert_close(found.baseline[..., 0], critic)
     assert critic.abs().max() > 0.1
     before = (found.values[..., 0] - critic)[given.mask].square().mean()
     report = gae.learn(given, found)
     torch.testing.assert_close(report["critic/loss"], before)
+
+
+def test_the_critic_is_asked_without_dropout():
+    policy = tiny_generator("lstm", dropout=0.5).train()
+    given = given_sequences(policy)
+    gae = make_gae(policy)
+    gae.learn(given, gae(policy, given))
+    gae.critic.train()
+    assert torch.equal(gae(policy, given).baseline, gae(policy, given).baseline)
+
+
+def test_the_critic_s_gradient_is_clipped():
+    """Far below Adam's epsilon nothing moves."""
+    policy = tiny_generator("lstm")
+    given = given_sequences(policy)
+    for clip, moves in ((1e-14, False), (1.0, True)):
+        gae = make_gae(policy, critic_gradient_clip=clip)
+        gae.learn(given, gae(policy, given))
+        assert (gae(policy, given).baseline.abs().max() > 1e-3) == moves
 
 
 def test_it_starts_with_the_policy_s_body_and_teaches_itself_alone():

@@ -194,6 +194,26 @@ def test_what_nobody_asks_for_is_never_built(own):
     assert listening.is_built("discriminator")
 
 
+def test_several_rewards_know_how_they_become_one_and_how_many_steps_there_are(own):
+    """The schedule of the tiny run has 3 rounds of 2 policy steps."""
+    mixed = {
+        "rewards": {"a": {"kind": "length", "weight": 2.0}, "b": {"kind": f"{own}:short"}},
+        "reward_combination": "geometric_mean",
+    }
+    reward = materials(mixed).reward
+    assert (reward.num_steps, reward.combination) == (6, "geometric_mean")
+    assert list(reward.rewards) == ["a", "b"] and reward.weight("a") == 2.0
+    assert reward.rewards["b"].trainer_state.max_steps == 6
+
+
+@pytest.mark.parametrize(("kind", "silent"), [("length", ()), ("discriminator", ("reward_hacking",))])
+def test_a_reward_that_learns_cannot_be_hacked(kind, silent):
+    """Its values are not comparable from one round to the next."""
+    several = {"rewards": {"a": {"kind": "length"}, "b": {"kind": kind}}}
+    for layer in (several, {"reward": {"kind": kind}}):
+        assert tuple(Experiment(tiny_settings(layer)).loop.alarms.silent) == silent
+
+
 def test_rewards_of_ones_own_are_functions_of_text_or_of_tokens_or_classes(own):
     for name, value in (("short", None), ("ones", 1.0)):
         found = materials({"reward": {"kind": f"{own}:{name}"}})

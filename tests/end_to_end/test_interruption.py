@@ -43,6 +43,7 @@ SERVER.set_forkserver_preload(["tests.end_to_end.test_interruption", "torch._dyn
 
 def work(folder, arguments):
     """What a process does: the command, in a folder, with its output in files."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
     os.chdir(folder)
     for number, name in ((1, "output"), (2, "errors")):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)

@@ -53,6 +53,11 @@ def test_scores_are_log_likelihoods_per_token_with_eos_whatever_the_batch():
     assert together[0] == pytest.approx(experiment.score([sentence])[0], abs=1e-6)
 
 
+def test_numbers_too_small_to_matter_cost_no_time():
+    tiny_experiment()
+    assert torch.tensor([1e-30]).mul(1e-10).item() == 0
+
+
 def test_a_prefix_begins_every_sentence():
     experiment = tiny_experiment()
     for tokens in experiment.sample_tokens(20, prefix="The girl"):

@@ -20,6 +20,7 @@ from seqgan.evaluation.signature import Estimate, Score, Signature
 from seqgan.evaluation.texts import RealText, TextPair
 from seqgan.models.generator import Generator
 from seqgan.models.kernels.fast_linear import Precision
+from seqgan.runtime.devices import without_subnormals
 from seqgan.runtime.seeding import make_rng
 from seqgan.runtime.tracking import Projection
 from seqgan.sampling.decoding import Decoding, describe_temperature, temperature_value
@@ -120,6 +121,7 @@ class Evaluator:
             return None
         return OracleTask(self.oracle, self.real, batch_size=self.settings.batch_size)
 
+    @without_subnormals()
     def __call__(
         self, generator: Generator, decoding: Decoding | None = None, *, num_samples: int | None = None
     ) -> EvaluationResult:

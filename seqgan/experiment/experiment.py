@@ -76,7 +76,6 @@ class Experiment:
         self.catalogue = catalogue
         self.device = find_device(settings.device)
         torch.set_num_threads(settings.num_threads or os.cpu_count() or 1)
-        torch.set_flush_denormal(True)  # numbers below 1e-38 are nothing, and cost a CPU a hundred times more
         self.run = None if run is None else RunFolder(run)
         self.quiet = quiet
         self.announce = announce

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from seqgan.runtime import checkpoint
+from seqgan.runtime.devices import without_subnormals
 from seqgan.runtime.files import as_value_error
 from seqgan.runtime.seeding import random_states, restore_random_states
 from seqgan.runtime.signals import StopRequests, collect_stop_requests
@@ -121,7 +122,7 @@ class TrainingLoop:
             TrainingDiverged: A loss or gradient is not finite; the last checkpoint is kept.
         """
         try:
-            with collect_stop_requests() as requests:
+            with collect_stop_requests() as requests, without_subnormals():
                 while not self.done(num_phases):
                     self._run_phase(self.phases[self.phase_index], requests)
         finally:

@@ -15,6 +15,7 @@ from seqgan.evaluation.metrics import METRICS
 from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import Experiment
 from seqgan.experiment.materials import MATERIALS
+from seqgan.runtime.devices import without_subnormals
 from seqgan.runtime.tracking import read_rows
 from tests.runs import finish
 from tests.shared_data import shared_data
@@ -53,9 +54,17 @@ def test_scores_are_log_likelihoods_per_token_with_eos_whatever_the_batch():
     assert together[0] == pytest.approx(experiment.score([sentence])[0], abs=1e-6)
 
 
-def test_numbers_too_small_to_matter_cost_no_time():
-    tiny_experiment()
-    assert torch.tensor([1e-30]).mul(1e-10).item() == 0
+def test_numbers_too_small_to_matter_are_0_in_training_alone():
+    def product():
+        return float(torch.tensor([1e-30]).mul(1e-10))
+
+    experiment, seen = tiny_experiment(), []
+    experiment.loop.after_step = lambda: seen.append(product())
+    experiment.train()
+    assert set(seen) == {0.0} and product() != 0
+    with without_subnormals():
+        experiment.evaluate()
+        assert product() == 0  # as it was before
 
 
 def test_a_prefix_begins_every_sentence():

@@ -44,6 +44,18 @@ class ActionValues:
                 f"action values: a mask of {tuple(self.mask.shape)}; it must be {tuple(shape[:2])}"
             )
 
+    @staticmethod
+    def of_tokens(
+        batch: TokenBatch, values: Float[Tensor, "B T"], baseline: Float[Tensor, "B T"]
+    ) -> "ActionValues":
+        """Return the values of the sampled tokens themselves: K is 1."""
+        return ActionValues(
+            actions=batch.tokens[..., None],
+            values=values[..., None],
+            baseline=baseline[..., None],
+            mask=batch.mask,
+        )
+
     @property
     def advantages(self) -> Float[Tensor, "B T K"]:
         """Values less baseline; 0 behind the mask."""

@@ -70,12 +70,7 @@ class GAE:
         advantages = estimate_advantages(
             rewards, critic, mask, discount=self.settings.discount, gae_lambda=self.settings.gae_lambda
         )
-        found = ActionValues(
-            actions=trajectories.tokens[..., None],
-            values=(critic + advantages)[..., None],
-            baseline=critic[..., None],
-            mask=mask,
-        )
+        found = ActionValues.of_tokens(trajectories, critic + advantages, critic)
         return apply_control(found, self.settings.control, self.rng)
 
     def learn(self, trajectories: Trajectories, values: ActionValues) -> dict[str, Tensor]:

@@ -49,12 +49,7 @@ class Group:
         )
         values = torch.where(mask, totals[:, None], 0.0)  # (B, T)
         baseline = values - torch.where(mask, advantages[:, None], 0.0)
-        found = ActionValues(
-            actions=trajectories.tokens[..., None],
-            values=values[..., None],
-            baseline=baseline[..., None],
-            mask=mask,
-        )
+        found = ActionValues.of_tokens(trajectories, values, baseline)
         return apply_control(found, self.settings.control, self.rng)
 
     def start(self) -> None:

@@ -48,12 +48,7 @@ class Returns:
         if rewards.dim() == 1:
             rewards = reward_at_the_end(rewards, mask)
         values = rewards_to_go(rewards, mask, self.settings.discount)
-        found = ActionValues(
-            actions=trajectories.tokens[..., None],
-            values=values[..., None],
-            baseline=self.baseline(values, mask)[..., None],
-            mask=mask,
-        )
+        found = ActionValues.of_tokens(trajectories, values, self.baseline(values, mask))
         return apply_control(found, self.settings.control, self.rng)
 
     def start(self) -> None:

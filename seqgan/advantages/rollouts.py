@@ -85,12 +85,7 @@ class Rollouts:
     def __call__(self, policy: Generator, trajectories: Trajectories) -> ActionValues:
         """Return the sampled tokens with their values and baselines."""
         values = self.estimate(policy, trajectories)
-        found = ActionValues(
-            actions=trajectories.tokens[..., None],
-            values=values[..., None],
-            baseline=self.baseline(values, trajectories.mask)[..., None],
-            mask=trajectories.mask,
-        )
+        found = ActionValues.of_tokens(trajectories, values, self.baseline(values, trajectories.mask))
         return apply_control(found, self.settings.control, self.rng)
 
     def estimate(self, policy: Generator, batch: TokenBatch) -> Float[Tensor, "B T"]:

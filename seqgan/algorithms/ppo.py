@@ -29,7 +29,7 @@ class PPOSettings(ReinforceSettings):
 
 
 class PPO(Reinforce):
-    """REINFORCE's step taken several times, so that rewards and rollouts are paid for once.
+    """REINFORCE's step taken several times, so that rewards and rollouts are computed once.
 
     The first step has REINFORCE's gradient. In the later ones the policy is not the one that has sampled:
     actions count by the ratio of their probabilities, which is clipped.

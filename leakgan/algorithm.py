@@ -23,6 +23,7 @@ from seqgan.runtime.optimization import Optimizer
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import masked_mean
+from seqgan.text.token_batch import TokenBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,9 @@ class LeakGANAlgorithm(Reinforce):
     The worker follows the policy gradient of its action values; the manager the transition policy gradient
     of the discriminator's, which say what transitions were worth a goal. Both learn from the goals that were
     sampled under: neither optimizer steps before both gradients are taken.
+
+    Raises:
+        ValueError: The corpus has prompts, which LeakGAN cannot be trained to complete.
     """
 
     settings: LeakGANAlgorithmSettings
@@ -59,7 +63,13 @@ class LeakGANAlgorithm(Reinforce):
         eos_id: int | None,
         max_length: int,
         rng: torch.Generator,
+        prompts: TokenBatch | None = None,
     ) -> None:
+        if prompts is not None:
+            raise ValueError(
+                "--corpus.kind: the corpus has prompts, and LeakGAN cannot be trained to complete them; "
+                "use seqgan"
+            )
         super().__init__(
             settings,
             policy=policy,

@@ -27,6 +27,7 @@ from seqgan.sampling.sample import sample
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import masked_mean
+from seqgan.text.token_batch import TokenBatch
 
 KL_INTERVAL = 10  # steps between two measurements of a KL divergence without weight: each is a forward pass
 
@@ -38,6 +39,8 @@ class ReinforceSettings(KindSettings):
     kind: str = "reinforce"
     batch_size: Annotated[int, Range(minimum=1)] = 64
     """Sequences per policy step."""
+    group_size: Annotated[int, Range(minimum=1)] = 1
+    """Sequences of a step that complete one prompt, where there are prompts; must divide the batch size."""
     learning_rate: Annotated[float, Range(minimum=0)] = 1e-3
     """Adam step size."""
     gradient_clip: Annotated[float, Range(minimum=0, open=True)] = 5.0
@@ -57,10 +60,14 @@ class ReinforceSettings(KindSettings):
 class Reinforce:
     """Samples from the policy, has its actions valued and takes one step along the policy gradient.
 
+    Where ``prompts`` are given, each step draws some of them and completes each several times.
     The reference policy is the policy as it was at the start. A policy that listens to the discriminator
     (LeakGAN's) has a reference that listens to the same one, and so moves as that is trained.
 
     ``parameters`` are those that the optimizer moves and the clipping measures, by default the policy's.
+
+    Raises:
+        ValueError: The batch size is no multiple of the group size, or there are groups without prompts.
     """
 
     steps_per_turn = 1
@@ -75,10 +82,22 @@ class Reinforce:
         eos_id: int | None,
         max_length: int,
         rng: torch.Generator,
+        prompts: TokenBatch | None = None,
         parameters: Iterable[nn.Parameter] | None = None,
     ) -> None:
+        if settings.batch_size % settings.group_size:
+            raise ValueError(
+                f"--algorithm.group-size: {settings.group_size} does not divide --algorithm.batch-size "
+                f"{settings.batch_size}"
+            )
+        if prompts is None and settings.group_size > 1:
+            raise ValueError(
+                f"--algorithm.group-size: {settings.group_size} needs prompts, and the corpus has none; "
+                "choose 1"
+            )
         self.settings = settings
         self.policy = policy
+        self.prompts = prompts
         self.reference = copy.deepcopy(policy).requires_grad_(False)
         self.estimator = estimator
         self.sampling = sampling
@@ -115,7 +134,7 @@ class Reinforce:
         return StepReport(summarise(values) | metrics, self.histograms(values), always=True)
 
     def act(self) -> Trajectories:
-        """Sample sequences from the policy."""
+        """Sample sequences from the policy, each the completion of a prompt where there are any."""
         return sample(
             self.policy,
             self.settings.batch_size,
@@ -123,8 +142,17 @@ class Reinforce:
             eos_id=self.eos_id,
             rng=self.rng,
             temperature=self.sampling.temperature,
+            prompt=self.draw_prompts(),
             precision=self.sampling.precision,
         )
+
+    def draw_prompts(self) -> TokenBatch | None:
+        """Return a prompt for each sequence of a step, those of a group adjacent; None without prompts."""
+        if self.prompts is None:
+            return None
+        number = self.settings.batch_size // self.settings.group_size
+        rows = torch.randint(len(self.prompts), (number,), generator=self.rng, device=self.prompts.device)
+        return self.prompts.select(rows.repeat_interleave(self.settings.group_size))
 
     def learn(self, trajectories: Trajectories, values: ActionValues, rate: float) -> dict[str, Tensor]:
         """Move the policy by what its actions were worth; return metrics."""

@@ -1,8 +1,10 @@
 """Sample sentences from a run."""
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +18,10 @@ from seqgan.runtime.files import write_atomically
 from seqgan.runtime.seeding import derive_seed
 from seqgan.runtime.terminal import for_output
 from seqgan.sampling.decoding import Temperature
+from seqgan.text.table_corpus import TableCorpusSettings, read_prompts
 
 CHUNK = 5_000  # sentences in memory at once
+DEFAULT_NUMBER = 10  # of sentences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +33,8 @@ class Arguments:
     checkpoint: str | None = None
     """mle-best, mle-last, adversarial-best or adversarial-last; by default the furthest there is. ngram is
     the baseline: n-grams of the training text."""
-    num_sentences: Annotated[int, Range(minimum=1)] = 10
-    """How many sentences to sample."""
+    num_sentences: Annotated[int | None, Range(minimum=1)] = None
+    """How many sentences to sample, by default 10; with --prompts of each prompt, by default 1."""
     temperature: Annotated[Temperature | None, Range(minimum=0)] = None
     """Softmax temperature; below 1 safer, above 1 more varied, 0 always takes the likeliest token; by default
     that of the run's evaluation. leakgan-official is that of the official LeakGAN code, 1/1.5."""
@@ -40,12 +44,16 @@ class Arguments:
     """Sample among the fewest likeliest tokens that hold this share of the probability; up to 1."""
     prefix: str = ""
     """Text that every sentence begins with; its words must be in the run's vocabulary."""
+    prompts: Path | None = None
+    """Prompts to complete, where the run's corpus has prompts: a text file with one on each line, or a file
+    as of --corpus.kind table with a column of them; by default some of the test part."""
     unknown: bool = True
     """Let <unk> stand for words outside the vocabulary; without it other words share its probability."""
     seed: Annotated[int, Range(minimum=0)] = 0
     """The same seed gives the same sentences."""
     output: Path | None = None
-    """File to write, one sentence a line; by default standard output."""
+    """File to write, one sentence a line, behind its prompt and a tab where it completes one; by default
+    standard output. A name that ends with .jsonl gets JSON objects of "prompt" and "completion"."""
     tokens: bool = False
     """Write the tokens with spaces between them instead of running text."""
     device: str = "auto"
@@ -59,14 +67,15 @@ def run(arguments: Arguments) -> None:
     validate(arguments)
     experiment = open_run(arguments.run, device=arguments.device)
     check_prefix(experiment, arguments.prefix)
+    prompts = find_prompts(experiment, arguments)
     generator = experiment.load_generator(arguments.checkpoint)
-    lines = _lines(experiment, generator, arguments)
+    lines = _lines(experiment, generator, arguments, prompts)
     if arguments.output is None:
         for line in lines:
             sys.stdout.write(for_output(line) + "\n")
         return
     disable = arguments.quiet or None
-    bar = tqdm(lines, total=arguments.num_sentences, desc="generate", unit=" sentences", disable=disable)
+    bar = tqdm(lines, total=len(prompts), desc="generate", unit=" sentences", disable=disable)
     encoded = (f"{line}\n".encode() for line in bar)
     if arguments.output.is_symlink() or (arguments.output.exists() and not arguments.output.is_file()):
         with arguments.output.open("wb") as file:  # a device or a pipe must not be replaced by a file
@@ -94,18 +103,55 @@ def check_prefix(experiment: Experiment, prefix: str) -> None:
         )
 
 
-def _lines(experiment: Experiment, generator: Generator, arguments: Arguments) -> Iterator[str]:
+def find_prompts(experiment: Experiment, arguments: Arguments) -> list[str | None]:
+    """Return the prompt of each sentence that is asked for; None where sentences complete none.
+
+    Raises:
+        ValueError: Prompts or a prefix are given where they cannot be used, or the file cannot be read.
+    """
+    corpus, number = experiment.corpus, arguments.num_sentences
+    if not corpus.has_prompts:
+        if arguments.prompts is not None:
+            raise ValueError("--prompts: sentences of this run complete no prompts; give --prefix")
+        return [None] * (number or DEFAULT_NUMBER)
+    if arguments.prefix:
+        raise ValueError("--prefix: sentences of this run complete prompts; give --prompts")
+    if arguments.prompts is None:
+        some = experiment.materials.split("test").spread(number or DEFAULT_NUMBER).prompt
+        assert some is not None
+        return [
+            experiment.language.decode(ids[real].tolist())
+            for ids, real in zip(some.tokens, some.mask, strict=True)
+        ]
+    settings = experiment.settings.corpus
+    column = settings.prompt_column if isinstance(settings, TableCorpusSettings) else "prompt"
+    prompts = read_prompts(arguments.prompts, column)
+    experiment.language.encode_prompts(prompts, f"--prompts: {arguments.prompts}")
+    return list(chain.from_iterable(repeat(prompt, number or 1) for prompt in prompts))
+
+
+def _lines(
+    experiment: Experiment, generator: Generator, arguments: Arguments, prompts: list[str | None]
+) -> Iterator[str]:
     if not arguments.unknown and experiment.vocabulary.unk_id is not None:
         generator.head.forbid(experiment.vocabulary.unk_id)
-    for start in range(0, arguments.num_sentences, CHUNK):
+    as_json = arguments.output is not None and arguments.output.suffix == ".jsonl"
+    for start in range(0, len(prompts), CHUNK):
+        some = prompts[start : start + CHUNK]
         sentences = experiment.sample_tokens(
-            min(CHUNK, arguments.num_sentences - start),
+            len(some),
             generator=generator,
             seed=derive_seed(arguments.seed, start),
             prefix=arguments.prefix,
+            prompts=[prompt for prompt in some if prompt is not None] or None,
             temperature=arguments.temperature,
             top_k=arguments.top_k,
             top_p=arguments.top_p,
         )
-        for tokens in sentences:
-            yield " ".join(tokens) if arguments.tokens else experiment.language.tokenizer.detokenize(tokens)
+        for prompt, tokens in zip(some, sentences, strict=True):
+            text = " ".join(tokens) if arguments.tokens else experiment.language.tokenizer.detokenize(tokens)
+            if as_json:
+                row = {"completion": text} if prompt is None else {"prompt": prompt, "completion": text}
+                yield json.dumps(row, ensure_ascii=False)
+            else:
+                yield text if prompt is None else f"{prompt}\t{text}"

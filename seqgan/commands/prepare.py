@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from seqgan.commands.arguments import ExperimentArguments, command_line
 from seqgan.runtime.terminal import printable
+from seqgan.text.language import with_prompts
+from seqgan.text.prepared import PARTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +22,12 @@ def run(arguments: Arguments) -> None:
     print(experiment.corpus.summary())
     for advice in experiment.corpus.advice():
         print(f"advice: {printable(advice)}")
-    for part in ("train", "validation", "test"):
-        first = experiment.language.decode(experiment.corpus.sequences(part)[0].tolist())
-        print(f"{part} begins with: {printable(first)}")
+    decode = experiment.language.decode
+    for name in PARTS:
+        part = experiment.corpus.part(name)
+        prompts = [] if part.context is None else [decode(part.context.prompts[0].tolist())]
+        (first,) = with_prompts([decode(part.sequences[0].tolist())], prompts)
+        print(f"{name} begins with: {printable(first)}")
     package = arguments.catalogue.name
     following = command_line("train", "--run", arguments.run_folder.path, package=package)
     print(f"{arguments.run_folder.path}: is prepared; go on with: {following}")

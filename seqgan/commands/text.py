@@ -1,6 +1,7 @@
 """Write a part of a run's corpus as text, as metrics see it."""
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,10 +24,13 @@ class Arguments:
 
 
 def run(arguments: Arguments) -> None:
-    """Write the sentences of the part, in their order."""
+    """Write the sentences of the part, in their order, each behind its prompt and a tab if it has one."""
     experiment = open_run(arguments.run)
-    sequences = experiment.corpus.sequences(arguments.part)
-    lines = (experiment.language.decode(sequences[n].tolist()) for n in range(len(sequences)))
+    part, decode = experiment.corpus.part(arguments.part), experiment.language.decode
+    lines: Iterable[str] = (decode(part.sequences[row].tolist()) for row in range(len(part)))
+    if part.context is not None:
+        prompts = part.context.prompts
+        lines = (f"{decode(prompts[row].tolist())}\t{line}" for row, line in enumerate(lines))
     if arguments.output is None:
         sys.stdout.writelines(f"{for_output(line)}\n" for line in lines)
     else:

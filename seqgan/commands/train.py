@@ -17,6 +17,7 @@ from seqgan.reports.tables import in_words, signatures, unknown_words
 from seqgan.runtime.terminal import printable
 from seqgan.runtime.tracking import read_rows
 from seqgan.studies.comparison import differences
+from seqgan.text.language import with_prompts
 from seqgan.text.vocabulary import SPECIALS, UNK
 
 COMPARED = {"mle-best": "MLE", "adversarial-last": "adversarial", "oracle": "oracle"}
@@ -56,7 +57,7 @@ def run(arguments: Arguments) -> None:
     for name, measurement in results.items():
         if name != "oracle":
             title = f"{COMPARED[name]} ({name}), the first samples without unknown words:"
-            print_sentences(title, without_unknown(measurement.sentences))
+            print_sentences(title, without_unknown(with_prompts(measurement.sentences, measurement.prompts)))
     print(f"\n{closing_table(experiment, results)}")
     scores = {COMPARED[name]: measurement.score for name, measurement in results.items()}
     if shares := unknown_words({title: [score] for title, score in scores.items()}):

@@ -8,7 +8,6 @@ from functools import cached_property, partial
 from typing import Annotated
 
 import numpy as np
-from torch import Tensor
 
 from seqgan.config.kinds import absolute
 from seqgan.config.ranges import Range, Repeated
@@ -28,6 +27,8 @@ from seqgan.sampling.sample import sample
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
+
+NUM_SHOWN = 100  # samples whose text is kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,8 @@ class EvaluationResult:
     sentences: Sequence[str]
     loss: float
     projections: Mapping[str, Projection] = field(default_factory=dict)
+    prompts: Sequence[str] = ()
+    """What the sentences complete, where there are prompts."""
 
 
 class Evaluator:
@@ -72,7 +75,8 @@ class Evaluator:
 
     A generated unknown word matches no word of the real text, so that BLEU is that of the words themselves.
     Between samples (self-BLEU) and for the perplexities it is a word like any other, on both sides. Where the
-    ``training`` sequences are given (EOS included), copies of them are looked for. ``metrics`` are those of
+    ``training`` sequences are given (EOS included), copies of them are looked for. Samples complete the
+    prompts of the split, where it has any, evenly spread over all. ``metrics`` are those of
     evaluations, by name: those of text are measured, and the settings' criterion is one of them.
     """
 
@@ -143,6 +147,7 @@ class Evaluator:
             temperature=temperature_value(decoding.temperature),
             top_k=decoding.top_k,
             top_p=decoding.top_p,
+            prompt=None if self.real.prompt is None else self.real.prompt.spread(num_samples),
             precision=self.precision,
         )
         words = self._words(samples)
@@ -159,8 +164,10 @@ class Evaluator:
             ),
             self._labels,
         )
-        sentences = [self.decode(ids.tolist()) for ids in _rows(samples.select(slice(100)))]
-        return EvaluationResult(score, score.scalars("evaluation"), sentences, self._loss(score))
+        shown = samples.select(slice(NUM_SHOWN))
+        prompts = () if shown.prompt is None else self._texts(shown.prompt)
+        metrics = score.scalars("evaluation")
+        return EvaluationResult(score, metrics, self._texts(shown), self._loss(score), prompts=prompts)
 
     def score_text(self, sequences: Sequences) -> EvaluationResult:
         """Measure other text, EOS included, in the place of samples; without likelihoods.
@@ -171,7 +178,7 @@ class Evaluator:
         real = dataclasses.replace(self.real_text, training=None)
         estimates = self._measure(words, real)
         score = Score.from_estimates(estimates, self._signature(len(words)), self._labels)
-        sentences = self._decode(sequences.select(np.arange(min(100, len(sequences)))))
+        sentences = self._decode(sequences.select(np.arange(min(NUM_SHOWN, len(sequences)))))
         return EvaluationResult(score, score.scalars("evaluation"), sentences, math.nan)
 
     def _measure(self, words: Sequences, real: RealText) -> dict[str, Estimate]:
@@ -216,11 +223,11 @@ class Evaluator:
     def _decode(self, sequences: Sequences) -> list[str]:
         return [self.decode(sequences[i].tolist()) for i in range(len(sequences))]
 
+    def _texts(self, batch: TokenBatch) -> list[str]:
+        rows = zip(batch.tokens.cpu(), batch.mask.cpu(), strict=True)
+        return [self.decode(ids[real].tolist()) for ids, real in rows]
+
     def _words(self, batch: TokenBatch) -> Sequences:
         """Return the ids without EOS, one sequence behind the other."""
         mask = batch.mask if self.eos_id is None else batch.mask & (batch.tokens != self.eos_id)
         return Sequences.from_padded(batch.tokens.cpu().numpy(), mask.cpu().numpy())
-
-
-def _rows(batch: TokenBatch) -> list[Tensor]:
-    return [row[kept] for row, kept in zip(batch.tokens.cpu(), batch.mask.cpu(), strict=True)]

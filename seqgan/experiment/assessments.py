@@ -15,6 +15,7 @@ from seqgan.rewards.mixed import MixedReward
 from seqgan.runtime.seeding import make_rng
 from seqgan.sampling.sample import sample
 from seqgan.sampling.trajectories import Trajectories
+from seqgan.text.language import with_prompts
 
 NUM_PROJECTED = 30  # samples whose vectors TensorBoard's projector shows
 
@@ -37,7 +38,9 @@ class Assessments:
         policy = self.materials.policy
         samples = self._draw(NUM_PROJECTED, "projections", self.materials.settings.evaluation.temperature)
         projections = policy.projections(samples, self.materials.vocabulary.tokens)
-        return dataclasses.replace(self.evaluator(policy), projections=projections)
+        result = self.evaluator(policy)
+        shown = with_prompts(result.sentences, result.prompts)
+        return dataclasses.replace(result, sentences=shown, projections=projections)
 
     @torch.no_grad()
     def evaluate_with_reward(self) -> EvaluationResult:
@@ -62,8 +65,12 @@ class Assessments:
         )
 
     def _draw(self, number: int, purpose: str, temperature: float) -> Trajectories:
-        """Draw sequences of the corpus's length from the stream of random numbers of that purpose."""
+        """Draw sequences of the corpus's length from the stream of random numbers of that purpose.
+
+        Where there are prompts, they complete those of the validation part.
+        """
         materials = self.materials
+        held_out = materials.validation.prompt if materials.corpus.has_prompts else None
         return sample(
             materials.policy,
             number,
@@ -72,6 +79,7 @@ class Assessments:
             pad_id=materials.vocabulary.pad_id,
             rng=make_rng(materials.device, materials.settings.seed, purpose),
             temperature=temperature,
+            prompt=None if held_out is None else held_out.spread(number),
             precision=materials.settings.sampling.precision,
         )
 

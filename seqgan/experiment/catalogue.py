@@ -95,6 +95,7 @@ SEQGAN = Catalogue(
     kinds={
         "corpus": {
             "file": "seqgan.text.files_corpus:prepare_files",
+            "table": "seqgan.text.table_corpus:prepare_table",
             "docstrings": "seqgan.text.docstrings_corpus:prepare_docstrings",
             "coco": "seqgan.text.coco_corpus:prepare_coco",
             "tiny": "seqgan.text.tiny_corpus:prepare_tiny",

@@ -148,7 +148,7 @@ class Experiment:
         interpolated Kneser–Ney 5-grams.
         """
         generator = NgramGenerator.fit(
-            self.corpus.train,
+            self.corpus.part("train").joined(),
             order=5 if self.oracle is None else 2,
             discount=None if self.oracle is None else 0.9,
             vocabulary_size=self.vocabulary.size,
@@ -191,7 +191,8 @@ class Experiment:
             )
         except ValueError as error:
             raise ValueError(f"--evaluation.criterion: {error}") from error
-        longest = torch.zeros(1, self.corpus.max_length, dtype=torch.long, device=self.device)
+        length = self.corpus.max_prompt_length + self.corpus.max_length
+        longest = torch.zeros(1, length, dtype=torch.long, device=self.device)
         with inference(self.policy):  # a generator may not reach as far as the corpus does
             self.policy.encode(longest)
         _ = self.materials.algorithm  # with all that it asks for: nothing is missing when its time comes
@@ -336,6 +337,10 @@ class Experiment:
         detokenize = self.language.tokenizer.detokenize
         return [detokenize(tokens) for tokens in self.sample_tokens(num_sentences, **options)]
 
+    def complete(self, prompts: Sequence[str], **options: Any) -> list[str]:
+        """Draw a completion of each prompt as running text; ``options`` are those of :meth:`sample`."""
+        return self.sample(len(prompts), prompts=prompts, **options)
+
     def sample_tokens(
         self,
         num_sentences: int,
@@ -343,22 +348,31 @@ class Experiment:
         generator: Generator | None = None,
         seed: int = 0,
         prefix: str = "",
+        prompts: Sequence[str] | None = None,
         temperature: Temperature | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
     ) -> list[list[str]]:
         """Draw sentences as lists of tokens, each of which begins with the words of ``prefix``.
 
-        By default the temperature is that of ``evaluation.temperature``.
+        Where the corpus has prompts, each completes one of ``prompts`` instead. By default the temperature
+        is that of ``evaluation.temperature``.
+
+        Raises:
+            ValueError: There are prompts where sentences complete none, or none where they do.
         """
         chosen = generator or self.generator
         start = self.language.encode_prefix(prefix)
-        prompt = torch.tensor([start] * num_sentences, device=chosen.device) if start else None
+        if start and prompts is not None:
+            raise ValueError("prefix: stands beside prompts; give one of them")
+        prompt = self._prompts(prompts)
+        if start:
+            prompt = pad(Sequences.from_lists([start] * num_sentences), self.vocabulary.pad_id)
         trajectories = sample(
             chosen,
             num_sentences,
             self.corpus.max_length - len(start),
-            prompt=None if prompt is None else TokenBatch(prompt, torch.ones_like(prompt).bool()),
+            prompt=None if prompt is None else prompt.to(chosen.device),
             eos_id=self.vocabulary.eos_id,
             pad_id=self.vocabulary.pad_id,
             precision=self.settings.sampling.precision,
@@ -370,12 +384,38 @@ class Experiment:
         rows = zip(trajectories.tokens.cpu(), trajectories.mask.cpu(), strict=True)
         return [self.vocabulary.decode([*start, *tokens[mask].tolist()]) for tokens, mask in rows]
 
-    def score(self, sentences: Sequence[str], *, generator: Generator | None = None) -> list[float]:
-        """Return the log-likelihood of each sentence in nats per token, EOS included."""
+    def score(
+        self,
+        sentences: Sequence[str],
+        *,
+        prompts: Sequence[str] | None = None,
+        generator: Generator | None = None,
+    ) -> list[float]:
+        """Return the log-likelihood of each sentence in nats per token, EOS included.
+
+        Where the corpus has prompts, it is that of the sentence as the completion of its prompt.
+
+        Raises:
+            ValueError: There are prompts where sentences complete none, or none where they do.
+        """
         encoded = Sequences.from_lists(map(self.language.encode, sentences))
-        batch = pad(encoded, self.vocabulary.pad_id)
+        batch = dataclasses.replace(pad(encoded, self.vocabulary.pad_id), prompt=self._prompts(prompts))
         sums = sequence_nll(generator or self.generator, batch)
         return [float(total) for total in -sums / batch.lengths]
+
+    def _prompts(self, prompts: Sequence[str] | None) -> TokenBatch | None:
+        """Return the prompts as ids.
+
+        Raises:
+            ValueError: There are some where sentences complete none, or none where they do.
+        """
+        if (prompts is not None) != self.corpus.has_prompts:
+            raise ValueError(
+                "sentences of this run complete prompts: give one for each"
+                if prompts is None
+                else "sentences of this run complete no prompts: give a prefix"
+            )
+        return None if prompts is None else self.language.encode_prompts(prompts)
 
     def decoding(self, *, temperature: Temperature | None = None, **truncation: Any) -> Decoding:
         """Return how to sample; by default at the settings' temperature. ``truncation``: top_k, top_p."""

@@ -24,7 +24,7 @@ from seqgan.runtime.files import as_value_error
 from seqgan.runtime.seeding import make_rng
 from seqgan.runtime.trainer import CheckedTrainer, Stateful, Trainer
 from seqgan.sampling.settings import SamplingSettings
-from seqgan.text.batching import pad
+from seqgan.text.batching import pad_part
 from seqgan.text.language import Language
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.token_batch import TokenBatch
@@ -116,6 +116,11 @@ class Materials:
         """The most tokens in a sequence, EOS included."""
         return self.corpus.max_length
 
+    @property
+    def max_prompt_length(self) -> int:
+        """The most tokens in a prompt; 0 where there are none."""
+        return self.corpus.max_prompt_length
+
     @cached_property
     def language(self) -> Language:
         """Sentences to token ids (`encode`) and back (`decode`)."""
@@ -131,9 +136,15 @@ class Materials:
         """The validation part as one batch on the device."""
         return self.split("validation")
 
+    @property
+    def prompts(self) -> TokenBatch | None:
+        """The prompts of the training part with the corpus's columns; None where there are none."""
+        return self.train.prompt if self.corpus.has_prompts else None
+
     def split(self, part: str) -> TokenBatch:
         """Return all sequences of ``train``, ``validation`` or ``test``, padded, on the device."""
-        return pad(self.corpus.sequences(part), self.pad_id, self.max_length).to(self.device)
+        lengths = self.max_length, self.max_prompt_length
+        return pad_part(self.corpus.part(part), self.pad_id, *lengths).to(self.device)
 
     # Settings and random numbers.
 
@@ -160,7 +171,7 @@ class Materials:
         policy = cast(Generator, self._build("generator", Generator).to(self.device))
         name = self.settings.generator.kind
         if name not in self.tables["generator"]:
-            check_generator(policy, name, self.max_length)
+            check_generator(policy, name, self.max_length + self.max_prompt_length)
         return policy
 
     @cached_property
@@ -169,7 +180,8 @@ class Materials:
         discriminator = cast(Discriminator, self._build("discriminator", Discriminator).to(self.device))
         name = self.settings.discriminator.kind
         if name not in self.tables["discriminator"]:
-            check_discriminator(discriminator, name, self.split("validation").select(slice(CHECKED)))
+            some = self.split("validation").select(slice(CHECKED))
+            check_discriminator(discriminator, name, some.joined())
         return discriminator
 
     @cached_property
@@ -195,6 +207,7 @@ class Materials:
                 language=self.language,
                 name=kind.name,
                 max_steps=self.settings.adversarial.num_policy_steps,
+                columns=self.corpus.columns,
             )
         reward = self._build_kind(kind, settings, section, Reward)
         is_built_in = kind.name in self.tables["reward"]

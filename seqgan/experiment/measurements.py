@@ -43,12 +43,15 @@ class Measurement:
     decoding: Decoding
     score: Score
     sentences: Sequence[str]
+    prompts: Sequence[str] = ()
+    """What the sentences complete, where there are prompts."""
 
     def as_json(self) -> dict[str, Any]:
         """Return everything but the run and the sentence values."""
         about = {"generator": self.generator, "decoding": dataclasses.asdict(self.decoding)}
-        rest = {"sentences": list(self.sentences), "labels": dict(self.score.labels)}
-        return {**about, **self.score.as_json(), **rest}
+        texts = {"sentences": list(self.sentences)}
+        texts |= {"prompts": list(self.prompts)} if self.prompts else {}
+        return {**about, **self.score.as_json(), **texts, "labels": dict(self.score.labels)}
 
 
 def measure(
@@ -83,7 +86,9 @@ def measure(
     if found is not None:
         return dataclasses.replace(found, run=experiment.run.path)
     mark, result = _evaluate(experiment, name, decoding, num_samples)
-    measurement = Measurement(experiment.run.path, name, decoding, result.score, result.sentences)
+    measurement = Measurement(
+        experiment.run.path, name, decoding, result.score, result.sentences, result.prompts
+    )
     try:
         write_measurement(path, measurement, mark)
     except ValueError as error:  # a run that may only be read can be measured too
@@ -177,10 +182,11 @@ def _from_json(content: dict[str, Any], sentence_values: dict[str, np.ndarray]) 
     generator, decoding, sentences, signature, labels = (
         content.pop(key) for key in ("generator", "decoding", "sentences", "signature", "labels")
     )
+    prompts = content.pop("prompts", [])
     errors = {key.removesuffix(ERROR): content[key] for key in content if key.endswith(ERROR)}
     values = {key: value for key, value in content.items() if not key.endswith(ERROR)}
     score = Score(values, Signature.parse(signature), errors, sentence_values, labels)
-    return Measurement(Path(), generator, Decoding(**decoding), score, sentences)
+    return Measurement(Path(), generator, Decoding(**decoding), score, sentences, prompts)
 
 
 def _sum(content: bytes) -> str:

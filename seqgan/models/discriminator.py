@@ -48,7 +48,11 @@ class Discriminator(nn.Module, ABC):
         return self.logits(batch)
 
     def score(self, batch: TokenBatch) -> Float[Tensor, "B"]:
-        """Return the logits without dropout and gradient, of any number of rows in bounded memory."""
+        """Return the logits without dropout and gradient, of any number of rows in bounded memory.
+
+        What completes a prompt is judged as one sequence with it.
+        """
+        batch = batch.joined()
         logits = self.scoring_logits if batch.relaxed is None else self.logits
         with inference(self):
             return torch.cat([logits(part) for part in batch.split(self.SCORING_ROWS)])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from seqgan.models.heads import Head
 from seqgan.models.kernels.fast_linear import Precision
 from seqgan.runtime.tracking import Projection
-from seqgan.text.token_batch import TokenBatch
+from seqgan.text.token_batch import TokenBatch, completion_places
 
 StateT = TypeVar("StateT", bound="State")  # not typing.Self, which run-time checks cannot follow
 
@@ -106,30 +106,22 @@ class Generator(nn.Module, ABC):
         """The device that the model is on."""
         return self.head.forbidden_logits.device
 
-    def inputs(
-        self, tokens: Int[Tensor, "B T"], prompts: Int[Tensor, "B P"] | None = None
-    ) -> Int[Tensor, "B S"]:
-        """Return what is read where ``tokens`` are predicted: BOS, the prompt, and all tokens but the last.
-
-        S is P + T; the last T positions predict ``tokens``.
-        """
+    def inputs(self, tokens: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+        """Return what is read where ``tokens`` are predicted: BOS, and all tokens but the last."""
         bos = tokens.new_full((len(tokens), 1), self.bos_id)
-        return torch.cat([bos, tokens[:, :-1]] if prompts is None else [bos, prompts, tokens[:, :-1]], 1)
+        return torch.cat([bos, tokens[:, :-1]], 1)
 
     def hidden(self, batch: TokenBatch) -> Float[Tensor, "B T H"]:
         """Return teacher-forced hidden vectors: position t has read BOS, the prompt and ``tokens[:, :t]``.
 
-        Rows with prompts of one length are read together, so that there is no padding before a token.
+        All rows are read at once: each completion follows its prompt's last real token, and padding stands
+        behind both, where it changes nothing before.
         """
         if batch.prompt is None:
             return self.encode(self.inputs(batch.tokens))
-        groups = batch.prompt.by_length()
-        parts = [
-            # (R, P + T, H) without the prompt's P positions
-            self.encode(self.inputs(batch.tokens[rows], prompts))[:, prompts.shape[1] :]
-            for rows, prompts in groups
-        ]
-        return torch.cat(parts)[torch.cat([rows for rows, _ in groups]).argsort()]
+        read = self.encode(self.inputs(batch.joined().tokens))  # (B, P + T, H)
+        places = completion_places(batch.prompt, batch.tokens.shape[1])  # (B, T)
+        return read.gather(1, places[..., None].expand(-1, -1, read.shape[2]))
 
     def start(self, prompts: Int[Tensor, "B P"]) -> tuple[Int[Tensor, "B"], State]:
         """Read BOS and prompts of one length (0 for none) but for the last token: return that and the state.

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +18,8 @@ from seqgan.text.token_batch import TokenBatch
 TextFunction = Callable[..., Sequence[float]]
 Rows = dict[str, list[Any]]  # one entry per row under each argument's name
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+ALWAYS = ("prompts", "completions", "completion_ids")  # columns that every batch has
+ABOUT_TRAINING = ("trainer_state", "log_metric", "log_extra")
 SHOWN_CHARACTERS = 60  # of a completion in an error message
 
 
@@ -48,20 +50,36 @@ class TextReward:
     corpus, of which it gets those that it names, or all where it takes ``**kwargs``. A first parameter of
     another name takes the completions. ``log_metric(name, value)`` logs the mean over a policy step as
     ``reward/name``; ``log_extra(column, values)`` is accepted, and its columns are not kept. Where neither
-    prompts nor columns tell rows apart, equal sequences are scored once.
+    prompts nor columns tell rows apart, equal sequences are scored once. ``columns`` are the names of those
+    that batches will have; without them the first batch tells.
 
     Raises:
         ValueError: The function asks for a column that the corpus lacks, raises, or returns anything but
             one finite number, or None, per completion; one line that names it and the first bad completion.
     """
 
-    def __init__(self, function: TextFunction, *, language: Decoder, name: str, max_steps: int = 0) -> None:
+    def __init__(
+        self,
+        function: TextFunction,
+        *,
+        language: Decoder,
+        name: str,
+        max_steps: int = 0,
+        columns: Iterable[str] | None = None,
+    ) -> None:
         self.function = function
         self.language = language
         self.name = name
         self.parameters = list(inspect.signature(function).parameters.values())
         self.trainer_state = TrainerState(max_steps=max_steps)
         self.logged: dict[str, list[float]] = {}
+        if columns is not None:  # known before the first batch, so that a missing one is found at once
+            if taken := {*columns} & {*ALWAYS, *ABOUT_TRAINING}:
+                raise ValueError(
+                    f"reward {name}: the corpus has a column {min(taken)!r}, which is the name of an argument "
+                    "that every reward is given; rename the column"
+                )
+            self._arguments({name: [] for name in (*columns, *ALWAYS)})
 
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"]:
         """Return the function's number for each sequence; 0 where it does not apply."""

@@ -1,5 +1,6 @@
 """Sentences of generators beside the training sentences nearest to them."""
 
+import dataclasses
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from itertools import groupby
@@ -10,10 +11,11 @@ from jaxtyping import Int32
 
 from seqgan.evaluation.nearest import nearest
 from seqgan.experiment.experiment import Experiment
+from seqgan.experiment.measurements import Measurement
 from seqgan.experiment.run_folder import REAL_TEXT
 from seqgan.reports.blocks import Cell, Pieces, Sample
 from seqgan.reports.findings import Column
-from seqgan.text.language import Language
+from seqgan.text.language import Language, with_prompts
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.vocabulary import SPECIALS, UNK
 
@@ -24,7 +26,7 @@ def sample_columns(
     """Return the first sentences of each column that is sampled, and of the test text."""
     neighbourhood = Neighbourhood(experiment.corpus, experiment.language)
     found = [
-        (Cell(c.title, c.origin), [neighbourhood.sample(s) for s in c.measurement.sentences[:number]])
+        (Cell(c.title, c.origin), neighbourhood.samples(c.measurement, number))
         for c in columns
         if c.measurement.generator != REAL_TEXT
     ]
@@ -44,10 +46,18 @@ class Neighbourhood:
         """Return a sentence, cut into tokens again, and its neighbour."""
         return self._sample(sentence, self._encode(sentence))
 
+    def samples(self, measurement: Measurement, number: int) -> list[Sample]:
+        """Return the first sentences of a generator, behind their prompts where they complete any."""
+        found = [self.sample(sentence) for sentence in measurement.sentences[:number]]
+        return behind(found, measurement.prompts[:number])
+
     def test_samples(self, number: int) -> list[Sample]:
         """Return the first sentences of the test text: how far real ones are from the training text."""
-        rows = [self.test[row] for row in range(min(number, len(self.test)))]
-        return [self._sample(self.language.decode(ids.tolist()), ids) for ids in rows]
+        rows = range(min(number, len(self.test)))
+        decode, context = self.language.decode, self.corpus.part("test").context
+        found = [self._sample(decode(self.test[row].tolist()), self.test[row]) for row in rows]
+        prompts = [] if context is None else [decode(context.prompts[row].tolist()) for row in rows]
+        return behind(found, prompts)
 
     def _sample(self, sentence: str, ids: Int32[np.ndarray, "T"]) -> Sample:
         neighbour = nearest(ids, self.training)
@@ -74,6 +84,17 @@ class Neighbourhood:
 
     def _tokens(self, ids: Int32[np.ndarray, "T"]) -> list[str]:
         return [self.corpus.vocabulary.tokens[i] for i in ids.tolist()]
+
+
+def behind(samples: list[Sample], prompts: Sequence[str]) -> list[Sample]:
+    """Return samples with the prompts that they complete before them; as they are without prompts."""
+    starts = with_prompts([""] * len(prompts), prompts)
+    if not starts:
+        return samples
+    return [
+        dataclasses.replace(sample, sentence=[(start, False), *sample.sentence])
+        for start, sample in zip(starts, samples, strict=True)
+    ]
 
 
 def pieces(text: str, tokens: Sequence[str], marked: set[int]) -> Pieces:

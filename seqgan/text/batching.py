@@ -1,5 +1,6 @@
 """Batches of padded sequences, in an order that can be resumed at any position."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from jaxtyping import Int64
 
 from seqgan.runtime.seeding import make_rng
+from seqgan.text.context import Part
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
 
@@ -27,13 +29,29 @@ def pad(sequences: Sequences, pad_id: int, length: int | None = None) -> TokenBa
     return TokenBatch(torch.from_numpy(tokens), torch.from_numpy(mask))
 
 
+def pad_part(
+    part: Part, pad_id: int, length: int | None = None, prompt_length: int | None = None
+) -> TokenBatch:
+    """Return all sequences of a part as one batch, as :func:`pad` does, with their prompts and columns.
+
+    Raises:
+        ValueError: A sequence is longer than ``length``, or a prompt than ``prompt_length``.
+    """
+    batch, context = pad(part.sequences, pad_id, length), part.context
+    if context is None:
+        return batch
+    # the prompts carry the columns too, since samples that complete them get them from there
+    prompt = dataclasses.replace(pad(context.prompts, pad_id, prompt_length), columns=context.columns)
+    return dataclasses.replace(batch, prompt=prompt, columns=context.columns)
+
+
 class Batches:
     """The batches of every epoch, each addressable by its epoch and its position in it.
 
     The order of an epoch depends on the seed and the epoch only, so that a run goes on from any
     position as if it had never stopped. Each epoch holds every sequence once, in a new order;
     ``drop_last`` leaves out a last batch that is not full. Batches are trimmed to their longest
-    sequence, unless ``length`` fixes their width (static shapes for CUDA).
+    sequence and prompt, unless ``length`` and ``prompt_length`` fix their width (static shapes for CUDA).
 
     Raises:
         ValueError: There is no full batch and ``drop_last`` is set, or there are no sequences.
@@ -41,20 +59,22 @@ class Batches:
 
     def __init__(
         self,
-        sequences: Sequences,
+        part: Part,
         *,
         batch_size: int,
         pad_id: int,
         seed: int,
         drop_last: bool = False,
         length: int | None = None,
+        prompt_length: int | None = None,
     ) -> None:
-        self.sequences = sequences
+        self.part = part
         self.batch_size = batch_size
         self.pad_id = pad_id
         self.seed = seed
         self.length = length
-        number = len(sequences)
+        self.prompt_length = prompt_length
+        number = len(part)
         self.num_batches = number // batch_size if drop_last else -(-number // batch_size)
         if self.num_batches == 0:
             raise ValueError(f"{number} sequences do not fill one batch of {batch_size}")
@@ -64,7 +84,7 @@ class Batches:
         """Return the rows of the sequences in the order in which this epoch reads them."""
         if epoch != self._epoch:
             rng = make_rng("cpu", self.seed, "batches", epoch)
-            self._epoch, self._order = epoch, torch.randperm(len(self.sequences), generator=rng).numpy()
+            self._epoch, self._order = epoch, torch.randperm(len(self.part), generator=rng).numpy()
         return self._order
 
     def batch_at(self, epoch: int, index: int) -> TokenBatch:
@@ -75,7 +95,7 @@ class Batches:
         """
         start = range(self.num_batches)[index] * self.batch_size
         rows = self.order(epoch)[start : start + self.batch_size]
-        return pad(self.sequences.select(rows), self.pad_id, self.length)
+        return pad_part(self.part.select(rows), self.pad_id, self.length, self.prompt_length)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[TokenBatch]:
         """Return the batches of an epoch from position ``start`` on."""

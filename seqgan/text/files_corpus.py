@@ -1,11 +1,12 @@
 """The corpus ``file``: text files of the user's, one sequence a line."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from seqgan.config.ranges import Range
-from seqgan.text.lines import read_lines
+from seqgan.text.lines import Lines, read_lines
 from seqgan.text.preparation import TextCorpusSettings, Texts, prepare_texts
 from seqgan.text.prepared import PreparedCorpus
 
@@ -31,9 +32,17 @@ def prepare_files(settings: FileCorpusSettings) -> PreparedCorpus:
     Raises:
         ValueError: No training file is named, or a file cannot be used.
     """
+    return prepare_texts(read_parts(settings, read_lines), settings, test_size=settings.test_size)
+
+
+def read_parts(settings: FileCorpusSettings, read: Callable[[Path], Lines]) -> Texts:
+    """Read the file of each part that the settings name.
+
+    Raises:
+        ValueError: No training file is named, or a file cannot be used.
+    """
     if settings.path is None:
         raise ValueError("--corpus.path: names no file; it must be a text file with one sequence a line")
     given = {"validation": settings.validation_path, "test": settings.test_path}
-    parts = {name: read_lines(path) for name, path in given.items() if path is not None}
-    texts = Texts(train=read_lines(settings.path), **parts)
-    return prepare_texts(texts, settings, test_size=settings.test_size)
+    parts = {name: read(path) for name, path in given.items() if path is not None}
+    return Texts(train=read(settings.path), **parts)

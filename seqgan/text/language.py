@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from seqgan.text.batching import pad
 from seqgan.text.prepared import PreparedCorpus
+from seqgan.text.sequences import Sequences
+from seqgan.text.token_batch import TokenBatch
 
 
 class Language:
@@ -12,6 +15,7 @@ class Language:
         self.vocabulary = corpus.vocabulary
         self.tokenizer = corpus.build_tokenizer()
         self.max_length = corpus.max_length
+        self.max_prompt_length = corpus.max_prompt_length
 
     def encode(self, sentence: str) -> list[int]:
         """Return the token ids of a sentence, with EOS where the vocabulary has one."""
@@ -24,3 +28,30 @@ class Language:
     def decode(self, ids: Sequence[int]) -> str:
         """Return the sentence as running text; EOS and padding are left out."""
         return self.tokenizer.detokenize(self.vocabulary.decode(ids))
+
+    def encode_prompts(self, prompts: Sequence[str], flag: str = "prompts") -> TokenBatch:
+        """Return prompts as a batch without BOS and EOS.
+
+        Raises:
+            ValueError: One is too long, or holds a word that the vocabulary does not stand for; names the
+                ``flag``.
+        """
+        rows = []
+        for prompt in prompts:
+            try:
+                rows.append(self.encode_prefix(prompt))
+            except ValueError as error:
+                raise ValueError(f"{flag}: {error}") from error
+            if len(rows[-1]) > self.max_prompt_length:
+                raise ValueError(
+                    f"{flag}: {len(rows[-1])} tokens are too many for a prompt of the run, which has at most "
+                    f"{self.max_prompt_length}: {prompt[:40]!r}"
+                )
+        return pad(Sequences.from_lists(rows), self.vocabulary.pad_id)
+
+
+def with_prompts(sentences: Sequence[str], prompts: Sequence[str]) -> list[str]:
+    """Return each sentence behind the prompt that it completes, for people; as they are without prompts."""
+    if not prompts:
+        return list(sentences)
+    return [f"{prompt} → {sentence}" for prompt, sentence in zip(prompts, sentences, strict=True)]

@@ -2,17 +2,18 @@
 
 import re
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int32, Int64
 
 from seqgan.config.kinds import KindSettings, absolute
 from seqgan.config.ranges import Range
 from seqgan.runtime.seeding import make_rng
+from seqgan.text.context import Context, Part
 from seqgan.text.lines import Lines
 from seqgan.text.prepared import PreparedCorpus, Report
 from seqgan.text.sequences import Sequences
@@ -59,11 +60,14 @@ class Texts:
     test: Lines | None = None
 
 
-def prepare_texts(texts: Texts, settings: TextCorpusSettings, *, test_size: float = 0.1) -> PreparedCorpus:
+def prepare_texts(
+    texts: Texts, settings: TextCorpusSettings, *, test_size: float = 0.1, max_prompt_length: int = 0
+) -> PreparedCorpus:
     """Tokenize the lines, draw the parts that are not given, and number the tokens.
 
     Parts are drawn so that equal lines stay together; ``test_size`` is a share below 1, or a number, for a
-    test part that is not given. The vocabulary is that of the training part alone. Where rare words are
+    test part that is not given. The vocabulary is that of the training part alone, prompts of at most
+    ``max_prompt_length`` tokens included. Where rare words are
     unknown, different lines can become equal sequences: drawn ones that the training part holds are left out
     and counted. Parts that are given stay as they are; the report says how far they overlap with it.
 
@@ -71,21 +75,24 @@ def prepare_texts(texts: Texts, settings: TextCorpusSettings, *, test_size: floa
         ValueError: No usable line, too few to split, or a vocabulary without words.
     """
     source = texts.train.source
-    numbering = _Numbering(build_tokenizer(settings.tokenizer, lower_case=settings.lower_case), settings)
+    tokenizer = build_tokenizer(settings.tokenizer, lower_case=settings.lower_case)
+    max_prompt_length = 0 if texts.train.prompts is None else max_prompt_length
+    numbering = _Numbering(tokenizer, settings, max_prompt_length)
     given = {"train": texts.train, "validation": texts.validation, "test": texts.test}
     parts = {name: numbering.read(lines) for name, lines in given.items() if lines is not None}
     sizes = {"validation": settings.validation_size, "test": test_size}
     sizes = {name: size for name, size in sizes.items() if name not in parts}
     parts |= split(parts["train"], sizes, settings.split_seed, source)
-    occurrences = np.bincount(parts["train"].ids, minlength=len(numbering.numbers) + 1)[END + 1 :]
+    occurrences = numbering.count(parts["train"])
     min_count = settings.min_count or _default_min_count(occurrences)
     vocabulary = _build_vocabulary(numbering.numbers, occurrences, min_count, settings, source)
     ids = [vocabulary.eos_id, *(vocabulary.ids.get(t, vocabulary.unk_id) for t in numbering.numbers)]
-    id_of_number = np.array(ids, np.int32)
-    parts = {name: Sequences(id_of_number[part.ids], part.offsets) for name, part in parts.items()}
+    parts = {name: _renumber(part, np.array(ids, np.int32)) for name, part in parts.items()}
     left_out = _leave_out_copies(parts, sizes, source)
     return PreparedCorpus(
-        **parts,
+        **{name: part.sequences for name, part in parts.items()},
+        contexts={name: part.context for name, part in parts.items() if part.context is not None},
+        max_prompt_length=max_prompt_length,
         vocabulary=vocabulary,
         tokenizer=absolute(settings.tokenizer),
         lower_case=settings.lower_case,
@@ -102,43 +109,68 @@ class _Numbering:
 
     tokenizer: Tokenizer
     settings: TextCorpusSettings
+    max_prompt_length: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
     lengths: "array[int]" = field(default_factory=lambda: array("q"))
     """Tokens of every line, 0 for a blank one."""
 
-    def read(self, lines: Lines) -> Sequences:
+    num_long_prompts: int = 0
+
+    def read(self, lines: Lines) -> Part:
         """Return the lines as sequences of numbers, each closed by END; a truncated one is not.
 
         Raises:
             ValueError: No line is left, or a tokenizer of the user's fails; names source and line.
         """
-        numbers, limit = self.numbers, self.settings.max_length
-        truncate = self.settings.long_sequences == "truncate"
-        ids, offsets = array("i"), array("q", [0])
-        for row, line in enumerate(lines.lines, 1):
-            try:
-                tokens = self.tokenizer.tokenize(line) if line.strip() else []
-            except ValueError as error:
-                raise ValueError(f"{lines.source}, line {row}: {error}") from error
+        limit, truncate = self.settings.max_length, self.settings.long_sequences == "truncate"
+        sequences, prompts, rows = _Packed(), _Packed(), array("q")
+        for row, line in enumerate(lines.lines):
+            tokens = self._tokens(line, lines, row)
+            prompt = self._tokens(lines.prompts[row], lines, row) if lines.prompts else []
             self.lengths.append(len(tokens))
             is_long = len(tokens) >= limit  # EOS counts
-            if tokens and (truncate or not is_long):
-                ids.extend([numbers.setdefault(t, len(numbers) + 1) for t in tokens[:limit]])
-                if not is_long:
-                    ids.append(END)
-                offsets.append(len(ids))
-        if not ids:
+            prompt_is_long = len(prompt) > self.max_prompt_length
+            self.num_long_prompts += prompt_is_long
+            if tokens and (truncate or not (is_long or prompt_is_long)):
+                numbered = self._number(tokens[:limit])
+                sequences.append(numbered if is_long else [*numbered, END])
+                # of a long prompt the end, which is nearest to what completes it
+                prompts.append(self._number(prompt[-self.max_prompt_length :]))
+                rows.append(row)
+        if not rows:
             reason = f"no line has fewer than --corpus.max-length {limit} tokens"
+            if self.num_long_prompts:
+                reason += f" and a prompt of at most --corpus.max-prompt-length {self.max_prompt_length}"
             is_blank = not any(map(str.strip, lines.lines))
             raise ValueError(f"{lines.source}: {'only blank lines' if is_blank else reason}")
-        return Sequences(np.array(ids, np.int32), np.array(offsets, np.int64))
+        if lines.prompts is None:
+            return Part(sequences.packed())
+        columns = {name: [entries[row] for row in rows] for name, entries in lines.columns.items()}
+        return Part(sequences.packed(), Context(prompts.packed(), columns))
+
+    def _tokens(self, text: str, lines: Lines, row: int) -> list[str]:
+        try:
+            return self.tokenizer.tokenize(text) if text.strip() else []
+        except ValueError as error:
+            raise ValueError(f"{lines.name(row)}: {error}") from error
+
+    def _number(self, tokens: list[str]) -> list[int]:
+        numbers = self.numbers
+        return [numbers.setdefault(token, len(numbers) + 1) for token in tokens]
+
+    def count(self, part: Part) -> Int64[np.ndarray, "V"]:
+        """Return how often each token occurs in a part, in prompts too."""
+        ids = [part.sequences.ids, *([part.context.prompts.ids] if part.context else [])]
+        counts = np.bincount(np.concatenate(ids), minlength=len(self.numbers) + 1)
+        return counts[END + 1 :].astype(np.int64)
 
     def counts(self) -> Report:
         """Return how many lines of what length were read; ``length_99`` is what 99 % of them need."""
         lengths = np.array(self.lengths, np.int64)
         num_long = int((lengths >= self.settings.max_length).sum())
         is_dropped = self.settings.long_sequences == "drop"
-        return {
+        counts: Report = {"long_prompts": self.num_long_prompts} if self.max_prompt_length else {}
+        return counts | {
             "lines": len(lengths),
             "blank_lines": int((lengths == 0).sum()),
             "long_sequences": num_long,
@@ -148,7 +180,22 @@ class _Numbering:
         }
 
 
-def split(train: Sequences, sizes: Mapping[str, float], seed: int, source: str) -> dict[str, Sequences]:
+@dataclass
+class _Packed:
+    """Sequences one after another, as they grow."""
+
+    ids: "array[int]" = field(default_factory=lambda: array("i"))
+    offsets: "array[int]" = field(default_factory=lambda: array("q", [0]))
+
+    def append(self, sequence: list[int]) -> None:
+        self.ids.extend(sequence)
+        self.offsets.append(len(self.ids))
+
+    def packed(self) -> Sequences:
+        return Sequences(np.array(self.ids, np.int32), np.array(self.offsets, np.int64))
+
+
+def split(train: Part, sizes: Mapping[str, float], seed: int, source: str) -> dict[str, Part]:
     """Draw parts of the given sizes (shares below 1, or numbers) from the distinct sequences.
 
     All copies of a sequence go where it goes; within a part the order stays. At least one distinct
@@ -157,7 +204,7 @@ def split(train: Sequences, sizes: Mapping[str, float], seed: int, source: str) 
     Raises:
         ValueError: Nothing would be left for training.
     """
-    groups: dict[bytes, int] = {}
+    groups: dict[Hashable, int] = {}
     keys = train.keys()
     group_of_row = np.array([groups.setdefault(key, len(groups)) for key in keys])
     numbers = {name: max(1, round(len(groups) * size if size < 1 else size)) for name, size in sizes.items()}
@@ -174,7 +221,7 @@ def split(train: Sequences, sizes: Mapping[str, float], seed: int, source: str) 
     return {name: train.select(_rows(part_of_row == part)) for part, name in enumerate(["train", *sizes])}
 
 
-def _leave_out_copies(parts: dict[str, Sequences], drawn: Iterable[str], source: str) -> int:
+def _leave_out_copies(parts: dict[str, Part], drawn: Iterable[str], source: str) -> int:
     """Take out of each drawn part what the training part holds; return how many sequences these are."""
     train_keys = set(parts["train"].keys())
     left_out = 0
@@ -189,6 +236,16 @@ def _leave_out_copies(parts: dict[str, Sequences], drawn: Iterable[str], source:
         parts[name] = parts[name].select(_rows(kept))
         left_out += int((~kept).sum())
     return left_out
+
+
+def _renumber(part: Part, id_of_number: Int32[np.ndarray, "M"]) -> Part:
+    """Return a part in ids, from the numbers of its tokens."""
+
+    def renumbered(sequences: Sequences) -> Sequences:
+        return Sequences(id_of_number[sequences.ids], sequences.offsets)
+
+    context = part.context and Context(renumbered(part.context.prompts), part.context.columns)
+    return Part(renumbered(part.sequences), context)
 
 
 def _rows(chosen: Bool[np.ndarray, "N"]) -> Int64[np.ndarray, "R"]:

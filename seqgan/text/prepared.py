@@ -4,14 +4,17 @@ import hashlib
 import io
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from seqgan.text.advice import advise
+from seqgan.text.context import Context, Part
 from seqgan.text.sequences import Sequences
 from seqgan.text.tokenizers import Tokenizer, build_tokenizer
 from seqgan.text.vocabulary import Vocabulary, parse_json, read_bytes
@@ -42,8 +45,16 @@ class PreparedCorpus:
     """Most tokens in a sequence, EOS included."""
     counts: Report = field(default_factory=dict)
     """Counts of the preparation: lines, blank lines, long sequences, and others."""
+    contexts: Mapping[str, Context] = field(default_factory=dict)
+    """Prompts and columns of each part by its name; empty where sequences complete no prompts."""
+    max_prompt_length: int = 0
+    """Most tokens in a prompt."""
 
     def __post_init__(self) -> None:
+        if self.contexts and set(self.contexts) != set(PARTS):
+            raise ValueError("some parts have prompts and some have none")
+        for name, context in self.contexts.items():
+            self._check_prompts(name, context.prompts)
         for name in PARTS:
             part = self.sequences(name)
             if len(part) == 0 or part.lengths.min() < 1:
@@ -54,6 +65,14 @@ class PreparedCorpus:
                 )
             if part.lengths.max() > self.max_length:
                 raise ValueError(f"the {name} part holds sequences of more than {self.max_length} tokens")
+
+    def _check_prompts(self, name: str, prompts: Sequences) -> None:
+        if len(prompts) != len(self.sequences(name)):
+            raise ValueError(f"the {name} part has {len(prompts)} prompts")
+        if len(prompts.ids) and not 0 <= prompts.ids.min() <= prompts.ids.max() < self.vocabulary.size:
+            raise ValueError(f"prompts of the {name} part hold ids outside the vocabulary")
+        if prompts.lengths.max() > self.max_prompt_length:
+            raise ValueError(f"the {name} part holds prompts of more than {self.max_prompt_length} tokens")
 
     @classmethod
     def from_ids(
@@ -78,6 +97,20 @@ class PreparedCorpus:
         """Return the part named train, validation or test."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
+    def part(self, name: str) -> Part:
+        """Return the part named train, validation or test, with its prompts and columns where it has any."""
+        return Part(self.sequences(name), self.contexts.get(name))
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that stand beside the sequences."""
+        return list(self.contexts["train"].columns) if self.contexts else []
+
+    @property
+    def has_prompts(self) -> bool:
+        """Whether the sequences complete prompts."""
+        return bool(self.contexts)
+
     def build_tokenizer(self) -> Tokenizer:
         """Return the tokenizer that made the sequences."""
         return build_tokenizer(self.tokenizer, lower_case=self.lower_case)
@@ -89,13 +122,14 @@ class PreparedCorpus:
         For each part: ``sequences``, ``tokens`` (EOS included), ``longest``, ``unknown_share`` and
         ``blank_share`` (UNK and the space among the tokens that are not EOS), ``duplicates`` (beyond the
         first of equal sequences) and, except for training, ``in_train`` (sequences that are also in the
-        training part).
+        training part). Sequences that complete different prompts are different. With prompts also
+        ``prompts`` (different ones), ``longest_prompt`` and ``unknown_prompt_share``.
         """
         report = self.counts | {"vocabulary_size": self.vocabulary.size, "max_length": self.max_length}
-        train_keys = set(self.train.keys())
+        train_keys = set(self.part("train").keys())
         for name in PARTS:
             part = self.sequences(name)
-            keys = part.keys()
+            keys = self.part(name).keys()
             report[f"{name}/sequences"] = len(part)
             report[f"{name}/tokens"] = len(part.ids)
             report[f"{name}/longest"] = int(part.lengths.max())
@@ -104,6 +138,10 @@ class PreparedCorpus:
             report[f"{name}/duplicates"] = len(keys) - len(set(keys))
             if name != "train":
                 report[f"{name}/in_train"] = sum(key in train_keys for key in keys)
+            if context := self.contexts.get(name):
+                report[f"{name}/prompts"] = len(set(context.prompts.keys()))
+                report[f"{name}/longest_prompt"] = int(context.prompts.lengths.max())
+                report[f"{name}/unknown_prompt_share"] = self._share(context.prompts, self.vocabulary.unk_id)
         return report
 
     def summary(self) -> str:
@@ -125,9 +163,13 @@ class PreparedCorpus:
                 "{sequences} sequences, {tokens} tokens, longest {longest}, {unknown_share:.2%} unknown, "
                 "{duplicates} duplicates".format(**facts)
             )
-            lines.append(
-                f"{name}: {line}" + ("" if name == "train" else f", {facts['in_train']} also in train")
-            )
+            line += "" if name == "train" else ", {in_train} also in train".format(**facts)
+            if self.has_prompts:
+                line += (
+                    "; {prompts} different prompts of at most {longest_prompt} tokens, "
+                    "{unknown_prompt_share:.2%} unknown".format(**facts)
+                )
+            lines.append(f"{name}: {line}")
         return "\n".join(lines)
 
     def advice(self) -> list[str]:
@@ -142,9 +184,8 @@ class PreparedCorpus:
 
     def _share(self, part: Sequences, token: int | None) -> float:
         """Return the share of a token among those that are not EOS; 0 for None."""
-        if token is None:
-            return 0.0
-        return float((part.ids[part.ids != self.vocabulary.eos_id] == token).mean())
+        words = part.ids[part.ids != self.vocabulary.eos_id]
+        return float((words == token).mean()) if token is not None and len(words) else 0.0
 
     @cached_property
     def digest(self) -> str:
@@ -155,6 +196,8 @@ class PreparedCorpus:
             part = self.sequences(name)
             digest.update(part.ids.astype("<i4").tobytes())
             digest.update(part.offsets.astype("<i8").tobytes())
+            if context := self.contexts.get(name):
+                digest.update(context.content())
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
@@ -169,8 +212,10 @@ class PreparedCorpus:
         arrays: dict[str, np.ndarray] = {}
         for name in PARTS:
             part = self.sequences(name)
-            arrays |= {f"{name}_ids": part.ids, f"{name}_offsets": part.offsets}
-        about = {
+            arrays |= _as_arrays(name, part)
+        for name, context in self.contexts.items():
+            arrays |= _as_arrays(f"{name}_prompt", context.prompts)
+        about: dict[str, Any] = {
             "format": FORMAT,
             "tokenizer": self.tokenizer,
             "lower_case": self.lower_case,
@@ -179,6 +224,9 @@ class PreparedCorpus:
             "report": self.report,
             "digest": self.digest,
         }
+        if self.has_prompts:
+            columns = {name: dict(context.columns) for name, context in self.contexts.items()}
+            about |= {"max_prompt_length": self.max_prompt_length, "columns": columns}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder, prefix=".corpus-") as temporary:
@@ -208,10 +256,17 @@ class PreparedCorpus:
         if not all(type(about.get(name)) is wanted for name, wanted in types.items()):
             raise ValueError(f"{path}: is damaged: entries are missing or of another type")
         vocabulary = Vocabulary.load(folder / "vocabulary.json")
+        columns = about.get("columns", {})
+        if not _are_columns(columns) or type(about.get("max_prompt_length", 0)) is not int:
+            raise ValueError(f"{path}: is damaged: entries are missing or of another type")
         path = folder / "corpus.npz"
-        arrays = _read_arrays(path)
+        arrays = _read_arrays(path, [*PARTS, *(f"{name}_prompt" for name in columns)])
         try:
             parts = [Sequences(arrays[f"{name}_ids"], arrays[f"{name}_offsets"]) for name in PARTS]
+            prompts = {
+                name: Sequences(arrays[f"{name}_prompt_ids"], arrays[f"{name}_prompt_offsets"])
+                for name in columns
+            }
             corpus = cls(
                 train=parts[0],
                 validation=parts[1],
@@ -221,6 +276,8 @@ class PreparedCorpus:
                 lower_case=about["lower_case"],
                 max_length=about["max_length"],
                 counts=about["counts"],
+                contexts={name: Context(prompts[name], columns[name]) for name in columns},
+                max_prompt_length=about.get("max_prompt_length", 0),
             )
         except ValueError as error:
             raise ValueError(f"{path}: is damaged: {error}") from error
@@ -231,8 +288,20 @@ class PreparedCorpus:
         return corpus
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    expected = {f"{name}_ids": np.int32 for name in PARTS} | {f"{name}_offsets": np.int64 for name in PARTS}
+def _as_arrays(name: str, sequences: Sequences) -> dict[str, np.ndarray]:
+    return {f"{name}_ids": sequences.ids, f"{name}_offsets": sequences.offsets}
+
+
+def _are_columns(columns: object) -> bool:
+    """Return whether these are entries by column by part."""
+    return isinstance(columns, dict) and all(
+        isinstance(part, dict) and all(isinstance(entries, list) for entries in part.values())
+        for part in columns.values()
+    )
+
+
+def _read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
+    expected = {f"{name}_ids": np.int32 for name in names} | {f"{name}_offsets": np.int64 for name in names}
     data = read_bytes(path)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:

@@ -65,10 +65,33 @@ class TokenBatch:
 
         return self._map_tensors(lambda tensor: tensor[rows], chosen)
 
+    def spread(self: BatchT, number: int) -> BatchT:
+        """Return so many rows, evenly spread over all; where there are fewer, all of them again and again."""
+        places = torch.arange(number, device=self.device)
+        if number >= len(self):
+            return self.select(places % len(self))
+        return self.select((places * len(self)).div(number, rounding_mode="floor"))
+
     def split(self: BatchT, size: int) -> list[BatchT]:
         """Return the batch in pieces of at most ``size`` rows; one empty piece where there are no rows."""
         starts = range(0, max(1, len(self)), size)
         return [self.select(slice(start, start + size)) for start in starts]
+
+    def joined(self) -> "TokenBatch":
+        """Return each prompt and what completes it as one sequence, without columns; else the batch itself.
+
+        With P and T the widths of prompts and completions the result is (B, P + T), real tokens first.
+        """
+        if self.prompt is None:
+            return self
+        places = completion_places(self.prompt, self.tokens.shape[1])  # (B, T)
+        width = self.prompt.tokens.shape[1] + self.tokens.shape[1]
+        tokens = self.tokens.new_zeros(len(self), width)
+        mask = self.mask.new_zeros(len(self), width)
+        tokens[:, : self.prompt.tokens.shape[1]] = self.prompt.tokens
+        mask[:, : self.prompt.tokens.shape[1]] = self.prompt.mask
+        # behind a short prompt its padding is overwritten by the completion
+        return TokenBatch(tokens.scatter(1, places, self.tokens), mask.scatter(1, places, self.mask))
 
     def by_length(self) -> list[tuple[Int[Tensor, "R"], Int[Tensor, "R L"]]]:
         """Return the rows of each length, shortest first, and their real tokens: no padding is left.
@@ -82,6 +105,16 @@ class TokenBatch:
         ]
         return [(chosen, self.tokens[chosen, :length]) for chosen, length in rows]
 
+    @classmethod
+    def concatenate(cls, batches: Sequence["TokenBatch"]) -> "TokenBatch":
+        """Return the rows of several batches of one width, one after another; columns are left out."""
+        prompts = [batch.prompt for batch in batches if batch.prompt is not None]
+        return TokenBatch(
+            torch.cat([batch.tokens for batch in batches]),
+            torch.cat([batch.mask for batch in batches]),
+            prompt=TokenBatch.concatenate(prompts) if prompts else None,
+        )
+
     def _map_tensors(self: BatchT, function: Any, choose: Any) -> BatchT:
         """Apply ``function`` to every tensor and ``choose`` to every column."""
 
@@ -93,3 +126,8 @@ class TokenBatch:
         values = {f.name: mapped(getattr(self, f.name)) for f in dataclasses.fields(self)}
         values["columns"] = {name: choose(entries) for name, entries in self.columns.items()}
         return type(self)(**values)
+
+
+def completion_places(prompt: TokenBatch, num_steps: int) -> Int[Tensor, "B T"]:
+    """Return where the tokens of completions stand when each follows the real tokens of its prompt."""
+    return prompt.lengths[:, None] + torch.arange(num_steps, device=prompt.device)

@@ -49,7 +49,9 @@ class DiscriminatorTrainingSettings:
 class DiscriminatorTrainer:
     """Train on real text against samples of the policy; a turn is one set of fresh negatives.
 
-    ``train`` is the real text that is trained on, ``validation`` the held-out text of the AUC.
+    ``train`` is the real text that is trained on, ``validation`` the held-out text of the AUC. Where they
+    complete prompts, the samples complete those of ``train``, and each is judged as one sequence with its
+    prompt.
     """
 
     def __init__(
@@ -70,8 +72,9 @@ class DiscriminatorTrainer:
         self.settings = settings
         self.discriminator = discriminator
         self.policy = policy
-        self.train = train
-        self.validation = validation
+        self.train = train.joined()
+        self.validation = validation.joined()
+        self.prompts = train.prompt
         self.sampling = sampling
         self.eos_id = eos_id
         self.pad_id = pad_id
@@ -112,7 +115,7 @@ class DiscriminatorTrainer:
 
     def refresh(self) -> dict[str, Tensor]:
         """Draw a set of negatives from the policy; return what :meth:`measure` says of it."""
-        self.negatives = sample(
+        drawn = sample(
             self.policy,
             self.num_negatives,
             self.max_length,
@@ -120,8 +123,10 @@ class DiscriminatorTrainer:
             pad_id=self.pad_id,
             rng=self.rng,
             temperature=self.sampling.temperature,
+            prompt=None if self.prompts is None else self.prompts.spread(self.num_negatives),
             precision=self.sampling.precision,
         )
+        self.negatives = drawn.joined()
         return self.measure(self.negatives)
 
     def step(self, rate: float = 1.0) -> StepReport:
@@ -137,7 +142,7 @@ class DiscriminatorTrainer:
         window = slice(index * half, (index + 1) * half)
         real = self.train.select(real_order[: self.num_negatives][window])
         negatives = self.negatives.select(negative_order[window])
-        batch = TokenBatch(torch.cat([real.tokens, negatives.tokens]), torch.cat([real.mask, negatives.mask]))
+        batch = TokenBatch.concatenate([real, negatives])
         labels = torch.arange(len(batch), device=batch.device) < len(real)  # True on the real half
         metrics |= self._update(batch, labels, rate)
         self.num_steps += 1

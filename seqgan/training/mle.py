@@ -82,11 +82,12 @@ class MLETrainer:
         self.policy = policy
         self.num_tokens = len(corpus.train.ids)
         self.batches = Batches(
-            corpus.train,
+            corpus.part("train"),
             batch_size=settings.batch_size,
             pad_id=pad_id,
             seed=seed,
             length=None if device.type == "cpu" else corpus.max_length,
+            prompt_length=None if device.type == "cpu" else corpus.max_prompt_length,
         )
         self.num_steps = 0
         self.parameters = self.trained_parameters()

@@ -12,11 +12,13 @@ from seqgan.advantages.candidates import Candidates, CandidatesSettings
 from seqgan.advantages.returns import Returns, ReturnsSettings
 from seqgan.advantages.rollouts import Rollouts, RolloutsSettings
 from seqgan.algorithms import reinforce as module
+from seqgan.algorithms.ppo import PPO, PPOSettings
 from seqgan.algorithms.reinforce import KL_INTERVAL, Reinforce, ReinforceSettings
 from seqgan.runtime.trainer import Trainer
 from seqgan.sampling.sample import sample
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
+from seqgan.text.masking import mask_from_lengths
 from seqgan.text.token_batch import TokenBatch
 from tests.references.enumeration import all_sequences, exact_action_values, sequence_probabilities
 from tests.tiny_models import KINDS, rng, tiny_generator
@@ -528,3 +530,84 @@ def test_only_the_given_parameters_are_clipped_and_moved():
     torch.testing.assert_close(policy.head.bias.grad.norm(), torch.tensor(1e-3), rtol=1e-2, atol=0)
     assert policy.head.weight.grad.norm() > 0.1  # neither clipped nor part of the norm
     assert report.metrics["policy/gradient_norm"] > 1e-2
+
+
+def make_prompts(number=5):
+    """Prompts of 1 to 3 tokens, with a column that says which is which."""
+    mask = mask_from_lengths(torch.arange(number) % 3 + 1, 3)
+    return TokenBatch(
+        torch.arange(3 * number).view(number, 3) % 3, mask, columns={"row": list(range(number))}
+    )
+
+
+def prompted(algorithm=Reinforce, settings=ReinforceSettings, **options):
+    policy, fixed = tiny_generator("lstm"), Fixed(lambda t: values_of(t, torch.ones(*t.tokens.shape, 1)))
+    found = algorithm(
+        settings(batch_size=12, group_size=4, **options),
+        policy=policy,
+        estimator=fixed,
+        sampling=SamplingSettings(),
+        eos_id=None,
+        max_length=3,
+        rng=rng(7),
+        prompts=make_prompts(),
+    )
+    return found, fixed
+
+
+def test_each_prompt_of_a_step_is_completed_by_a_group_and_others_come_in_other_steps():
+    algorithm, fixed = prompted()
+    seen = set()
+    for _ in range(8):
+        algorithm.step()
+        batch = fixed.trajectories
+        rows = batch.columns["row"]
+        assert len(batch) == 12 and rows == [rows[n - n % 4] for n in range(12)]
+        for row, source in enumerate(rows):
+            assert torch.equal(batch.prompt.tokens[row], make_prompts().tokens[source])
+        seen |= set(rows)
+    assert seen == set(range(5))
+    assert len({tuple(row) for row in batch.tokens[:4].tolist()}) > 1  # each completes it in its own way
+
+
+@pytest.mark.parametrize("kind", ["reinforce", "ppo"])
+def test_the_gradient_is_that_of_completions_behind_their_prompts(kind):
+    """Against plain autograd over sequences read one by one."""
+    classes = {"reinforce": (Reinforce, ReinforceSettings), "ppo": (PPO, PPOSettings)}
+    options = {"learning_rate": 1e-9, "gradient_clip": 1e9, "whiten": False, "reduction": "sum"}
+    algorithm, fixed = prompted(*classes[kind], **options | ({"epochs": 1} if kind == "ppo" else {}))
+    values = torch.randn(12, 3, 1, generator=rng(3))
+    fixed.answer = lambda trajectories: values_of(trajectories, values)
+    algorithm.step()
+    policy, batch = algorithm.policy, fixed.trajectories
+    found = [parameter.grad.clone() for parameter in policy.parameters()]
+    policy.zero_grad()
+    for row in range(12):
+        prompt = batch.prompt.tokens[row, batch.prompt.mask[row]]
+        joined = torch.cat([prompt, batch.tokens[row]])[None]
+        log_probs = policy.log_probs(TokenBatch(joined, torch.ones_like(joined).bool()))[0, len(prompt) :]
+        (-(log_probs * values[row, :, 0]).sum()).backward()
+    expected = [parameter.grad for parameter in policy.parameters()]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "prompts", "message"),
+    [
+        ((10, 4), make_prompts(), "--algorithm.group-size: 4 does not divide --algorithm.batch-size 10"),
+        ((12, 4), None, "--algorithm.group-size: 4 needs prompts, and the corpus has none; choose 1"),
+    ],
+)
+def test_groups_that_cannot_be(sizes, prompts, message):
+    with pytest.raises(ValueError) as error:
+        Reinforce(
+            ReinforceSettings(batch_size=sizes[0], group_size=sizes[1]),
+            policy=tiny_generator("lstm"),
+            estimator=Fixed(None),
+            sampling=SamplingSettings(),
+            eos_id=None,
+            max_length=3,
+            rng=rng(),
+            prompts=prompts,
+        )
+    assert str(error.value) == message

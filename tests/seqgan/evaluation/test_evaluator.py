@@ -268,3 +268,21 @@ def test_real_text_in_the_place_of_samples():
     assert list(result.sentences) == ["4 5 4 2", "5 5 4 2"]
     unknown = evaluator.score_text(Sequences.from_lists(tokens[2:].tolist() * 2))
     assert unknown.score.values["bleu_2"] < 1
+
+
+def test_samples_complete_the_prompts_of_the_split_and_likelihoods_are_those_of_completions():
+    prompts = [[4], [5, 4], [5]]
+    mask = torch.tensor([[True, False], [True, True], [True, False]])
+    tokens = torch.tensor([[4, EOS], [5, EOS], [1, EOS]])
+    prompt = TokenBatch(torch.tensor([[4, 0], [5, 4], [5, 0]]), mask)
+    evaluator = make_evaluator(tokens, torch.ones_like(tokens).bool(), num_samples=7)
+    evaluator.real = TokenBatch(tokens, torch.ones_like(tokens).bool(), prompt=prompt)
+    generator = tiny_generator("lstm", SIZE, forbidden=(0,))
+    result = evaluator(generator)
+    assert list(result.prompts) == ["4", "5 4", "5", "4", "5 4", "5", "4"] and len(result.sentences) == 7
+    with torch.no_grad():
+        sums = [
+            -generator.log_probs(whole(torch.tensor([[*before, *row]])))[0, len(before) :].sum()
+            for before, row in zip(prompts, tokens.tolist(), strict=True)
+        ]
+    assert result.score.values["nll_test"] == pytest.approx(float(sum(sums)) / 6, abs=1e-5)

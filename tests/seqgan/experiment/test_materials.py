@@ -111,7 +111,7 @@ def test_the_discriminator_learns_from_training_text_and_is_held_to_validation_t
 
 def test_likelihood_is_that_of_the_training_text():
     found = materials()
-    assert found.mle.batches.sequences is found.corpus.train
+    assert found.mle.batches.part.sequences is found.corpus.train
     assert found.mle.num_tokens == len(found.corpus.train.ids)
 
 

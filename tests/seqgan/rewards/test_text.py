@@ -179,3 +179,14 @@ def test_long_and_odd_completions_are_shown_short_and_plain():
         make(lambda completions: [float("nan")], Odd())(BATCH.select(slice(0, 1)))
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+def test_columns_that_are_known_before_the_first_batch():
+    def wants(completions, answer, other=None):
+        return []
+
+    TextReward(wants, language=Words(), name="r.py:wants", columns=["answer"])
+    with pytest.raises(ValueError, match="takes 'answer', which is no column; there are completion_ids, "):
+        TextReward(wants, language=Words(), name="r.py:wants", columns=["others"])
+    with pytest.raises(ValueError, match="has a column 'log_metric', which is the name of an argument"):
+        TextReward(wants, language=Words(), name="r.py:wants", columns=["answer", "log_metric"])

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqgan.text.batching import Batches, pad
+from seqgan.text.context import Part
 from seqgan.text.masking import mask_from_lengths
 from seqgan.text.sequences import Sequences
 
@@ -79,7 +80,7 @@ def test_offsets_must_fit(offsets):
 def test_an_epoch_holds_every_sequence_once(number, batch_size, drop_last, seed, epoch):
     if drop_last and number < batch_size:
         return
-    batches = Batches(example(number), batch_size=batch_size, pad_id=0, seed=seed, drop_last=drop_last)
+    batches = Batches(Part(example(number)), batch_size=batch_size, pad_id=0, seed=seed, drop_last=drop_last)
     seen = [rows_of(batch) for batch in batches.epoch(epoch)]
     assert len(seen) == batches.num_batches
     rows = list(itertools.chain(*seen))
@@ -97,7 +98,7 @@ def test_an_epoch_holds_every_sequence_once(number, batch_size, drop_last, seed,
 
 
 def test_any_position_can_be_reached_without_reading_the_others():
-    make = lambda: Batches(example(23), batch_size=4, pad_id=0, seed=3)  # noqa: E731
+    make = lambda: Batches(Part(example(23)), batch_size=4, pad_id=0, seed=3)  # noqa: E731
     straight = [batch for epoch in range(3) for batch in make().epoch(epoch)]
     for epoch, start in [(0, 0), (2, 5), (1, 3), (2, 0)]:
         resumed = list(make().epoch(epoch, start))
@@ -109,33 +110,33 @@ def test_any_position_can_be_reached_without_reading_the_others():
 def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else():
     def order(seed, epoch):
         torch.rand(1)  # the global generator does not matter
-        return Batches(example(50), batch_size=4, pad_id=0, seed=seed).order(epoch).tolist()
+        return Batches(Part(example(50)), batch_size=4, pad_id=0, seed=seed).order(epoch).tolist()
 
     assert order(1, 1) == order(1, 1)
     assert len({tuple(order(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
     state = torch.get_rng_state()
-    Batches(example(50), batch_size=4, pad_id=0, seed=0).batch_at(0, 0)
+    Batches(Part(example(50)), batch_size=4, pad_id=0, seed=0).batch_at(0, 0)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_orders_are_uniform():
-    batches = Batches(example(6), batch_size=6, pad_id=0, seed=0)
+    batches = Batches(Part(example(6)), batch_size=6, pad_id=0, seed=0)
     first = np.bincount([batches.order(epoch)[0] for epoch in range(3000)], minlength=6)
     assert np.abs(first - 500).max() < 5 * 20.4  # five standard deviations
 
 
 def test_static_width():
-    batches = Batches(example(10), batch_size=3, pad_id=0, seed=0, length=8)
+    batches = Batches(Part(example(10)), batch_size=3, pad_id=0, seed=0, length=8)
     assert {batch.tokens.shape[1] for batch in batches.epoch(0)} == {8}
 
 
 def test_positions_outside_and_epochs_without_batches():
-    batches = Batches(example(10), batch_size=3, pad_id=0, seed=0)
+    batches = Batches(Part(example(10)), batch_size=3, pad_id=0, seed=0)
     assert batches.num_batches == 4
     with pytest.raises(IndexError):
         batches.batch_at(0, 4)
     with pytest.raises(ValueError, match="10 sequences do not fill one batch of 11"):
-        Batches(example(10), batch_size=11, pad_id=0, seed=0, drop_last=True)
+        Batches(Part(example(10)), batch_size=11, pad_id=0, seed=0, drop_last=True)
 
 
 def test_batch_moves_to_a_device():

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seqgan.config.schema import validate
+from seqgan.text.context import Part
 from seqgan.text.files_corpus import FileCorpusSettings, prepare_files
 from seqgan.text.lines import Lines
 from seqgan.text.preparation import TextCorpusSettings, Texts, prepare_texts, split
@@ -165,7 +166,7 @@ def test_held_out_sequences_are_not_among_those_trained_on_once_rare_words_are_u
     sizes = {"validation": 0.3, "test": 0.3}
     options = {"validation_size": 0.3, "split_seed": seed, "tokenizer": "characters", "min_count": 3}
     try:
-        raw = split(rows, sizes, seed, "raw")
+        raw = {name: part.sequences for name, part in split(Part(rows), sizes, seed, "raw").items()}
         corpus = prepare_texts(
             Texts(Lines("own", lines)), TextCorpusSettings(kind="own", **options), test_size=0.3
         )

@@ -55,6 +55,44 @@ def test_rows_by_length_are_all_rows_once_without_padding():
     assert len(rows) == 0 and tokens.shape == (0, 0)
 
 
+@pytest.mark.parametrize("widths", [(3, 4), (3, 1), (0, 2), (2, 0)])
+def test_joined_rows_are_prompt_and_completion_without_padding_between(widths):
+    num_prompt, num_steps = widths
+    lengths = torch.tensor([[num_prompt, 0], [0, num_steps], [num_prompt, num_steps], [1, 1]])
+    lengths = lengths.clamp(max=torch.tensor(widths))
+    prompt = TokenBatch(
+        10 + torch.arange(4 * num_prompt).view(4, -1), mask_from_lengths(lengths[:, 0], num_prompt)
+    )
+    tokens = 50 + torch.arange(4 * num_steps).view(4, num_steps)
+    batch = TokenBatch(
+        tokens, mask_from_lengths(lengths[:, 1], num_steps), prompt=prompt, columns={"n": "abcd"}
+    )
+    joined = batch.joined()
+    assert joined.tokens.shape == (4, num_prompt + num_steps) and joined.prompt is None
+    for row, (before, behind) in enumerate(lengths.tolist()):
+        expected = [*prompt.tokens[row, :before].tolist(), *tokens[row, :behind].tolist()]
+        assert joined.tokens[row, : len(expected)].tolist() == expected
+        assert joined.mask[row].tolist() == [place < len(expected) for place in range(sum(widths))]
+    alone = TokenBatch(tokens, batch.mask)
+    assert alone.joined() is alone
+
+
+def test_rows_are_spread_over_all_or_come_again_and_again():
+    batch = trajectories()
+    check_rows(batch.spread(2), [0, 2])
+    check_rows(batch.spread(3), [0, 1, 3])
+    check_rows(batch.spread(5), [0, 1, 2, 3, 4])
+    check_rows(batch.spread(7), [0, 1, 2, 3, 4, 0, 1])
+
+
+def test_batches_one_after_another():
+    parts = [trajectories().select(torch.tensor(rows)) for rows in ([3, 0], [1])]
+    joined = TokenBatch.concatenate(parts)
+    assert joined.tokens[:, 0].tolist() == joined.prompt.tokens[:, 0].tolist() == [3, 0, 1]
+    assert joined.lengths.tolist() == [0, 4, 1] and joined.prompt.lengths.tolist() == [2, 2, 0]
+    assert TokenBatch.concatenate([part.joined() for part in parts]).prompt is None
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

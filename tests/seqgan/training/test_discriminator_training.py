@@ -7,6 +7,7 @@ import torch
 from seqgan.models.pairs import PairsDiscriminator, PairsDiscriminatorSettings
 from seqgan.sampling.sample import sample
 from seqgan.sampling.settings import SamplingSettings
+from seqgan.text.masking import mask_from_lengths
 from seqgan.text.token_batch import TokenBatch
 from seqgan.training.discriminator import DiscriminatorTrainer, DiscriminatorTrainingSettings
 from seqgan.training.schedule import Phase, PhaseRun, Turn
@@ -62,6 +63,52 @@ def run(phase):
         reports.append(phase.advance().report)
     phase.finish()
     return reports
+
+
+def with_prompts(batch, seed):
+    """A prompt of one or two tokens before each row, which says which row it is by a column."""
+    number = len(batch)
+    lengths = torch.randint(1, 3, (number,), generator=rng(seed))
+    columns = {"row": list(range(number))}
+    tokens = torch.randint(1, 6, (number, 2), generator=rng(seed + 1))
+    prompt = TokenBatch(tokens, mask_from_lengths(lengths, 2), columns=columns)
+    return TokenBatch(batch.tokens, batch.mask, prompt=prompt, columns=columns)
+
+
+def test_what_completes_prompts_is_judged_with_them_and_negatives_complete_those_of_training():
+    train, validation = with_prompts(text(1, 30), 5), with_prompts(text(2, 20), 6)
+    trainer = make_trainer(train=train, validation=validation, num_negatives=20)
+    seen = []
+    logits = trainer.discriminator.logits
+    trainer.discriminator.logits = lambda batch: seen.append(batch) or logits(batch)
+    trainer.step()
+    drawn = trainer.negatives
+    chosen = [n * 30 // 20 for n in range(20)]
+    for row, source in enumerate(chosen):
+        length = int(train.prompt.lengths[source])
+        assert drawn.tokens[row, :length].tolist() == train.prompt.tokens[source, :length].tolist()
+        assert drawn.lengths[row] == length + LENGTH
+    (batch,) = [batch for batch in seen if len(batch) == 20 and batch.tokens.shape[1] == 2 + LENGTH][-1:]
+    real = {tuple(row) for row in train.joined().tokens.tolist()}
+    assert all(tuple(row) in real for row in batch.tokens[:10].tolist())
+    fake = {tuple(row) for row in drawn.tokens.tolist()}
+    assert all(tuple(row) in fake for row in batch.tokens[10:].tolist())
+    state = trainer.state_dict()
+    resumed = make_trainer(train=train, validation=validation, num_negatives=20)
+    resumed.load_state_dict(state)
+    assert torch.equal(resumed.negatives.tokens, drawn.tokens)
+
+
+def test_a_score_is_that_of_prompt_and_completion():
+    batch, discriminator = with_prompts(text(1, 12), 5), tiny_cnn(6)
+    alone = []
+    for row in range(12):
+        prompt = batch.prompt.tokens[row, batch.prompt.mask[row]]
+        tokens = torch.cat([prompt, batch.tokens[row]])[None]
+        alone.append(discriminator.eval().logits(TokenBatch(tokens, torch.ones_like(tokens).bool())))
+    torch.testing.assert_close(discriminator.score(batch), torch.cat(alone).detach())
+    others = TokenBatch(batch.tokens, batch.mask)
+    assert not torch.allclose(discriminator.score(others), torch.cat(alone).detach())
 
 
 @pytest.mark.slow

@@ -1,0 +1,228 @@
+"""Runs on a corpus of prompts and completions, from its file to what people read."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from seqgan.experiment.experiment import Experiment, open_run
+from seqgan.text.sequences import Sequences
+from seqgan.training.loop import Interrupted
+from tests.runs import assert_same, final_state, finish, interrupt_at
+from tests.tables import rows_of, sums, write_table
+from tests.tiny_run import TINY, flags, tiny_experiment
+
+REWARD = """
+def right(completions, prompts, sum, log_metric, **columns):
+    assert len(completions) == len(prompts) == len(sum) == len(columns["completion"])
+    for prompt, total, real in zip(prompts, sum, columns["completion"]):
+        first, second = prompt.replace("<unk>", "0").split(" + ")
+        assert "<unk>" in prompt or int(first) + int(second) == int(total)
+        assert real == f"is {total}"
+    log_metric("number", len(completions))
+    return [float(text == f"is {total}") for text, total in zip(completions, sum)]
+"""
+CORPUS = {"corpus": {"kind": "table", "tokenizer": "whitespace", "min_count": 1, "max_length": 6}}
+GROUPS = {
+    "estimator": {"kind": "group"},
+    "algorithm": {"batch_size": 16, "group_size": 4},
+    "evaluation": {"num_samples": 24, "num_samples_in_training": 12},
+}
+
+
+def settings(tmp_path, reward=True):
+    """Settings of a run on sums, with a reward that looks at the columns."""
+    path = write_table(tmp_path / "sums.jsonl", sums(80))
+    (tmp_path / "rewards.py").write_text(REWARD)
+    own = {"reward": {"kind": f"{tmp_path}/rewards.py:right"}} if reward else {}
+    return [{"corpus": {**CORPUS["corpus"], "path": str(path)}}, own]
+
+
+@pytest.fixture(name="run", scope="module")
+def trained(tmp_path_factory):
+    """A finished run, to be read only."""
+    folder = tmp_path_factory.mktemp("prompts")
+    experiment = tiny_experiment(folder / "run", *settings(folder), {"estimator": {"lag": 0}}, GROUPS)
+    experiment.train()
+    return folder / "run"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [GROUPS],
+        [{"estimator": {"kind": "rollouts", "num_rollouts": 2}}],
+        [{"estimator": {"kind": "candidates", "num_candidates": 3}}],
+        [{"estimator": {"kind": "gae"}, "algorithm": {"kind": "ppo", "num_minibatches": 2, "epochs": 2}}],
+    ],
+)
+@pytest.mark.parametrize("reward", [True, False])
+def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path, layers, reward):
+    layers = [*settings(tmp_path, reward), {"estimator": {"kind": "returns"}}, *layers]
+
+    def build(name):
+        return tiny_experiment(tmp_path / name, *layers)
+
+    whole = finish(build("whole"))
+    for step in (whole.loop.step - 4, 3):
+        interrupt_at(stopped := build(f"stopped{step}"), step)
+        with pytest.raises(Interrupted):
+            finish(stopped)
+        finish(build(f"stopped{step}"))
+        assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / f"stopped{step}"))
+
+
+def test_generators_are_asked_for_the_prompts_of_the_part_that_they_are_judged_on(run):
+    experiment = open_run(run)
+    test = [prompt for prompt, _, _ in rows_of(experiment.corpus, "test")]
+    result = experiment.evaluate()
+    assert list(result.prompts) == [test[n % len(test)] for n in range(24)]
+    held_out = {prompt for prompt, _, _ in rows_of(experiment.corpus, "validation")}
+    samples = experiment.materials.validation.prompt
+    assert {experiment.language.decode(ids.tolist()) for ids in samples.tokens} == held_out
+    training = {prompt for prompt, _, _ in rows_of(experiment.corpus, "train")}
+    assert not training & (held_out | set(test))
+    asked = experiment.materials.algorithm.prompts
+    prompts = [experiment.language.decode(ids.tolist()) for ids in asked.tokens]
+    assert set(prompts) == training
+    answers = {row["prompt"]: row["sum"] for row in sums(80)}
+    known = [(prompt, column) for prompt, column in zip(prompts, asked.columns["sum"], strict=True)]
+    assert all(answers[prompt] == column for prompt, column in known)
+
+
+def test_rows_log_the_reward_of_completions_beside_their_columns(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    means = [row["reward/mean"] for row in rows if "reward/mean" in row]
+    assert len(means) == 6 and all(0 <= mean <= 1 for mean in means)
+    assert {row["reward/number"] for row in rows if "reward/number" in row} >= {16.0}
+
+
+def test_completions_are_drawn_and_scored_from_python(run):
+    experiment = open_run(run)
+    prompts = ["1 + 2", "3 + 4", "3 + 4"]
+    found = experiment.complete(prompts, seed=3)
+    assert len(found) == 3 and found == experiment.sample(3, prompts=prompts, seed=3)
+    generator = experiment.generator
+    score = experiment.score(["is 3", "is 7"], prompts=["1 + 2", "3 + 4"])
+    for value, prompt, completion in zip(score, prompts, ("is 3", "is 7"), strict=False):
+        before, behind = experiment.language.encode_prefix(prompt), experiment.language.encode(completion)
+        inputs = torch.tensor([[generator.bos_id, *before, *behind[:-1]]])
+        with torch.no_grad():
+            log_probs = generator.head.logits(generator.encode(inputs))[0].log_softmax(-1)
+        expected = log_probs[-len(behind) :].gather(1, torch.tensor(behind)[:, None]).mean()
+        assert value == pytest.approx(float(expected), abs=1e-5)
+    for call in (lambda: experiment.sample(2), lambda: experiment.score(["is 3"])):
+        with pytest.raises(ValueError, match="sentences of this run complete prompts: give one for each"):
+            call()
+    with pytest.raises(ValueError, match="prefix: stands beside prompts"):
+        experiment.sample(1, prompts=["1 + 2"], prefix="is")
+
+
+def test_a_run_without_prompts_takes_none():
+    experiment = tiny_experiment()
+    for call in (lambda: experiment.complete(["a"]), lambda: experiment.score(["a"], prompts=["a"])):
+        with pytest.raises(ValueError, match="sentences of this run complete no prompts: give a prefix"):
+            call()
+
+
+def test_the_baseline_of_ngrams_reads_prompts(run):
+    """Its bigram behind the prompt's last word, against counting."""
+    experiment = open_run(run)
+    part = experiment.corpus.part("train")
+    joined = [part.joined()[row].tolist() for row in range(len(part))]
+    word = experiment.vocabulary.ids["9"]
+    following = {row[n + 1] for row in joined for n in range(len(row) - 1) if row[n] == word}
+    assert following
+    batch = experiment.materials.split("train")
+    rows = [row for row in range(len(batch)) if batch.prompt.tokens[row, 2] == word][:3]
+    chosen = batch.select(torch.tensor(rows))
+    with torch.no_grad():
+        found = experiment.ngram.log_probs(chosen)
+    for row in range(len(rows)):
+        whole = Sequences.from_lists([joined[rows[row]]])
+        tokens = torch.from_numpy(whole.ids.astype(np.int64))[None]
+        with torch.no_grad():
+            alone = experiment.ngram(type(chosen)(tokens, torch.ones_like(tokens).bool()))[0]
+        expected = alone.log_softmax(-1).gather(1, tokens[0, :, None]).squeeze(1)[3:]
+        real = chosen.mask[row]
+        torch.testing.assert_close(found[row, real], expected, atol=1e-5, rtol=1e-5)
+        assert math.isfinite(float(expected.sum()))
+
+
+@pytest.mark.slow
+def test_commands_show_prompts_beside_what_completes_them(cli, run, tmp_path):
+    lines = [line.split("\t") for line in cli("generate", "--run", run, "--num-sentences", 4).splitlines()]
+    test = [prompt for prompt, _, _ in rows_of(open_run(run).corpus, "test")]
+    assert [prompt for prompt, _ in lines] == [test[n * 8 // 4] for n in range(4)]
+    (tmp_path / "prompts.txt").write_text("1 + 2\n3 + 4\n")
+    asked = ("generate", "--run", run, "--prompts", "prompts.txt")
+    assert [line.split("\t")[0] for line in cli(*asked).splitlines()] == ["1 + 2", "3 + 4"]
+    twice = [line.split("\t") for line in cli(*asked, "--num-sentences", 2, "--seed", 1).splitlines()]
+    assert [prompt for prompt, _ in twice] == ["1 + 2", "1 + 2", "3 + 4", "3 + 4"]
+    cli(*asked, "--num-sentences", 2, "--seed", 1, "--output", "out.jsonl", "--quiet")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [[row["prompt"], row["completion"]] for row in rows] == twice
+    write_table(tmp_path / "more.csv", [{"prompt": "5 + 5"}])
+    assert cli("generate", "--run", run, "--prompts", "more.csv").startswith("5 + 5\t")
+    text = cli("text", "--run", run, "--part", "test").splitlines()
+    assert text == ["\t".join(row[:2]) for row in rows_of(open_run(run).corpus, "test")]
+    cli("report", "--run", run, "--output", "report.html", "--quiet")
+    assert f"{test[0]} → " in (tmp_path / "report.html").read_text()
+
+
+def test_what_a_run_with_prompts_prints(cli, tmp_path):
+    table = write_table(tmp_path / "sums.csv", sums(80))
+    own = ("--corpus.kind", "table", "--corpus.path", table, "--corpus.tokenizer", "whitespace")
+    short = flags({"mle": {"epochs": 1}, "adversarial": {"rounds": 1}})
+    printed = cli("prepare", "--run", "run", *TINY, *own, *short)
+    assert "different prompts of at most 3 tokens" in printed
+    assert "train begins with: 0 + " in printed and " → is " in printed
+    _, output, _ = cli.result("train", "--run", "run", "--quiet")
+    assert output == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("--prefix", "is"), "--prefix: sentences of this run complete prompts; give --prompts"),
+        (("--prompts", "none.txt"), "none.txt: cannot be read"),
+        (("--prompts", "long.txt"), "--prompts: long.txt: 50 tokens are too many for a prompt of the run"),
+        (("--prompts", "other.csv"), "other.csv, line 2: has no 'prompt'"),
+    ],
+)
+def test_prompts_that_cannot_be_used(cli, run, tmp_path, command, message):
+    (tmp_path / "long.txt").write_text("1 " * 50)
+    (tmp_path / "other.csv").write_text("question\n1\n")
+    assert message in cli.fails("generate", "--run", run, *command)
+
+
+def test_prompts_need_a_run_with_prompts(cli, finished_run, tmp_path):
+    (tmp_path / "prompts.txt").write_text("The girl\n")
+    message = cli.fails("generate", "--run", finished_run, "--prompts", "prompts.txt")
+    assert "--prompts: sentences of this run complete no prompts; give --prefix" in message
+
+
+def test_a_column_that_is_not_there_is_missed_before_training(cli, tmp_path):
+    table = write_table(tmp_path / "sums.csv", sums(80))
+    (tmp_path / "r.py").write_text("def own(completions, answer):\n    return [0.0 for _ in completions]\n")
+    own = ("--corpus.kind", "table", "--corpus.path", table, "--reward.kind", "r.py:own")
+    message = cli.fails("train", "--run", "run", *TINY, *own)
+    assert "takes 'answer', which is no column; there are completion, completion_ids, completions" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_leakgan_refuses_prompts(cli, tmp_path):
+    table = write_table(tmp_path / "sums.csv", sums(80))
+    own = ("--preset", "tiny", "--corpus.kind", "table", "--corpus.path", table)
+    message = cli.fails("train", "--run", "run", *own, package="leakgan")
+    assert "--corpus.kind: the corpus has prompts, and LeakGAN cannot be trained to complete them" in message
+
+
+def test_a_model_must_reach_as_far_as_prompt_and_completion(tmp_path):
+    with pytest.raises(ValueError, match="--generator.max-length: 20 is too small"):
+        transformer = {"kind": "transformer", "model_size": 8, "num_heads": 2, "num_layers": 1}
+        tiny_experiment(None, *settings(tmp_path), {"generator": {**transformer, "max_length": 20}})
+    assert isinstance(tiny_experiment(None, *settings(tmp_path)), Experiment)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from leakgan.features import leaking_part
 from leakgan.generator import LeakGANGenerator, Plan
 from leakgan.losses import intrinsic_rewards, progress, rescale
 from seqgan.advantages.action_values import ActionValues
@@ -15,6 +16,9 @@ from seqgan.advantages.candidates import Candidates, CandidatesSettings, candida
 from seqgan.advantages.controls import Control, apply_control, draw_control
 from seqgan.advantages.rollouts import Rollouts, RolloutsSettings
 from seqgan.config.ranges import Range
+from seqgan.models.cnn_and_pairs import CNNAndPairsDiscriminator
+from seqgan.models.inference import inference
+from seqgan.rewards.discriminator import DiscriminatorReward
 from seqgan.rewards.reward import Reward
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.trajectories import Trajectories
@@ -130,9 +134,9 @@ class LeakGANCandidates(Candidates):
         judged = candidate_values(trajectories, trajectories.tokens[..., None], self.reward)[..., 0]  # (B, T)
         rescaled = rescaled_values(judged, mask, settings.manager_rescaling)
         actions = self.draw(policy, trajectories)  # (B, T, K)
-        values = settings.intrinsic_weight * candidate_progress(policy, plan, trajectories, actions)
-        if settings.intrinsic_weight < 1:
-            values += (1 - settings.intrinsic_weight) * candidate_values(trajectories, actions, self.reward)
+        reward = self.reward if settings.intrinsic_weight < 1 else None
+        values, rewards = candidate_progress(policy, plan, trajectories, actions, reward)
+        values = settings.intrinsic_weight * values + (1 - settings.intrinsic_weight) * rewards
         found = LeakGANValues(
             actions=actions,
             values=values,
@@ -151,14 +155,37 @@ class LeakGANCandidates(Candidates):
 
 
 def candidate_progress(
-    policy: LeakGANGenerator, plan: Plan, trajectories: Trajectories, candidates: Int[Tensor, "B T K"]
-) -> Float[Tensor, "B T K"]:
-    """Return how far each candidate goes along the goals behind it; behind the mask it means nothing."""
+    policy: LeakGANGenerator,
+    plan: Plan,
+    trajectories: Trajectories,
+    candidates: Int[Tensor, "B T K"],
+    reward: Reward | None = None,
+) -> tuple[Float[Tensor, "B T K"], Float[Tensor, "B T K"]]:
+    """Return how far each candidate goes along the goals behind it, and its reward; 0 without ``reward``.
+
+    Behind the mask they mean nothing. The features of a candidate are computed once for both, where the
+    reward is the discriminator's that leaks them.
+    """
     goals, horizon = plan.goals.detach(), policy.settings.horizon
-    with policy.prepared("float32"):
-        reached = policy.features.of_alternatives(trajectories.tokens, candidates)  # T times (B, K, F)
-        steps = [progress(ends, plan.features, goals, step, horizon) for step, ends in enumerate(reached, 1)]
-    return torch.stack(steps, 1)
+    cnn = leaking_part(policy.features.discriminator)
+    advances, logits = goals.new_zeros(candidates.shape), goals.new_zeros(candidates.shape)
+    with policy.prepared("float32"), inference(cnn):
+        reached = policy.features.of_alternatives(trajectories, candidates)  # T times (R,) and (R, K, F)
+        for step, (rows, ends) in enumerate(reached, 1):
+            advances[rows, step - 1] = progress(ends, plan.features[rows], goals[rows], step, horizon)
+            logits[rows, step - 1] = cnn.logits_of(ends)
+    if reward is None:
+        return advances, torch.zeros_like(advances)
+    if isinstance(reward, DiscriminatorReward) and cnn.settings.scoring_precision == "float32":
+        if reward.discriminator is cnn:
+            return advances, reward.transformed(logits)
+        judge = reward.discriminator
+        if isinstance(judge, CNNAndPairsDiscriminator) and judge.cnn is cnn:
+            with inference(judge):
+                return advances, reward.transformed(
+                    logits + judge.pairs.alternative_logits(trajectories, candidates)
+                )
+    return advances, candidate_values(trajectories, candidates, reward)
 
 
 def rescaled_values(

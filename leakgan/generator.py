@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from leakgan.features import BLOCK_ROWS, FeatureState, LeakedFeatures
+from leakgan.features import LeakedFeatures
 from leakgan.manager import Manager, ManagerState
 from seqgan.config.ranges import Range
 from seqgan.models.discriminator import Discriminator
@@ -17,6 +17,7 @@ from seqgan.models.generator import Generator, State
 from seqgan.models.heads import Head
 from seqgan.models.inference import inference
 from seqgan.models.lstm import LSTMGenerator, LSTMSettings
+from seqgan.models.prefix_features import BLOCK_ROWS, FeatureState
 from seqgan.models.transformer import TransformerGenerator, TransformerSettings
 from seqgan.runtime import devices
 from seqgan.runtime.tracking import Projection

@@ -87,13 +87,3 @@ def normalise_advantages(
         real = mask[..., None].expand_as(advantages).flatten(1)  # (B, T·K)
         advantages = masked_whiten(advantages.flatten(1), real).view_as(advantages)
     return advantages if clip is None else advantages.clamp(-clip, clip)
-
-
-def replace_tokens(
-    batch: TokenBatch, rows: Int[Tensor, "R"], tokens: Int[Tensor, "R S"], mask: Bool[Tensor, "R S"]
-) -> TokenBatch:
-    """Return R sequences that keep the prompts and columns of the given rows of ``batch``."""
-    if batch.prompt is None and not batch.columns:  # the usual case, in which no list is walked through
-        return TokenBatch(tokens, mask)
-    context = TokenBatch(batch.tokens, batch.mask, prompt=batch.prompt, columns=batch.columns).select(rows)
-    return TokenBatch(tokens, mask, prompt=context.prompt, columns=context.columns)

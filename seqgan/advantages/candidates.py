@@ -4,20 +4,20 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqgan.advantages.action_values import ActionValues, replace_tokens
+from seqgan.advantages.action_values import ActionValues
 from seqgan.advantages.baselines import leave_one_out_mean
 from seqgan.advantages.controls import EstimatorSettings, apply_control
 from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
 from seqgan.models.inference import inference
-from seqgan.rewards.reward import Reward, sequence_rewards
-from seqgan.runtime import devices
+from seqgan.rewards.reward import Reward, RewardsAlternatives, sequence_rewards
 from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.token_sampler import TokenSampler
 from seqgan.sampling.trajectories import Trajectories
+from seqgan.text.alternatives import score_by_step
 from seqgan.text.token_batch import TokenBatch
 
 
@@ -96,23 +96,6 @@ def candidate_values(
 
     K rewards of prefixes per step, and none of the variance of rollouts.
     """
-    tokens, mask = batch.tokens, batch.mask
-    num_steps, num_candidates = candidates.shape[1:]
-    values = torch.zeros(candidates.shape, device=tokens.device)
-    for step in range(num_steps):
-        rows = rows_that_reach(mask, step)  # (R,)
-        prefixes = tokens[rows, None, : step + 1].repeat(1, num_candidates, 1)  # (R, K, step + 1)
-        prefixes[:, :, step] = candidates[rows, step]
-        real = mask[rows, None, : step + 1].expand_as(prefixes)
-        sources = rows.repeat_interleave(num_candidates)
-        rewards = sequence_rewards(
-            reward, replace_tokens(batch, sources, prefixes.flatten(0, 1), real.flatten(0, 1))
-        )
-        values[rows, step] = rewards.view(len(prefixes), num_candidates)
-    return torch.where(mask[..., None], values, 0.0)
-
-
-def rows_that_reach(mask: Bool[Tensor, "B T"], step: int) -> Int[Tensor, "R"]:
-    """Return the sequences with a token at that step; all of them where asking would halt the device."""
-    rows = torch.arange(len(mask), device=mask.device)
-    return rows[mask[:, step]] if not devices.static_shapes(mask) else rows
+    if isinstance(reward, RewardsAlternatives):
+        return reward.of_alternatives(batch, candidates)
+    return score_by_step(batch, candidates, lambda prefixes: sequence_rewards(reward, prefixes))

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqgan.advantages.action_values import ActionValues, replace_tokens
+from seqgan.advantages.action_values import ActionValues
 from seqgan.advantages.baselines import Baseline, BaselineSettings, RolloutBaselineKind
 from seqgan.advantages.controls import apply_control
 from seqgan.config.ranges import Range
@@ -31,7 +31,7 @@ from seqgan.sampling.settings import SamplingSettings
 from seqgan.sampling.token_sampler import TokenSampler
 from seqgan.sampling.trajectories import Trajectories
 from seqgan.text.masking import mask_from_tokens
-from seqgan.text.token_batch import TokenBatch
+from seqgan.text.token_batch import TokenBatch, replace_tokens
 
 SCORED_ROWS = 2**16  # completions held and handed to the reward at once
 

@@ -13,7 +13,9 @@ from seqgan.config.kinds import KindSettings
 from seqgan.config.ranges import Range
 from seqgan.models.discriminator import Discriminator, embed
 from seqgan.models.kernels.fast_linear import Precision, fast_linear, laid_out
+from seqgan.models.kernels.highway import highway
 from seqgan.models.kernels.window_maxima import final_maxima, running_maxima, tabled_maxima, tap_table
+from seqgan.models.prefix_features import PrefixFeatures
 from seqgan.text.token_batch import TokenBatch
 
 
@@ -94,11 +96,11 @@ class CNNDiscriminator(Discriminator):
         embedded = embed(self.embedding, batch)
         convolutions = zip(self.filters, self.filter_biases, strict=True)
         maxima = [final_maxima(embedded, batch.mask, *convolution) for convolution in convolutions]
-        return self._output(highway(torch.cat(maxima, 1), self.highway_weight, self.highway_bias))
+        return self.logits_of(highway(torch.cat(maxima, 1), self.highway_weight, self.highway_bias))
 
     def prefix_logits(self, batch: TokenBatch) -> Float[Tensor, "B T"]:
         """Return the logit of every prefix alone; meaningless behind the mask."""
-        return self._output(self.features(batch))
+        return self.logits_of(self.features(batch))
 
     def features(self, batch: TokenBatch) -> Float[Tensor, "B T F"]:
         """Return the features of every prefix after the highway layer."""
@@ -114,10 +116,6 @@ class CNNDiscriminator(Discriminator):
         """Return ``l2`` times half the sum of squares of the output layer's weights and bias."""
         return 0.5 * self.settings.l2 * (self.output_weight.square().sum() + self.output_bias.square().sum())
 
-    def _output(self, features: Float[Tensor, "*N F"]) -> Float[Tensor, "*N"]:
-        kept = functional.dropout(features, self.settings.dropout, self.training)
-        return fast_linear(kept, self.output_weight, self.output_bias).squeeze(-1)
-
     def scoring_logits(self, batch: TokenBatch) -> Float[Tensor, "B"]:
         """Return the logits, computed on sequences sorted by length, in blocks that fit a cache."""
         dtype = torch.bfloat16 if self.settings.scoring_precision == "bfloat16" else self.embedding.dtype
@@ -127,8 +125,24 @@ class CNNDiscriminator(Discriminator):
         weight, bias = laid_out(self.highway_weight.to(dtype), block_rows), self.highway_bias.to(dtype)
         blocks = torch.split(maxima, block_rows)
         features = (highway(block, weight, bias).to(self.embedding.dtype) for block in blocks)
-        logits = torch.cat([self._output(block) for block in features])
+        logits = torch.cat([self.logits_of(block) for block in features])
         return torch.empty_like(logits).scatter_(0, order, logits)
+
+    def alternative_logits(
+        self, batch: TokenBatch, alternatives: Int[Tensor, "B T K"]
+    ) -> Float[Tensor, "B T K"]:
+        """Return the logit of each prefix that ends in an alternative, by the features of the one before."""
+        features = PrefixFeatures(self)
+        logits = self.embedding.new_zeros(alternatives.shape)
+        with features.prepared(self.settings.scoring_precision):
+            for step, (rows, reached) in enumerate(features.of_alternatives(batch, alternatives)):
+                logits[rows, step] = self.logits_of(reached)
+        return logits
+
+    def logits_of(self, features: Float[Tensor, "*N F"]) -> Float[Tensor, "*N"]:
+        """Return the logits of sequences whose features after the highway layer are known."""
+        kept = functional.dropout(features, self.settings.dropout, self.training)
+        return fast_linear(kept, self.output_weight, self.output_bias).squeeze(-1)
 
     def _scoring_maxima(
         self, tokens: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], dtype: torch.dtype
@@ -160,21 +174,6 @@ class CNNDiscriminator(Discriminator):
         num_windows = len(tokens) * (tokens.shape[1] - width + 1)
         fits = megabytes <= self.settings.table_megabytes
         return tokens.device.type == "cpu" and fits and num_windows >= 2 * vocabulary_size
-
-
-def highway(
-    inputs: Float[Tensor, "*N F"], weight: Float[Tensor, "twoF F"], bias: Float[Tensor, "twoF"]
-) -> Float[Tensor, "*N F"]:
-    """Mix an input with a transformed one, by a gate that is learned (Srivastava et al. 2015)."""
-    return highway_mix(inputs, fast_linear(inputs, weight, bias))
-
-
-def highway_mix(
-    inputs: Float[Tensor, "*N F"], transformed: Float[Tensor, "*N twoF"]
-) -> Float[Tensor, "*N F"]:
-    """Compute the highway layer behind its product, in which candidate and gate lie side by side."""
-    candidate, gate = transformed.chunk(2, -1)
-    return torch.lerp(inputs, candidate.relu(), gate.sigmoid())  # (1 − gate)·input + gate·candidate
 
 
 def _block_rows(device: torch.device) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqgan.config.kinds import KindSettings
@@ -53,3 +53,10 @@ class CNNAndPairsDiscriminator(Discriminator):
     def scoring_logits(self, batch: TokenBatch) -> Float[Tensor, "B"]:
         """Return the sum of the parts' logits, each by its fastest way."""
         return self.cnn.scoring_logits(batch) + self.pairs.scoring_logits(batch)
+
+    def alternative_logits(
+        self, batch: TokenBatch, alternatives: Int[Tensor, "B T K"]
+    ) -> Float[Tensor, "B T K"]:
+        """Return the sum of the parts' logits of each prefix that ends in an alternative."""
+        logits = self.cnn.alternative_logits(batch, alternatives)
+        return logits + self.pairs.alternative_logits(batch, alternatives)

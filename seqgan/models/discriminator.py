@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from seqgan.models.inference import inference
+from seqgan.text.alternatives import score_by_step
 from seqgan.text.token_batch import TokenBatch
 
 
@@ -21,8 +22,8 @@ class Discriminator(nn.Module, ABC):
     real token gets the logit of the empty prefix.
 
     A subclass defines :meth:`logits`, :meth:`prefix_logits` and :meth:`penalty`, and
-    :meth:`scoring_logits` where it knows a faster way than :meth:`logits`. One that reads tokens by
-    :func:`embed` takes relaxed tokens too.
+    :meth:`scoring_logits` and :meth:`alternative_logits` where it knows a faster way than :meth:`logits`.
+    One that reads tokens by :func:`embed` takes relaxed tokens too.
     """
 
     SCORING_ROWS: ClassVar[int] = 20_000
@@ -56,6 +57,27 @@ class Discriminator(nn.Module, ABC):
         logits = self.scoring_logits if batch.relaxed is None else self.logits
         with inference(self):
             return torch.cat([logits(part) for part in batch.split(self.SCORING_ROWS)])
+
+    def alternative_logits(
+        self, batch: TokenBatch, alternatives: Int[Tensor, "B T K"]
+    ) -> Float[Tensor, "B T K"]:
+        """Return the logit of y_1..y_{t-1} followed by each of K alternatives for y_t.
+
+        It is called as :meth:`scoring_logits` is, and means nothing behind the mask. By default every prefix
+        is written out; a subclass may know a faster way.
+        """
+        return score_by_step(batch, alternatives, self.score)
+
+    def score_alternatives(
+        self, batch: TokenBatch, alternatives: Int[Tensor, "B T K"]
+    ) -> Float[Tensor, "B T K"]:
+        """Return :meth:`alternative_logits` without dropout and gradient, in bounded memory."""
+        if batch.prompt is not None or batch.relaxed is not None:
+            return score_by_step(batch, alternatives, self.score)
+        size = max(1, self.SCORING_ROWS // max(1, alternatives[:1].numel()))
+        with inference(self):
+            pieces = zip(batch.split(size), torch.split(alternatives, size), strict=True)
+            return torch.cat([self.alternative_logits(*piece) for piece in pieces])
 
 
 def embed(table: Float[Tensor, "V E"], batch: TokenBatch) -> Float[Tensor, "B T E"]:

@@ -3,11 +3,12 @@
 On small corpora it generalises to held-out text where the CNN memorises its training text.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqgan.config.kinds import KindSettings
@@ -79,13 +80,30 @@ class PairsDiscriminator(Discriminator):
         squares = [parameter.square().sum() for parameter in self.parameters()]
         return 0.5 * self.settings.l2 * torch.stack(squares).sum()
 
+    def alternative_logits(
+        self, batch: TokenBatch, alternatives: Int[Tensor, "B T K"]
+    ) -> Float[Tensor, "B T K"]:
+        """Return the logit of the tokens before each alternative, and what that adds."""
+        sums = nn.functional.pad(self._increments(batch).cumsum(1)[:, :-1], (1, 0))  # (B, T): y_1..y_{t-1}
+        logits = self.bias + sums[..., None]
+        logits = logits + self.token_biases[alternatives].squeeze(-1)  # (B, T, K)
+        for befores, current in self._befores(batch):
+            logits = logits + (current[alternatives] @ befores[..., None]).squeeze(
+                -1
+            )  # (B, T, K, R) by (R, 1)
+        return logits
+
     def _increments(self, batch: TokenBatch) -> Float[Tensor, "B T"]:
         """Return what every token adds to the logit; 0 behind the mask."""
         increments = embed(self.token_biases, batch).squeeze(-1)
+        for befores, current in self._befores(batch):
+            increments = increments + (befores * embed(current, batch)).sum(-1)
+        return increments.masked_fill(~batch.mask, 0.0)
+
+    def _befores(self, batch: TokenBatch) -> Iterator[tuple[Float[Tensor, "B T R"], Float[Tensor, "V R"]]]:
+        """Yield for each distance the vectors of the tokens so far before each, and the vectors of tokens."""
         vectors = zip(self.start_vectors, self.previous_vectors, self.current_vectors, strict=True)
         for distance, (start, previous, current) in zip(self.settings.distances, vectors, strict=True):
             # (B, T, R): the start vector for the first tokens, then each token's row shifted by the distance
             starts = start.expand(len(batch), min(distance, batch.tokens.shape[1]), -1)
-            befores = torch.cat([starts, embed(previous, batch)[:, :-distance]], 1)
-            increments = increments + (befores * embed(current, batch)).sum(-1)
-        return increments.masked_fill(~batch.mask, 0.0)
+            yield torch.cat([starts, embed(previous, batch)[:, :-distance]], 1), current

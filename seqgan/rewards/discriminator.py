@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqgan.config.kinds import KindSettings
@@ -33,5 +34,15 @@ class DiscriminatorReward:
 
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"]:
         """Return the probability or the logit of each sequence."""
-        logits = self.discriminator.score(batch)
+        return self.transformed(self.discriminator.score(batch))
+
+    def of_alternatives(
+        self, batch: TokenBatch, alternatives: Int[Tensor, "B T K"]
+    ) -> Float[Tensor, "B T K"]:
+        """Return the probability or logit of each prefix that ends in an alternative; 0 behind the mask."""
+        rewards = self.transformed(self.discriminator.score_alternatives(batch, alternatives))
+        return torch.where(batch.mask[..., None], rewards, 0.0)
+
+    def transformed(self, logits: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
+        """Return the rewards of sequences whose logits are known."""
         return logits.sigmoid() if self.settings.transform == "probability" else logits

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqgan.runtime.files import first_line
@@ -23,6 +23,17 @@ class Reward(Protocol):
 
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"] | Float[Tensor, "B T"]:
         """Return one number per sequence, or one per token; the greater the better."""
+        ...
+
+
+@runtime_checkable
+class RewardsAlternatives(Protocol):
+    """A reward that has a faster way to score several alternatives for each token than prefix by prefix."""
+
+    def of_alternatives(
+        self, batch: TokenBatch, alternatives: Int[Tensor, "B T K"]
+    ) -> Float[Tensor, "B T K"]:
+        """Return the reward of y_1..y_{t-1} followed by each of K alternatives for y_t; 0 behind the mask."""
         ...
 
 

@@ -76,8 +76,8 @@ class TextReward:
         if columns is not None:  # known before the first batch, so that a missing one is found at once
             if taken := {*columns} & {*ALWAYS, *ABOUT_TRAINING}:
                 raise ValueError(
-                    f"reward {name}: the corpus has a column {min(taken)!r}, which is the name of an argument "
-                    "that every reward is given; rename the column"
+                    f"reward {name}: the corpus has a column {min(taken)!r}, which is the name of an "
+                    "argument that every reward is given; rename the column"
                 )
             self._arguments({name: [] for name in (*columns, *ALWAYS)})
 

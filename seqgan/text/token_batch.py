@@ -131,3 +131,13 @@ class TokenBatch:
 def completion_places(prompt: TokenBatch, num_steps: int) -> Int[Tensor, "B T"]:
     """Return where the tokens of completions stand when each follows the real tokens of its prompt."""
     return prompt.lengths[:, None] + torch.arange(num_steps, device=prompt.device)
+
+
+def replace_tokens(
+    batch: TokenBatch, rows: Int[Tensor, "R"], tokens: Int[Tensor, "R S"], mask: Bool[Tensor, "R S"]
+) -> TokenBatch:
+    """Return R sequences that keep the prompts and columns of the given rows of ``batch``."""
+    if batch.prompt is None and not batch.columns:  # the usual case, in which no list is walked through
+        return TokenBatch(tokens, mask)
+    context = TokenBatch(batch.tokens, batch.mask, prompt=batch.prompt, columns=batch.columns).select(rows)
+    return TokenBatch(tokens, mask, prompt=context.prompt, columns=context.columns)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from leakgan import features as module
 from leakgan.features import LeakedFeatures
+from seqgan.models import prefix_features as module
 from seqgan.text.token_batch import TokenBatch
 from tests.references.cnn import PlainCNN
 from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator, whole
@@ -132,10 +132,10 @@ def test_weights_are_taken_at_the_entry_and_live_outside():
 def test_features_of_alternatives_are_those_of_the_prefixes_written_out():
     features = leaked()
     tokens, alternatives = random_tokens(5, 4), random_tokens(5, 4, 3, seed=1)
-    reached = list(features.of_alternatives(tokens, alternatives))
-    assert len(reached) == 4
+    reached = list(features.of_alternatives(whole(tokens), alternatives))
+    assert len(reached) == 4 and all(rows.tolist() == list(range(5)) for rows, _ in reached)
     plain = PlainCNN(features.cnn)
-    for step, each in enumerate(reached):
+    for step, (_, each) in enumerate(reached):
         for k in range(3):
             prefix = torch.cat([tokens[:, :step], alternatives[:, step, k, None]], 1)
             torch.testing.assert_close(each[:, k], plain.features(prefix), **CLOSE)
@@ -145,7 +145,7 @@ def test_nothing_has_a_gradient():
     features, tokens = leaked(), random_tokens(2, 3)
     assert not features.of_prefixes(tokens).requires_grad
     assert not read_step_by_step(features, tokens).requires_grad
-    assert not next(features.of_alternatives(tokens, tokens[..., None])).requires_grad
+    assert not next(features.of_alternatives(whole(tokens), tokens[..., None]))[1].requires_grad
 
 
 @pytest.mark.parametrize("kind", HIERARCHICAL_KINDS)

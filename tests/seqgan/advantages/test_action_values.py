@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from seqgan.advantages.action_values import ActionValues, normalise_advantages, replace_tokens
-from seqgan.text.token_batch import TokenBatch
+from seqgan.advantages.action_values import ActionValues, normalise_advantages
+from seqgan.text.token_batch import TokenBatch, replace_tokens
 
 MASK = torch.tensor([[True, True], [True, False]])
 

@@ -116,6 +116,7 @@ SEQGAN = Catalogue(
             "bleu": "seqgan.rewards.bleu:BleuReward",
             "distinct": "seqgan.rewards.distinct:DistinctReward",
             "length": "seqgan.rewards.length:LengthReward",
+            "oracle": "seqgan.rewards.oracle:OracleReward",
             "pattern": "seqgan.rewards.pattern:PatternReward",
         },
         "estimator": {

@@ -47,11 +47,10 @@ def sample(
         sampler = TokenSampler(
             generator, temperature=temperature, top_k=top_k, top_p=top_p, precision=precision
         )
-        for all_rows, all_prompts in _groups(uniforms, prompt):
-            pieces = zip(*(torch.split(x, batch_size) for x in (all_rows, all_prompts)), strict=True)
-            for rows, prompts in pieces:
-                drawn = _sample_batch(generator, sampler, prompts, uniforms[rows], eos_id)
-                tokens[rows], log_probs[rows] = drawn
+        for start in range(0, num_sequences, batch_size):
+            rows = slice(start, start + batch_size)
+            prompts = None if prompt is None else prompt.select(rows).to(uniforms.device)
+            tokens[rows], log_probs[rows] = _sample_batch(generator, sampler, prompts, uniforms[rows], eos_id)
     mask = mask_from_tokens(tokens, eos_id)
     return Trajectories(
         torch.where(mask, tokens, pad_id),
@@ -62,41 +61,49 @@ def sample(
     )
 
 
-def _groups(
-    uniforms: Float[Tensor, "B T"], prompt: TokenBatch | None
-) -> list[tuple[Int[Tensor, "R"], Int[Tensor, "R P"]]]:
-    """Return rows whose prompts have one length; sampled together, their states grow in step."""
-    if prompt is not None:
-        return prompt.to(uniforms.device).by_length()
-    rows = torch.arange(len(uniforms), device=uniforms.device)
-    return [(rows, rows.new_empty(len(rows), 0))]
-
-
 def _sample_batch(
     generator: Generator,
     sampler: TokenSampler,
-    prompts: Int[Tensor, "B P"],
+    prompt: TokenBatch | None,
     uniforms: Float[Tensor, "B T"],
     eos_id: int | None,
 ) -> tuple[Int[Tensor, "B T"], Float[Tensor, "B T"]]:
     """Return tokens and log-probabilities; behind EOS they mean nothing.
 
-    On a CPU sequences that have ended leave the batch, once they are enough to be worth a copy of the state.
+    All rows are read in step: while one still reads its prompt, another with a shorter one is completed. On a
+    CPU sequences that are complete leave the batch, once they are enough to be worth a copy of the state.
     Each row has its own random numbers, so that no draw depends on which others are still there.
     """
-    compact = eos_id is not None and not devices.static_shapes(uniforms)
+    num_steps, static = uniforms.shape[1], devices.static_shapes(uniforms)
     tokens, log_probs = uniforms.new_zeros(uniforms.shape, dtype=torch.long), torch.zeros_like(uniforms)
     rows = torch.arange(len(uniforms), device=uniforms.device)  # (R,): those still in the batch
     goes_on = torch.ones_like(rows, dtype=torch.bool)
-    last, state = generator.start(prompts)
-    for step in range(uniforms.shape[1]):
-        hidden, state = generator.advance(last, state)  # (R, H), read up to the step before
-        drawn, drawn_log_probs = sampler.draw(hidden, uniforms[rows, step, None])  # (R, 1): one number each
-        last = drawn[:, 0]
-        tokens[rows, step], log_probs[rows, step] = last, drawn_log_probs[:, 0]
-        if not compact:  # asking which have ended would halt a GPU at every step
+    last, state = torch.full_like(rows, generator.bos_id), generator.initial_state(len(rows))
+    lengths = torch.zeros_like(rows) if prompt is None else prompt.lengths
+    num_read = 0 if prompt is None else prompt.tokens.shape[1] if static else int(lengths.max())
+    for step in range(num_read + num_steps if num_steps else 0):
+        hidden, state = generator.advance(last, state)  # (R, H), read up to the token before
+        places = step - lengths[rows]  # (R,): of the tokens to come; negative ones are the prompt's
+        completes = places >= 0
+        all_complete = step >= num_read
+        chosen = torch.arange(len(rows), device=rows.device)  # (D,): rows for which a token is drawn
+        if not (all_complete or static):
+            chosen = chosen[completes]
+        at = (rows[chosen], places[chosen].clamp(0, num_steps - 1))
+        drawn, drawn_log_probs = (part[:, 0] for part in sampler.draw(hidden[chosen], uniforms[at][:, None]))
+        if all_complete:
+            last = drawn
+        else:
+            assert prompt is not None
+            last = prompt.tokens[rows, step]
+            last = last.index_put((chosen,), torch.where(completes[chosen], drawn, last[chosen]))
+        # a row that is full keeps what it has; what one has drawn while it read its prompt is drawn over
+        full = places[chosen] >= num_steps
+        tokens[at] = torch.where(full, tokens[at], drawn)
+        log_probs[at] = torch.where(full, log_probs[at], drawn_log_probs)
+        if eos_id is None or static:  # asking which have ended would halt a GPU at every step
             continue
-        goes_on = goes_on & (last != eos_id)
+        goes_on = goes_on & ~(completes & ((last == eos_id) | (places >= num_steps - 1)))
         num_going_on = int(goes_on.sum())
         if num_going_on == 0:
             break

@@ -281,9 +281,11 @@ def random_prompts(num_rows, vocabulary_size):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("static", [False, True])
 @pytest.mark.parametrize("batch_size", [3, 512])
 @pytest.mark.parametrize("kind", EVERY_KIND)
-def test_prompts_of_any_length_are_completed_as_one_by_one(kind, batch_size):
+def test_prompts_of_any_length_are_completed_as_one_by_one(monkeypatch, kind, batch_size, static):
+    monkeypatch.setattr("seqgan.runtime.devices.static_shapes", lambda tensor: static)
     generator = tiny_generator(kind, 7, forbidden=(0,)).eval()
     prompt = random_prompts(14, 7)
     assert len(prompt.lengths.unique()) == 5

@@ -69,7 +69,9 @@ def progress(
     moved = reached[:, None] - since[:, :, None]  # (B, C, K, F): from each of the last C prefixes to each end
     # cosines in two passes over that, several times faster than cosine_similarity, which makes copies of it
     along = (moved @ aims[..., None]).squeeze(-1)  # (B, C, K)
-    lengths: Tensor = torch.linalg.vector_norm(moved, dim=-1) * torch.linalg.vector_norm(aims, dim=-1)[..., None]
+    lengths: Tensor = (
+        torch.linalg.vector_norm(moved, dim=-1) * torch.linalg.vector_norm(aims, dim=-1)[..., None]
+    )
     cosines = along / lengths.clamp(min=SHORTEST)
     return cosines.mean(1)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -51,20 +51,34 @@ class OracleReward:
 
     def __call__(self, batch: TokenBatch) -> Float[Tensor, "B"] | Float[Tensor, "B T"]:
         """Return the log-ratio of each sequence, or of each token given those before."""
-        ratios = token_log_probs(self.oracle, batch) - token_log_probs(self.policy, batch, self.temperature)
+        ratios = self._ratios(batch, batch.tokens[..., None])[..., 0]  # (B, T)
         ratios = torch.where(batch.mask, ratios, 0.0)
         return ratios if self.settings.per_token else ratios.sum(1)
 
+    def of_alternatives(
+        self, batch: TokenBatch, alternatives: Int[Tensor, "B T K"]
+    ) -> Float[Tensor, "B T K"]:
+        """Return the log-ratio of each prefix that ends in an alternative; 0 behind the mask."""
+        ratios = self._ratios(batch, torch.cat([batch.tokens[..., None], alternatives], 2))
+        before = functional.pad(ratios[:, :-1, :1].cumsum(1), (0, 0, 1, 0))  # (B, T, 1): of y_1..y_{t-1}
+        return torch.where(batch.mask[..., None], before + ratios[..., 1:], 0.0)
 
-def token_log_probs(
-    generator: Generator, batch: TokenBatch, temperature: float = 1.0
-) -> Float[Tensor, "B T"]:
-    """Return the log-probability of each token in nats, without gradient; meaningless behind the mask."""
+    def _ratios(self, batch: TokenBatch, actions: Int[Tensor, "B T K"]) -> Float[Tensor, "B T K"]:
+        of_oracle = action_log_probs(self.oracle, batch, actions)
+        return of_oracle - action_log_probs(self.policy, batch, actions, self.temperature)
+
+
+def action_log_probs(
+    generator: Generator, batch: TokenBatch, actions: Int[Tensor, "B T K"], temperature: float = 1.0
+) -> Float[Tensor, "B T K"]:
+    """Return the log-probability of K tokens at each step in nats, without gradient."""
     with inference(generator):
-        hidden, targets = generator.hidden(batch).flatten(0, 1), batch.tokens.flatten()
+        hidden = generator.hidden(batch).flatten(0, 1)  # (B·T, H)
         size = ROWS_PER_CHUNK.get(batch.device.type, 8192)  # rows of V logits at a time
-        losses = [
-            functional.cross_entropy(generator.head.logits(h) / temperature, target, reduction="none")
-            for h, target in zip(torch.split(hidden, size), torch.split(targets, size), strict=True)
+        found = [
+            torch.log_softmax(generator.head.logits(rows) / temperature, -1).gather(-1, chosen)
+            for rows, chosen in zip(
+                torch.split(hidden, size), torch.split(actions.flatten(0, 1), size), strict=True
+            )
         ]
-    return -torch.cat(losses).view(batch.tokens.shape)
+    return torch.cat(found).view(actions.shape)

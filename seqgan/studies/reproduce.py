@@ -14,12 +14,17 @@ from seqgan.evaluation.signature import Score
 from seqgan.oracle.published import best_known
 from seqgan.sampling.decoding import Decoding
 from seqgan.studies import equal_time, processes, table
-from seqgan.studies.controls import ALGORITHM, CONTROLS, MLE, Comparison, report
+from seqgan.studies.controls import ALGORITHM, CONTROLS, MLE, Comparison, report, train
 from seqgan.studies.table import Source
 
 RUNS = Path("runs")
 SEEDS = 3
 TEMPERATURES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+TRUE_REWARD = ("--reward.kind", "oracle", "--algorithm.kl-weight", "0")
+CEILINGS = {
+    "candidates": (),
+    "returns": ("--reward.per-token", "--estimator.kind", "returns", "--algorithm.whiten"),
+}
 BEST_KNOWN = "best NLL-oracle known there"
 
 
@@ -131,6 +136,22 @@ def leakgan_coco(corpus: str) -> None:
     frameworks("coco", corpus, table.TEXT, seqgan_preset="coco-candidates")
 
 
+def ceiling(corpus: str) -> None:
+    """Show the preset `oracle` beside the same with the reward of a perfect discriminator."""
+    ours = comparison("seqgan", "oracle", corpus, seeds=SEEDS)
+    ours.train()
+    plan = {"MLE": ours.sources(MLE), "discriminator, candidates (the preset)": ours.sources(ALGORITHM)}
+    for title, flags in CEILINGS.items():
+        name = f"true-reward-{title}"
+        for seed in range(SEEDS):
+            run = ["--run", str(ours.path(name, seed)), "--seed", str(seed)]
+            pretrained = ["--pretrained", str(ours.path(ALGORITHM, seed))]
+            train("seqgan", *ours.flags, *TRUE_REWARD, *flags, *run, *pretrained)
+        plan[f"true reward, {title}"] = ours.sources(name)
+    plan["the oracle itself"] = [Source(ours.path(ALGORITHM, 0), "oracle")]
+    show(plan, ("nll_oracle", "nll_test", "jeffreys"), "reward, estimator")
+
+
 def controls(corpus: str) -> None:
     """Show SeqGAN beside its controls on the oracle task."""
     ours = comparison("seqgan", "oracle", corpus, seeds=SEEDS, controls=CONTROLS)
@@ -162,6 +183,7 @@ TARGETS = {
     "temperatures": Target(
         "FILE.npz", "the same over temperatures, beside the best curve known", temperatures
     ),
+    "ceiling": Target("FILE.npz", "the same with the reward of a perfect discriminator", ceiling),
     "controls": Target(
         "FILE.npz", "SeqGAN's gain over its controls on the oracle task, three seeds", controls
     ),

@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from seqgan.rewards.oracle import OracleReward, OracleRewardSettings
+from seqgan.rewards.reward import RewardsAlternatives
 from seqgan.sampling.settings import SamplingSettings
+from seqgan.text.alternatives import score_by_step
 from seqgan.text.token_batch import TokenBatch
 from tests.references.enumeration import all_sequences, sequence_probabilities
-from tests.tiny_models import KINDS, tiny_generator
+from tests.tiny_models import KINDS, rng, tiny_generator
 
 EOS = 2
 
@@ -37,6 +39,17 @@ def test_it_is_the_log_ratio_of_the_probabilities(monkeypatch, rows, eos_id, tem
     torch.testing.assert_close(
         make(policy, oracle, temperature=temperature, per_token=True)(short), each[:, :2]
     )
+
+
+@pytest.mark.parametrize("eos_id", [None, EOS])
+def test_alternatives_are_scored_as_prefixes_written_out(eos_id):
+    policy, oracle = tiny_generator("lstm", seed=1), tiny_generator("lstm", seed=2)
+    batch = TokenBatch(*all_sequences(3, 3, eos_id))
+    alternatives = torch.randint(3, (*batch.tokens.shape, 4), generator=rng(3))
+    reward = make(policy, oracle, temperature=0.7)
+    assert isinstance(reward, RewardsAlternatives)
+    expected = score_by_step(batch, alternatives, reward)
+    torch.testing.assert_close(reward.of_alternatives(batch, alternatives), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

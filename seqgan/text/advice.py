@@ -11,8 +11,36 @@ Facts = Mapping[str, int | float]
 
 def advise(facts: Facts, tokenizer: str) -> list[str]:
     """Return what the user might change, one line each, from the report of a prepared corpus."""
-    rules = (_on_tokenizer, _on_unknown_words, _on_length, _on_vocabulary, _on_size, _on_copies)
+    rules = (
+        _on_format,
+        _on_prompts,
+        _on_tokenizer,
+        _on_unknown_words,
+        _on_length,
+        _on_vocabulary,
+        _on_size,
+        _on_copies,
+    )
     return [advice for rule in rules for advice in rule(facts, tokenizer)]
+
+
+def _on_format(facts: Facts, tokenizer: str) -> list[str]:
+    if not facts.get("json_lines"):
+        return []
+    return [
+        f"{facts['json_lines']:.0%} of the lines are JSON objects: --corpus.kind table reads prompts and "
+        "completions from a file whose name ends with .jsonl"
+    ]
+
+
+def _on_prompts(facts: Facts, tokenizer: str) -> list[str]:
+    long_prompts = facts.get("long_prompts", 0)
+    if long_prompts <= 0.05 * facts.get("lines", 0):
+        return []
+    return [
+        f"{long_prompts} of {facts['lines']} prompts are longer than --corpus.max-prompt-length; "
+        f"99 % have at most {facts['prompt_length_99']} tokens"
+    ]
 
 
 def _on_tokenizer(facts: Facts, tokenizer: str) -> list[str]:

@@ -99,7 +99,7 @@ def prepare_texts(
         max_length=settings.max_length,
         counts=numbering.counts()
         | {"min_count": min_count, "left_out": left_out}
-        | _punctuation_shares(texts.train.lines),
+        | _forms(texts.train.lines),
     )
 
 
@@ -114,7 +114,8 @@ class _Numbering:
     lengths: "array[int]" = field(default_factory=lambda: array("q"))
     """Tokens of every line, 0 for a blank one."""
 
-    num_long_prompts: int = 0
+    prompt_lengths: "array[int]" = field(default_factory=lambda: array("q"))
+    """Tokens of every prompt."""
 
     def read(self, lines: Lines) -> Part:
         """Return the lines as sequences of numbers, each closed by END; a truncated one is not.
@@ -129,8 +130,8 @@ class _Numbering:
             prompt = self._tokens(lines.prompts[row], lines, row) if lines.prompts else []
             self.lengths.append(len(tokens))
             is_long = len(tokens) >= limit  # EOS counts
+            self.prompt_lengths.append(len(prompt))
             prompt_is_long = len(prompt) > self.max_prompt_length
-            self.num_long_prompts += prompt_is_long
             if tokens and (truncate or not (is_long or prompt_is_long)):
                 numbered = self._number(tokens[:limit])
                 sequences.append(numbered if is_long else [*numbered, END])
@@ -139,7 +140,7 @@ class _Numbering:
                 rows.append(row)
         if not rows:
             reason = f"no line has fewer than --corpus.max-length {limit} tokens"
-            if self.num_long_prompts:
+            if lines.prompts is not None:
                 reason += f" and a prompt of at most --corpus.max-prompt-length {self.max_prompt_length}"
             is_blank = not any(map(str.strip, lines.lines))
             raise ValueError(f"{lines.source}: {'only blank lines' if is_blank else reason}")
@@ -169,7 +170,11 @@ class _Numbering:
         lengths = np.array(self.lengths, np.int64)
         num_long = int((lengths >= self.settings.max_length).sum())
         is_dropped = self.settings.long_sequences == "drop"
-        counts: Report = {"long_prompts": self.num_long_prompts} if self.max_prompt_length else {}
+        counts: Report = {}
+        if self.max_prompt_length:
+            of_prompts = np.array(self.prompt_lengths, np.int64)
+            counts["long_prompts"] = int((of_prompts > self.max_prompt_length).sum())
+            counts["prompt_length_99"] = int(np.quantile(of_prompts, 0.99, method="higher"))
         return counts | {
             "lines": len(lengths),
             "blank_lines": int((lengths == 0).sum()),
@@ -277,11 +282,16 @@ def _build_vocabulary(
     return vocabulary
 
 
-def _punctuation_shares(lines: list[str]) -> Report:
-    """Return the shares of lines with lone and with glued punctuation, from lines evenly spread."""
+def _forms(lines: list[str]) -> Report:
+    """Return the shares of lines with lone and with glued punctuation, from lines evenly spread.
+
+    Where most lines are JSON objects, their share is there too.
+    """
     chosen = lines[:: -(-len(lines) // _LOOKED_AT)]
     patterns = {"lone_punctuation": _LONE_PUNCTUATION, "glued_punctuation": _GLUED_PUNCTUATION}
-    return {
+    shares: Report = {
         name: sum(pattern.search(line) is not None for line in chosen) / len(chosen)
         for name, pattern in patterns.items()
     }
+    of_json = sum(line.startswith("{") and line.rstrip().endswith("}") for line in chosen) / len(chosen)
+    return shares | ({"json_lines": of_json} if of_json > 0.5 else {})

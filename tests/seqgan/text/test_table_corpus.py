@@ -206,3 +206,16 @@ def test_prompts_come_from_a_table_or_from_lines(tmp_path):
     assert read_prompts(tmp_path / "a.txt", "prompt") == ["0 + 0", "", "0 + 2"]
     with pytest.raises(ValueError, match="has no 'question'"):
         read_prompts(path, "question")
+
+
+def test_advice_on_prompts_and_on_tables_that_are_read_as_lines(tmp_path):
+    rows = [{**row, "prompt": row["prompt"] + " and" * (n % 5 == 0)} for n, row in enumerate(sums(80))]
+    short = prepare_table(table_settings(tmp_path / "a.jsonl", rows, max_prompt_length=3))
+    advice = "16 of 80 prompts are longer than --corpus.max-prompt-length; 99 % have at most 4 tokens"
+    assert advice in short.advice()
+    assert not any(
+        "max-prompt-length" in line
+        for line in prepare_table(table_settings(tmp_path / "a.jsonl", rows, max_prompt_length=4)).advice()
+    )
+    as_lines = prepare_files(file_settings(tmp_path / "b.jsonl", (tmp_path / "a.jsonl").read_text()))
+    assert as_lines.advice()[0].startswith("100% of the lines are JSON objects: --corpus.kind table reads")

@@ -25,6 +25,7 @@ from seqgan.runtime.tracking import Projection
 from seqgan.sampling.decoding import Decoding, describe_temperature, temperature_value
 from seqgan.sampling.sample import sample
 from seqgan.sampling.trajectories import Trajectories
+from seqgan.text.language import with_prompts
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
 
@@ -68,6 +69,13 @@ class EvaluationResult:
     projections: Mapping[str, Projection] = field(default_factory=dict)
     prompts: Sequence[str] = ()
     """What the sentences complete, where there are prompts."""
+    ranked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Other samples by name, sorted by what somebody thinks of them."""
+
+    @property
+    def texts(self) -> Mapping[str, Sequence[str]]:
+        """The sentences for people, behind their prompts where they complete any, and the ranked ones."""
+        return {"samples": with_prompts(self.sentences, self.prompts), **self.ranked}
 
 
 class Evaluator:

@@ -38,9 +38,7 @@ class Assessments:
         policy = self.materials.policy
         samples = self._draw(NUM_PROJECTED, "projections", self.materials.settings.evaluation.temperature)
         projections = policy.projections(samples, self.materials.vocabulary.tokens)
-        result = self.evaluator(policy)
-        shown = with_prompts(result.sentences, result.prompts)
-        return dataclasses.replace(result, sentences=shown, projections=projections)
+        return dataclasses.replace(self.evaluator(policy), projections=projections)
 
     @torch.no_grad()
     def evaluate_with_reward(self) -> EvaluationResult:
@@ -56,13 +54,36 @@ class Assessments:
             }
         else:
             parts = {REWARD: reward(samples)}
-        means = {f"evaluation/{name}": mean_of_sequences(found) for name, found in parts.items()}
+        totals = {name: totals_of_sequences(found) for name, found in parts.items()}
+        means = {f"evaluation/{name}": float(found.mean()) for name, found in totals.items()}
         mean = means[f"evaluation/{REWARD}"]
         return dataclasses.replace(
             result,
             metrics={**result.metrics, **means},
+            ranked=self._ranked(samples, totals[REWARD]),
             loss=-mean if settings.evaluation.criterion == REWARD else result.loss,
         )
+
+    def _ranked(self, samples: Trajectories, rewards: Float[Tensor, "B"]) -> dict[str, list[str]]:
+        """Return the different samples of the highest and of the lowest rewards as text behind these."""
+        order = rewards.argsort(descending=True, stable=True)
+        return {
+            "highest rewards": self._distinct(samples.select(order), rewards[order]),
+            "lowest rewards": self._distinct(samples.select(order.flip(0)), rewards[order.flip(0)]),
+        }
+
+    def _distinct(self, samples: Trajectories, rewards: Float[Tensor, "B"]) -> list[str]:
+        """Return the first different samples, as many as are shown, each behind its reward."""
+        decode, number = self.materials.language.decode_batch, self.materials.settings.tracking.num_sentences
+        found: dict[str, None] = {}
+        for row, reward in enumerate(rewards.tolist()):
+            if len(found) >= number:
+                break
+            one = samples.select(slice(row, row + 1))
+            prompts = [] if one.prompt is None else decode(one.prompt)
+            (line,) = with_prompts(decode(one), prompts)
+            found[f"{reward:.3f}: {line}"] = None
+        return list(found)
 
     def _draw(self, number: int, purpose: str, temperature: float) -> Trajectories:
         """Draw sequences of the corpus's length from the stream of random numbers of that purpose.
@@ -84,6 +105,6 @@ class Assessments:
         )
 
 
-def mean_of_sequences(rewards: Float[Tensor, "B"] | Float[Tensor, "B T"]) -> float:
-    """Return the mean reward of a sequence; of rewards per token, 0 behind the mask, the sum counts."""
-    return float((rewards if rewards.dim() == 1 else rewards.sum(1)).mean())
+def totals_of_sequences(rewards: Float[Tensor, "B"] | Float[Tensor, "B T"]) -> Float[Tensor, "B"]:
+    """Return the reward of each sequence; of rewards per token, 0 behind the mask, the sum counts."""
+    return rewards if rewards.dim() == 1 else rewards.sum(1)

@@ -29,6 +29,11 @@ class Language:
         """Return the sentence as running text; EOS and padding are left out."""
         return self.tokenizer.detokenize(self.vocabulary.decode(ids))
 
+    def decode_batch(self, batch: TokenBatch) -> list[str]:
+        """Return each sequence as running text; EOS and padding are left out."""
+        rows = zip(batch.tokens.cpu(), batch.mask.cpu(), strict=True)
+        return [self.decode(ids[real].tolist()) for ids, real in rows]
+
     def encode_prompts(self, prompts: Sequence[str], flag: str = "prompts") -> TokenBatch:
         """Return prompts as a batch without BOS and EOS.
 

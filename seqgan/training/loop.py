@@ -199,9 +199,9 @@ class TrainingLoop:
         bar.set_postfix(self._headline, refresh=False)
 
     def _show(self, phase: PhaseRun, assessment: Assessment) -> None:
-        sentences = assessment.sentences[: self.settings.num_sentences]
-        if sentences:
-            self.tracker.log_text(phase.step, phase.name, "samples", sentences)
+        for name, lines in assessment.texts.items():
+            if shown := lines[: self.settings.num_sentences]:
+                self.tracker.log_text(phase.step, phase.name, name, shown)
         self.tracker.project(assessment.projections)
 
     def _warn(self, changes: Sequence[AlarmChange], bar: "tqdm[Any]") -> None:

@@ -100,8 +100,8 @@ class Assessment(Protocol):
         """Scalars by ``group/name``."""
 
     @property
-    def sentences(self) -> Sequence[str]:
-        """Some samples."""
+    def texts(self) -> Mapping[str, Sequence[str]]:
+        """Text worth reading, by name: lines, the most important first."""
 
     @property
     def projections(self) -> Mapping[str, Projection]:
@@ -114,7 +114,7 @@ class Figure:
 
     loss: float
     metrics: Mapping[str, Tensor | float]
-    sentences: Sequence[str] = ()
+    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     projections: Mapping[str, Projection] = field(default_factory=dict)
 
 

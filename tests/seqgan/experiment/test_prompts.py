@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from seqgan.experiment.assessments import Assessments
 from seqgan.experiment.experiment import Experiment, open_run
+from seqgan.text.language import with_prompts
 from seqgan.text.sequences import Sequences
 from seqgan.training.loop import Interrupted
 from tests.runs import assert_same, final_state, finish, interrupt_at
@@ -226,3 +228,23 @@ def test_a_model_must_reach_as_far_as_prompt_and_completion(tmp_path):
         transformer = {"kind": "transformer", "model_size": 8, "num_heads": 2, "num_layers": 1}
         tiny_experiment(None, *settings(tmp_path), {"generator": {**transformer, "max_length": 20}})
     assert isinstance(tiny_experiment(None, *settings(tmp_path)), Experiment)
+
+
+def test_the_samples_of_the_highest_and_lowest_rewards_are_shown_once_each(run):
+    experiment = open_run(run)
+    materials = experiment.materials
+    assessments = Assessments(materials, experiment.evaluator("validation", 12))
+    result = assessments.evaluate_with_reward()
+    assert list(result.texts) == ["samples", "highest rewards", "lowest rewards"]
+    assert result.texts["samples"] == with_prompts(result.sentences, result.prompts)
+    high, low = (
+        [line.split(": ", 1) for line in result.texts[n]] for n in ("highest rewards", "lowest rewards")
+    )
+    for lines, descending in ((high, True), (low, False)):
+        values = [float(value) for value, _ in lines]
+        assert values == sorted(values, reverse=descending) and len({*map(tuple, lines)}) == len(lines) > 1
+        for value, line in lines:
+            prompt, completion = line.split(" → ")
+            right = next(row["completion"] for row in sums(80) if row["prompt"] == prompt)
+            assert float(value) == (completion == right)
+    assert float(high[0][0]) >= result.metrics["evaluation/reward"] >= float(low[0][0])

@@ -17,6 +17,7 @@ from seqgan.config.toml import flatten, read_toml
 from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.mixture import MixtureGenerator, fit_weight
 from seqgan.evaluation.signature import Score, Signature
+from seqgan.experiment.catalogue import SEQGAN
 from seqgan.experiment.experiment import open_run
 from seqgan.experiment.measurements import measure
 from seqgan.runtime.tracking import encode_row, read_rows
@@ -484,6 +485,37 @@ def test_the_controls_of_the_readme_are_three_seeds_of_four(arguments, folder, m
     assert main(reproduce, *arguments) == 0
     assert len(calls) == 3 * 5
     assert {call[call.index("--run") + 1].rpartition("/")[0] for call in calls} == {folder}
+
+
+def test_the_ceiling_differs_from_the_preset_in_reward_and_estimator_alone(monkeypatch):
+    calls, plans = [], []
+    monkeypatch.setattr(processes, "call", lambda *command, show=True: calls.append(command[3:]))
+    monkeypatch.setattr(reproduce, "show", lambda plan, metrics, corner: plans.append(plan))
+    assert main(reproduce, "ceiling", "x") == 0
+    preset = ["--preset", "oracle", "--corpus.path", "x"]
+    true_reward = ["--reward.kind", "oracle", "--algorithm.kl-weight", "0"]
+    of_returns = ["--reward.per-token", "--estimator.kind", "returns", "--algorithm.whiten"]
+    folder, expected = "runs/reproduce-oracle/seqgan", []
+    for name, more in (
+        ("algorithm", []),
+        ("true-reward-candidates", true_reward),
+        ("true-reward-returns", [*true_reward, *of_returns]),
+    ):
+        for seed in "012":
+            shared = [] if name == "algorithm" else ["--pretrained", f"{folder}/algorithm-seed{seed}"]
+            run = ["--run", f"{folder}/{name}-seed{seed}", "--seed", seed]
+            expected.append((*preset, *more, *run, *shared))
+    assert calls == expected
+    (plan,) = plans
+    assert {title: sources[0].generator for title, sources in plan.items()} == {
+        "MLE": "mle-best",
+        "discriminator, candidates (the preset)": "adversarial-last",
+        "true reward, candidates": "adversarial-last",
+        "true reward, returns": "adversarial-last",
+        "the oracle itself": "oracle",
+    }
+    for command in calls:
+        cli.parse("train", command, SEQGAN)
 
 
 @pytest.mark.parametrize("arguments", [["tiny", "x"], ["oracle"], ["docstrings", "x"], ["texygen", *"abc"]])

@@ -42,8 +42,13 @@ class Assessments:
 
     @torch.no_grad()
     def evaluate_with_reward(self) -> EvaluationResult:
-        """Measure, and score as many fresh samples by the reward; of rewards per token their sum counts."""
+        """Measure, and score as many fresh samples by the reward; of rewards per token their sum counts.
+
+        A discriminator that nothing learns from is not asked.
+        """
         result, settings = self.evaluate(), self.materials.settings
+        if "discriminator" in settings.reward_kinds and not self.materials.is_built("reward"):
+            return result
         number = settings.evaluation.num_samples_in_training
         samples = self._draw(number, "reward of samples", settings.sampling.temperature)
         reward = self.materials.reward

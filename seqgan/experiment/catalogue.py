@@ -129,6 +129,7 @@ SEQGAN = Catalogue(
         "algorithm": {
             "reinforce": "seqgan.algorithms.reinforce:Reinforce",
             "ppo": "seqgan.algorithms.ppo:PPO",
+            "dpo": "seqgan.algorithms.dpo:DPO",
         },
     },
     defaults={

@@ -46,7 +46,7 @@ from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
 from seqgan.text.vocabulary import Vocabulary
-from seqgan.training.alarms import REWARD_HACKING
+from seqgan.training.alarms import DUPLICATES, REWARD_HACKING
 from seqgan.training.loop import TrainingLoop
 
 
@@ -247,13 +247,19 @@ class Experiment:
             header=self._header(),
             on_save=partial(self.save_generator, "last"),
             announce=self.announce,
-            silent_alarms=() if self._reward_is_fixed else (REWARD_HACKING,),
+            silent_alarms=self._silent_alarms,
             quiet=self.quiet,
         )
         if not loop.resume():
             torch.manual_seed(derive_seed(self.settings.seed, "dropout"))
         loop.tracker.log_settings(flatten(to_settings(self.settings)))
         return loop
+
+    @property
+    def _silent_alarms(self) -> list[str]:
+        """Return the alarms that would ring in good runs of this kind."""
+        silent = [] if self._reward_is_fixed else [REWARD_HACKING]  # the discriminator's reward moves
+        return [*silent, DUPLICATES] if self.corpus.has_prompts else silent  # a prompt may have one answer
 
     @property
     def _reward_is_fixed(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 # One AUC of 200 against 200 sequences varies by .03; five in a row do not say the same by chance.
 NUM_REFRESHES = 5
+DUPLICATES = "duplicates"
 REWARD_HACKING = "reward_hacking"
 
 
@@ -41,7 +42,7 @@ ALARMS = (
         "lower --algorithm.learning-rate, or raise --algorithm.entropy-weight or --algorithm.kl-weight",
     ),
     Alarm(
-        "duplicates",
+        DUPLICATES,
         "evaluation/unique",
         lambda first, last: last[-1] < 0.8 * first,
         "the share of unique samples is below 0.8 of its first value, the policy repeats itself",

@@ -248,3 +248,11 @@ def test_the_samples_of_the_highest_and_lowest_rewards_are_shown_once_each(run):
             right = next(row["completion"] for row in sums(80) if row["prompt"] == prompt)
             assert float(value) == (completion == right)
     assert float(high[0][0]) >= result.metrics["evaluation/reward"] >= float(low[0][0])
+
+
+def test_equal_answers_to_equal_prompts_are_no_alarm(tmp_path):
+    def silent(reward):
+        return list(tiny_experiment(None, *settings(tmp_path, reward)).loop.alarms.silent)
+
+    assert silent(reward=True) == ["duplicates"]
+    assert silent(reward=False) == ["reward_hacking", "duplicates"]

@@ -181,10 +181,8 @@ def candidate_progress(
             return advances, reward.transformed(logits)
         judge = reward.discriminator
         if isinstance(judge, CNNAndPairsDiscriminator) and judge.cnn is cnn:
-            with inference(judge):
-                return advances, reward.transformed(
-                    logits + judge.pairs.alternative_logits(trajectories, candidates)
-                )
+            of_pairs = judge.pairs.score_alternatives(trajectories, candidates)
+            return advances, reward.transformed(logits + of_pairs)
     return advances, candidate_values(trajectories, candidates, reward)
 
 

@@ -2,23 +2,24 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated
 
+import torch
 from tqdm import tqdm
 
 from seqgan.config.ranges import Range
 from seqgan.config.schema import validate
 from seqgan.experiment.experiment import Experiment, open_run
 from seqgan.models.generator import Generator
-from seqgan.runtime.files import write_atomically
+from seqgan.runtime.files import write_output
 from seqgan.runtime.seeding import derive_seed
-from seqgan.runtime.terminal import for_output
+from seqgan.runtime.terminal import for_output, printable
 from seqgan.sampling.decoding import Temperature
 from seqgan.text.table_corpus import TableCorpusSettings, read_prompts
+from seqgan.text.token_batch import TokenBatch
 
 CHUNK = 5_000  # sentences in memory at once
 DEFAULT_NUMBER = 10  # of sentences
@@ -75,13 +76,9 @@ def run(arguments: Arguments) -> None:
             sys.stdout.write(for_output(line) + "\n")
         return
     disable = arguments.quiet or None
-    bar = tqdm(lines, total=len(prompts), desc="generate", unit=" sentences", disable=disable)
+    bar = tqdm(lines, total=prompts.number, desc="generate", unit=" sentences", disable=disable)
     encoded = (f"{line}\n".encode() for line in bar)
-    if arguments.output.is_symlink() or (arguments.output.exists() and not arguments.output.is_file()):
-        with arguments.output.open("wb") as file:  # a device or a pipe must not be replaced by a file
-            file.writelines(encoded)
-    else:
-        write_atomically(arguments.output, lambda file: file.writelines(encoded))
+    write_output(arguments.output, lambda file: file.writelines(encoded))
 
 
 def check_prefix(experiment: Experiment, prefix: str) -> None:
@@ -103,8 +100,31 @@ def check_prefix(experiment: Experiment, prefix: str) -> None:
         )
 
 
-def find_prompts(experiment: Experiment, arguments: Arguments) -> list[str | None]:
-    """Return the prompt of each sentence that is asked for; None where sentences complete none.
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts of the sentences that are asked for."""
+
+    batch: TokenBatch | None
+    """None where sentences complete none."""
+    texts: Sequence[str]
+    repeats: int
+    """Sentences for each of the prompts."""
+
+    @property
+    def number(self) -> int:
+        """The number of sentences."""
+        return (1 if self.batch is None else len(self.batch)) * self.repeats
+
+    def of(self, numbers: range) -> tuple[TokenBatch | None, list[str]]:
+        """Return the prompts of the sentences of these numbers, as ids and as text."""
+        if self.batch is None:
+            return None, []
+        rows = [number // self.repeats for number in numbers]
+        return self.batch.select(torch.tensor(rows)), [self.texts[row] for row in rows]
+
+
+def find_prompts(experiment: Experiment, arguments: Arguments) -> Prompts:
+    """Return what the sentences that are asked for complete.
 
     Raises:
         ValueError: Prompts or a prefix are given where they cannot be used, or the file cannot be read.
@@ -113,45 +133,43 @@ def find_prompts(experiment: Experiment, arguments: Arguments) -> list[str | Non
     if not corpus.has_prompts:
         if arguments.prompts is not None:
             raise ValueError("--prompts: sentences of this run complete no prompts; give --prefix")
-        return [None] * (number or DEFAULT_NUMBER)
+        return Prompts(None, [], number or DEFAULT_NUMBER)
     if arguments.prefix:
         raise ValueError("--prefix: sentences of this run complete prompts; give --prompts")
     if arguments.prompts is None:
         some = experiment.materials.split("test").spread(number or DEFAULT_NUMBER).prompt
         assert some is not None
-        return [
-            experiment.language.decode(ids[real].tolist())
-            for ids, real in zip(some.tokens, some.mask, strict=True)
-        ]
+        return Prompts(some.to("cpu"), experiment.language.decode_batch(some), 1)
     settings = experiment.settings.corpus
     column = settings.prompt_column if isinstance(settings, TableCorpusSettings) else "prompt"
     prompts = read_prompts(arguments.prompts, column)
-    experiment.language.encode_prompts(prompts, f"--prompts: {arguments.prompts}")
-    return list(chain.from_iterable(repeat(prompt, number or 1) for prompt in prompts))
+    batch = experiment.language.encode_prompts(prompts, f"--prompts: {arguments.prompts}")
+    return Prompts(batch, prompts, number or 1)
 
 
 def _lines(
-    experiment: Experiment, generator: Generator, arguments: Arguments, prompts: list[str | None]
+    experiment: Experiment, generator: Generator, arguments: Arguments, prompts: Prompts
 ) -> Iterator[str]:
     if not arguments.unknown and experiment.vocabulary.unk_id is not None:
         generator.head.forbid(experiment.vocabulary.unk_id)
     as_json = arguments.output is not None and arguments.output.suffix == ".jsonl"
-    for start in range(0, len(prompts), CHUNK):
-        some = prompts[start : start + CHUNK]
+    for start in range(0, prompts.number, CHUNK):
+        numbers = range(start, min(start + CHUNK, prompts.number))
+        batch, texts = prompts.of(numbers)
         sentences = experiment.sample_tokens(
-            len(some),
+            len(numbers),
             generator=generator,
             seed=derive_seed(arguments.seed, start),
             prefix=arguments.prefix,
-            prompts=[prompt for prompt in some if prompt is not None] or None,
+            prompts=batch,
             temperature=arguments.temperature,
             top_k=arguments.top_k,
             top_p=arguments.top_p,
         )
-        for prompt, tokens in zip(some, sentences, strict=True):
+        for row, tokens in enumerate(sentences):
             text = " ".join(tokens) if arguments.tokens else experiment.language.tokenizer.detokenize(tokens)
             if as_json:
-                row = {"completion": text} if prompt is None else {"prompt": prompt, "completion": text}
-                yield json.dumps(row, ensure_ascii=False)
+                row_of_json = {"prompt": texts[row], "completion": text} if texts else {"completion": text}
+                yield json.dumps(row_of_json, ensure_ascii=False)
             else:
-                yield text if prompt is None else f"{prompt}\t{text}"
+                yield f"{printable(texts[row])}\t{text}" if texts else text

@@ -13,7 +13,7 @@ from seqgan.reports.markdown import markdown
 from seqgan.reports.page import page
 from seqgan.reports.report import build_report, label_measurements
 from seqgan.reports.tables import csv_text
-from seqgan.runtime.files import write_atomically
+from seqgan.runtime.files import write_output
 from seqgan.studies.runs import Runs
 from seqgan.studies.study import study_runs
 from seqgan.studies.sweep import TEMPERATURES, decodings
@@ -66,7 +66,7 @@ def run(arguments: Arguments) -> None:
     document = build_report(findings, [command(arguments)])
     texts = (csv_text(label_measurements(findings)), markdown(document), page(document))
     for path, text in zip(outputs, texts, strict=True):
-        write_atomically(path, partial(_write, text=text))
+        write_output(path, partial(_write, text=text))
     if not arguments.quiet:
         print("\n".join(map(str, reversed(outputs))))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from seqgan.experiment.experiment import open_run
-from seqgan.runtime.files import write_atomically
+from seqgan.runtime.files import write_output
 from seqgan.runtime.terminal import for_output
 
 
@@ -34,6 +34,4 @@ def run(arguments: Arguments) -> None:
     if arguments.output is None:
         sys.stdout.writelines(f"{for_output(line)}\n" for line in lines)
     else:
-        write_atomically(
-            arguments.output, lambda file: file.writelines(f"{line}\n".encode() for line in lines)
-        )
+        write_output(arguments.output, lambda file: file.writelines(f"{line}\n".encode() for line in lines))

@@ -84,8 +84,8 @@ class Evaluator:
     A generated unknown word matches no word of the real text, so that BLEU is that of the words themselves.
     Between samples (self-BLEU) and for the perplexities it is a word like any other, on both sides. Where the
     ``training`` sequences are given (EOS included), copies of them are looked for. Samples complete the
-    prompts of the split, where it has any, evenly spread over all. ``metrics`` are those of
-    evaluations, by name: those of text are measured, and the settings' criterion is one of them.
+    prompts of the split, where it has any: evenly spread ones, or all of them again and again. ``metrics``
+    are those of evaluations, by name: those of text are measured, and the settings' criterion is one of them.
     """
 
     def __init__(
@@ -172,7 +172,9 @@ class Evaluator:
             ),
             self._labels,
         )
-        shown = samples.select(slice(NUM_SHOWN))
+        # with prompts the first samples would be those of the first prompts alone
+        few = samples.select(slice(NUM_SHOWN))
+        shown = few if samples.prompt is None else samples.spread(len(few))
         prompts = () if shown.prompt is None else self._texts(shown.prompt)
         metrics = score.scalars("evaluation")
         return EvaluationResult(score, metrics, self._texts(shown), self._loss(score), prompts=prompts)

@@ -354,15 +354,15 @@ class Experiment:
         generator: Generator | None = None,
         seed: int = 0,
         prefix: str = "",
-        prompts: Sequence[str] | None = None,
+        prompts: Sequence[str] | TokenBatch | None = None,
         temperature: Temperature | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
     ) -> list[list[str]]:
         """Draw sentences as lists of tokens, each of which begins with the words of ``prefix``.
 
-        Where the corpus has prompts, each completes one of ``prompts`` instead. By default the temperature
-        is that of ``evaluation.temperature``.
+        Where the corpus has prompts, each completes one of ``prompts`` (texts or ids) instead. By default the
+        temperature is that of ``evaluation.temperature``.
 
         Raises:
             ValueError: There are prompts where sentences complete none, or none where they do.
@@ -409,19 +409,23 @@ class Experiment:
         sums = sequence_nll(generator or self.generator, batch)
         return [float(total) for total in -sums / batch.lengths]
 
-    def _prompts(self, prompts: Sequence[str] | None) -> TokenBatch | None:
+    def _prompts(self, prompts: Sequence[str] | TokenBatch | None) -> TokenBatch | None:
         """Return the prompts as ids.
 
         Raises:
             ValueError: There are some where sentences complete none, or none where they do.
         """
+        if isinstance(prompts, str):
+            raise ValueError("prompts: must be a list of texts, not one text")
         if (prompts is not None) != self.corpus.has_prompts:
             raise ValueError(
-                "sentences of this run complete prompts: give one for each"
+                "sentences of this run complete prompts: give one for each, as in complete([...])"
                 if prompts is None
                 else "sentences of this run complete no prompts: give a prefix"
             )
-        return None if prompts is None else self.language.encode_prompts(prompts)
+        if prompts is None or isinstance(prompts, TokenBatch):
+            return prompts
+        return self.language.encode_prompts(prompts)
 
     def decoding(self, *, temperature: Temperature | None = None, **truncation: Any) -> Decoding:
         """Return how to sample; by default at the settings' temperature. ``truncation``: top_k, top_p."""

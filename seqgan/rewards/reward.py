@@ -99,7 +99,7 @@ class CheckedReward:
         tokens, mask = batch.tokens.clone(), batch.mask.clone()
         try:
             rewards = self.reward(batch)
-        except Exception as error:  # somebody else's code may fail in any way
+        except (Exception, SystemExit) as error:  # somebody else's code may fail in any way
             raise ValueError(
                 f"reward {self.name}: raised {type(error).__name__}: {first_line(error)}"
             ) from error

@@ -136,7 +136,7 @@ class TextReward:
         positional, keywords = self._arguments({name: list(row) for name, row in rows.items()})
         try:
             result = self._call(positional, keywords)
-        except Exception as error:  # somebody else's code may fail in any way
+        except (Exception, SystemExit) as error:  # somebody else's code may fail in any way
             culprit = self._first_that_raises(rows)
             raise ValueError(
                 f"reward {self.name}: raised {type(error).__name__}: {first_line(error)}{culprit}"
@@ -178,7 +178,7 @@ class TextReward:
             positional, keywords = self._arguments({name: [row[number]] for name, row in rows.items()})
             try:
                 self._call(positional, keywords)
-            except Exception:
+            except (Exception, SystemExit):
                 return f" (completion {_shown(completion)})"
         return ""
 

@@ -36,6 +36,24 @@ def as_value_error(message: str) -> Iterator[None]:
         raise ValueError(f"{message}: {first_line(error)}") from error
 
 
+def write_output(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write what a user has asked for: atomically, but into what is no plain file.
+
+    A device, a pipe or a link is written to and stays what it is.
+
+    Raises:
+        ValueError: It cannot be written; names it.
+    """
+    if not path.is_symlink() and (path.is_file() or not path.exists()):
+        return write_atomically(path, write)
+    try:
+        with path.open("wb") as file:
+            write(file)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return None
+
+
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file so that ``path`` holds either all of the new content or still the old.
 

@@ -17,7 +17,6 @@ from seqgan.reports.blocks import Cell, Pieces, Sample
 from seqgan.reports.findings import Column
 from seqgan.text.language import Language, with_prompts
 from seqgan.text.prepared import PreparedCorpus
-from seqgan.text.vocabulary import SPECIALS, UNK
 
 
 def sample_columns(
@@ -74,13 +73,8 @@ class Neighbourhood:
         )
 
     def _encode(self, sentence: str) -> Int32[np.ndarray, "T"]:
-        """Return ids without EOS; ``<unk>``, which a tokenizer may cut, stays one token."""
-        vocabulary = self.corpus.vocabulary
-        parts = [sentence] if vocabulary.unk_id is None else sentence.split(SPECIALS[UNK])
-        encoded = [vocabulary.encode(self.language.tokenizer.tokenize(part)) for part in parts]
-        ids = [[i for i in part if i != vocabulary.eos_id] for part in encoded]
-        joined = [i for part in ids for i in (vocabulary.unk_id, *part)][1:]
-        return np.array(joined, np.int32)
+        """Return ids without EOS."""
+        return np.array(self.language.encode_prefix(sentence), np.int32)
 
     def _tokens(self, ids: Int32[np.ndarray, "T"]) -> list[str]:
         return [self.corpus.vocabulary.tokens[i] for i in ids.tolist()]

@@ -6,6 +6,7 @@ from seqgan.text.batching import pad
 from seqgan.text.prepared import PreparedCorpus
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
+from seqgan.text.vocabulary import SPECIALS, UNK
 
 
 class Language:
@@ -22,8 +23,16 @@ class Language:
         return self.vocabulary.encode(self.tokenizer.tokenize(sentence))
 
     def encode_prefix(self, text: str) -> list[int]:
-        """Return the token ids of the beginning of a sentence, without EOS."""
-        return [token for token in self.encode(text) if token != self.vocabulary.eos_id]
+        """Return the token ids of the beginning of a sentence, without EOS.
+
+        The marker ``<unk>``, which a tokenizer may cut, stays one token.
+        """
+        unknown, found = self.vocabulary.unk_id, []
+        parts = [text] if unknown is None else text.split(SPECIALS[UNK])
+        for number, part in enumerate(parts):
+            found += [unknown] if number and unknown is not None else []
+            found += [token for token in self.encode(part) if token != self.vocabulary.eos_id]
+        return found
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the sentence as running text; EOS and padding are left out."""

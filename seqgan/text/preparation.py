@@ -66,10 +66,10 @@ def prepare_texts(
     """Tokenize the lines, draw the parts that are not given, and number the tokens.
 
     Parts are drawn so that equal lines stay together; ``test_size`` is a share below 1, or a number, for a
-    test part that is not given. The vocabulary is that of the training part alone, prompts of at most
-    ``max_prompt_length`` tokens included. Where rare words are
-    unknown, different lines can become equal sequences: drawn ones that the training part holds are left out
-    and counted. Parts that are given stay as they are; the report says how far they overlap with it.
+    test part that is not given. The vocabulary is that of the training part alone, its prompts of at most
+    ``max_prompt_length`` tokens included. Where rare words are unknown, different lines can become equal
+    sequences: drawn ones that the training part holds are left out and counted. Parts that are given stay as
+    they are; the report says how far they overlap with it.
 
     Raises:
         ValueError: No usable line, too few to split, or a vocabulary without words.

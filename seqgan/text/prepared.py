@@ -152,10 +152,13 @@ class PreparedCorpus:
             size += f" seen at least {report['min_count']} times" if report["min_count"] > 1 else ""
         lines = [f"{size}, sequences of at most {self.max_length}"]
         if self.counts:
+            prompts = " and {long_prompts} with too long prompts" if self.has_prompts else ""
             lines.append(
-                "{lines} lines: {blank_lines} blank, {long_sequences} too long "
-                "({dropped} dropped, {truncated} truncated), {left_out} left out of validation and test, "
-                "since training has them once rare words are unknown".format(**report)
+                (
+                    "{lines} lines: {blank_lines} blank, {long_sequences} too long" + prompts + " "
+                    "({dropped} dropped, {truncated} truncated), {left_out} left out of validation and test, "
+                    "since training has them once rare words are unknown"
+                ).format(**report)
             )
         for name in PARTS:
             facts = {key.removeprefix(f"{name}/"): value for key, value in report.items()}

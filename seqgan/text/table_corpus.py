@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from seqgan.text.prepared import PreparedCorpus
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
+WRITTEN = "prompt"  # the column of prompts in the files that `generate` writes
+LARGEST_CELL = 2**31 - 1  # of CSV, in characters; the csv module's own limit is 131,072
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Row = Mapping[str, Any]
 
@@ -52,6 +57,8 @@ def prepare_table(settings: TableCorpusSettings) -> PreparedCorpus:
         if (lines.prompts is None) != (texts.train.prompts is None):
             has, lacks = (lines, texts.train) if lines.prompts else (texts.train, lines)
             raise ValueError(f"{lacks.source}: has no column {settings.prompt_column!r}, as {has.source} has")
+        if missing := [name for name in texts.train.columns if name not in lines.columns]:
+            raise ValueError(f"{lines.source}: has no column {missing[0]!r}, as {texts.train.source} has")
     return prepare_texts(
         texts, settings, test_size=settings.test_size, max_prompt_length=settings.max_prompt_length
     )
@@ -65,6 +72,11 @@ def read_completions(path: Path, settings: TableCorpusSettings) -> Lines:
     """
     table = read_table(path)
     has_prompts = any(settings.prompt_column in row for row in table.rows)
+    if not has_prompts and settings.prompt_column != TableCorpusSettings.prompt_column:
+        known = ", ".join(map(repr, table.rows[0]))
+        raise ValueError(
+            f"--corpus.prompt-column: {path} has no column {settings.prompt_column!r}; it has {known}"
+        )
     completions = table.texts(settings.completion_column)
     if not has_prompts:
         return Lines(str(path), completions, numbers=table.numbers)
@@ -75,12 +87,18 @@ def read_completions(path: Path, settings: TableCorpusSettings) -> Lines:
 
 
 def read_prompts(path: Path, column: str) -> list[str]:
-    """Return the prompts in a file: a column of a table, or the lines of a text file.
+    """Return the prompts in a file: the lines of a text file, or a column of a table.
+
+    A table that lacks the column may have that of the files that `generate` writes, ``prompt``.
 
     Raises:
         ValueError: The file cannot be used.
     """
-    return read_table(path).texts(column) if _format(path) else read_lines(path).lines
+    if not _format(path):
+        return read_lines(path).lines
+    table = read_table(path)
+    written_here = column not in table.rows[0] and WRITTEN in table.rows[0]
+    return table.texts(WRITTEN if written_here else column)
 
 
 @dataclass(frozen=True)
@@ -98,7 +116,9 @@ class Table:
             ValueError: One is missing, or is no text.
         """
         for row, number in zip(self.rows, self.numbers, strict=True):
-            if row.get(column) is None:
+            if column in row and row[column] is None:
+                raise ValueError(f"{self.path}, line {number}: {column!r} is null; it must be text")
+            if column not in row:
                 known = ", ".join(map(repr, row)) or "nothing"
                 raise ValueError(f"{self.path}, line {number}: has no {column!r}; it holds {known}")
             if not isinstance(row[column], str):
@@ -133,19 +153,33 @@ def _format(path: Path) -> str:
     return suffix if suffix in (*JSON_LINES, *DELIMITERS) else ""
 
 
+def _as_row(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object of distinct names."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the name {next(name for name in names if names.count(name) > 1)!r} comes twice")
+    return row
+
+
 def _json_rows(text: str, path: Path) -> Iterator[tuple[int, Row]]:
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if line.strip():
             try:
-                row = json.loads(line)
+                row = json.loads(line, object_pairs_hook=_as_row)
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path}, line {number}: is no JSON: {first_line(error)}") from error
             if not isinstance(row, dict):
                 raise ValueError(f"{path}, line {number}: is no JSON object")
+            if "\\ud" in line.lower() and LONE_SURROGATE.search(json.dumps(row, ensure_ascii=False)):
+                raise ValueError(
+                    f"{path}, line {number}: holds half of a surrogate pair, which is no character"
+                )
             yield number, row
 
 
 def _csv_rows(text: str, path: Path, delimiter: str) -> Iterator[tuple[int, Row]]:
+    csv.field_size_limit(LARGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     while True:

@@ -123,11 +123,18 @@ class DiscriminatorTrainer:
             pad_id=self.pad_id,
             rng=self.rng,
             temperature=self.sampling.temperature,
-            prompt=None if self.prompts is None else self.prompts.spread(self.num_negatives),
+            prompt=self._draw_prompts(),
             precision=self.sampling.precision,
         )
         self.negatives = drawn.joined()
         return self.measure(self.negatives)
+
+    def _draw_prompts(self) -> TokenBatch | None:
+        """Return a different training prompt for each negative, in random order; None without prompts."""
+        if self.prompts is None:
+            return None
+        order = torch.randperm(len(self.prompts), generator=self.rng, device=self.prompts.device)
+        return self.prompts.select(order[: self.num_negatives])
 
     def step(self, rate: float = 1.0) -> StepReport:
         """Take one gradient step; the first on a set of negatives draws it, unless it has been drawn."""

@@ -6,15 +6,17 @@ import dataclasses
 import pytest
 import torch
 
-from leakgan.estimators import (
-    LeakGANCandidatesSettings,
-)
+from leakgan.estimators import LeakGANCandidatesSettings, candidate_progress
+from leakgan.generator import LeakGANGenerator, LeakGANSettings
 from leakgan.losses import intrinsic_rewards, rescale
 from seqgan.advantages.candidates import CandidatesSettings
 from seqgan.advantages.rollouts import estimate_action_values
+from seqgan.models.cnn_and_pairs import CNNAndPairsDiscriminator, CNNAndPairsDiscriminatorSettings
+from seqgan.rewards.discriminator import DiscriminatorReward, DiscriminatorRewardSettings
 from seqgan.sampling.sample import sample
+from seqgan.text.alternatives import score_by_step
 from seqgan.text.token_batch import TokenBatch
-from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_generator, whole
+from tests.tiny_models import HIERARCHICAL_KINDS, rng, tiny_cnn, tiny_generator, whole
 from tests.tiny_trainers import discriminator_reward, make_estimator
 
 pytestmark = pytest.mark.slow
@@ -155,3 +157,53 @@ def test_the_state_of_rollouts_is_complete():
     )
     assert first.rollout_policy is not generator
     assert first.rollout_policy.features.discriminator is generator.features.discriminator
+
+
+@pytest.mark.parametrize("transform", ["logit", "probability"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("judge", ["leaking", "other"])
+@pytest.mark.parametrize("parts", ["cnn", "cnn+pairs"])
+def test_the_rewards_of_candidates_are_those_of_their_prefixes(parts, judge, precision, transform):
+    """Whether the features of the goals tell them or not: against prefixes written out."""
+    discriminators = []
+    for seed in (13, 14):
+        cnn = tiny_cnn(6, seed=seed)
+        cnn.settings = dataclasses.replace(cnn.settings, scoring_precision=precision)
+        both = CNNAndPairsDiscriminator(CNNAndPairsDiscriminatorSettings(), vocabulary_size=6, rng=rng(seed))
+        both.cnn = cnn
+        with torch.no_grad():
+            both.pairs.token_biases.normal_(generator=rng(seed))
+        discriminators.append(cnn if parts == "cnn" else both)
+    leaking, other = discriminators
+    policy = LeakGANGenerator(
+        LeakGANSettings(embedding_size=4, hidden_size=4, manager_size=4, goal_size=3, horizon=2),
+        vocabulary_size=6,
+        bos_id=0,
+        discriminator=leaking,
+        rng=rng(2),
+    ).eval()
+    given = sample(policy, 16, 6, eos_id=EOS, rng=rng(1))
+    settings = DiscriminatorRewardSettings(transform=transform)
+    reward = DiscriminatorReward(settings, discriminator=leaking if judge == "leaking" else other)
+    candidates = torch.randint(0, 6, (16, 6, 3), generator=rng(3))
+    leaking.train()
+    _, found = candidate_progress(policy, policy.plan(given), given, candidates, reward)
+    assert leaking.training
+    leaking.eval()
+    expected = score_by_step(given, candidates, reward)
+    tolerance = {"atol": 1e-5, "rtol": 1e-4} if precision == "float32" else {"atol": 0.05, "rtol": 0.05}
+    torch.testing.assert_close(found[given.mask], expected[given.mask], **tolerance)
+    assert expected[given.mask].std() > 0.05
+    exact = score_by_step(
+        given, candidates, DiscriminatorReward(settings, discriminator=with_float32(reward))
+    )
+    same = torch.allclose(found[given.mask], exact[given.mask], atol=1e-5, rtol=1e-4)
+    assert same == (precision == "float32")
+
+
+def with_float32(reward):
+    """The reward's discriminator, exact."""
+    found = copy.deepcopy(reward.discriminator)
+    cnn = getattr(found, "cnn", found)
+    cnn.settings = dataclasses.replace(cnn.settings, scoring_precision="float32")
+    return found

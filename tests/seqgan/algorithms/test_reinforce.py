@@ -570,6 +570,16 @@ def test_each_prompt_of_a_step_is_completed_by_a_group_and_others_come_in_other_
     assert len({tuple(row) for row in batch.tokens[:4].tolist()}) > 1  # each completes it in its own way
 
 
+def test_prompts_are_drawn_by_the_trainers_own_random_numbers():
+    rows = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        algorithm, fixed = prompted()
+        algorithm.step()
+        rows.append(fixed.trajectories.columns["row"])
+    assert rows[0] == rows[1]
+
+
 @pytest.mark.parametrize("kind", ["reinforce", "ppo"])
 def test_the_gradient_is_that_of_completions_behind_their_prompts(kind):
     """Against plain autograd over sequences read one by one."""

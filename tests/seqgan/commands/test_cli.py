@@ -220,6 +220,11 @@ def test_generate_leaves_a_device_a_device(cli, finished_run, tmp_path):
     (tmp_path / "link").symlink_to("target.txt")
     cli("generate", "--run", finished_run, "--output", "link")
     assert len((tmp_path / "target.txt").read_text().splitlines()) == 10
+    cli("text", "--run", finished_run, "--output", "pipe")
+    assert os.read(reader, 100_000).startswith(b"The") and stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    (tmp_path / "target.txt").write_text("")
+    cli("text", "--run", finished_run, "--output", "link")
+    assert (tmp_path / "link").is_symlink() and len((tmp_path / "target.txt").read_text()) > 100
 
 
 @pytest.mark.slow

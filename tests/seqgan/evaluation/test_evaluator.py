@@ -9,7 +9,9 @@ from seqgan.evaluation.likelihood import nll
 from seqgan.evaluation.metric import as_metric
 from seqgan.evaluation.metrics import EVALUATION
 from seqgan.evaluation.signature import Signature
+from seqgan.runtime.seeding import make_rng
 from seqgan.sampling.decoding import Decoding
+from seqgan.sampling.sample import sample
 from seqgan.text.sequences import Sequences
 from seqgan.text.token_batch import TokenBatch
 from tests.tiny_models import rng, tiny_generator, whole
@@ -286,3 +288,17 @@ def test_samples_complete_the_prompts_of_the_split_and_likelihoods_are_those_of_
             for before, row in zip(prompts, tokens.tolist(), strict=True)
         ]
     assert result.score.values["nll_test"] == pytest.approx(float(sum(sums)) / 6, abs=1e-5)
+    few = evaluator(generator, num_samples=2)
+    assert list(few.prompts) == ["4", "5 4"]
+    evaluator.real = evaluator.real.spread(9)
+    assert list(evaluator(generator, num_samples=4).prompts) == ["4", "5", "5 4", "4"]  # rows 0, 2, 4, 6
+    own = sample(
+        generator,
+        9,
+        2,
+        eos_id=EOS,
+        rng=make_rng("cpu", 0, "evaluation", "test"),
+        prompt=evaluator.real.prompt,
+    )
+    entropy = nll(generator, own).value
+    assert evaluator(generator, num_samples=9).score.values["entropy"] == pytest.approx(entropy, abs=1e-5)

@@ -1,14 +1,16 @@
 """Runs on a corpus of prompts and completions, from its file to what people read."""
 
+import copy
 import json
-import math
 
-import numpy as np
 import pytest
 import torch
 
+from seqgan.evaluation.ngram_generator import NgramGenerator
 from seqgan.experiment.assessments import Assessments
 from seqgan.experiment.experiment import Experiment, open_run
+from seqgan.experiment.measurements import measure
+from seqgan.studies.neighbours import Neighbourhood
 from seqgan.text.language import with_prompts
 from seqgan.text.sequences import Sequences
 from seqgan.training.loop import Interrupted
@@ -130,28 +132,67 @@ def test_a_run_without_prompts_takes_none():
             call()
 
 
-def test_the_baseline_of_ngrams_reads_prompts(run):
-    """Its bigram behind the prompt's last word, against counting."""
+def test_the_baseline_of_ngrams_is_that_of_prompts_and_completions_of_the_training_part(run):
     experiment = open_run(run)
-    part = experiment.corpus.part("train")
-    joined = [part.joined()[row].tolist() for row in range(len(part))]
-    word = experiment.vocabulary.ids["9"]
-    following = {row[n + 1] for row in joined for n in range(len(row) - 1) if row[n] == word}
-    assert following
-    batch = experiment.materials.split("train")
-    rows = [row for row in range(len(batch)) if batch.prompt.tokens[row, 2] == word][:3]
-    chosen = batch.select(torch.tensor(rows))
+    corpus, eos_id = experiment.corpus, experiment.vocabulary.eos_id
+    known = NgramGenerator.fit(
+        Sequences.from_lists([
+            [*prompt, *sequence]
+            for part in [corpus.part("train")]
+            for prompt, sequence in zip(lists(part.context.prompts), lists(part.sequences), strict=True)
+        ]),
+        order=5,
+        discount=None,
+        vocabulary_size=experiment.vocabulary.size,
+        bos_id=experiment.vocabulary.bos_id,
+        forbidden=experiment.vocabulary.forbidden,
+    )  # fmt: skip
+    test = experiment.materials.split("test")
     with torch.no_grad():
-        found = experiment.ngram.log_probs(chosen)
-    for row in range(len(rows)):
-        whole = Sequences.from_lists([joined[rows[row]]])
-        tokens = torch.from_numpy(whole.ids.astype(np.int64))[None]
-        with torch.no_grad():
-            alone = experiment.ngram(type(chosen)(tokens, torch.ones_like(tokens).bool()))[0]
-        expected = alone.log_softmax(-1).gather(1, tokens[0, :, None]).squeeze(1)[3:]
-        real = chosen.mask[row]
-        torch.testing.assert_close(found[row, real], expected, atol=1e-5, rtol=1e-5)
-        assert math.isfinite(float(expected.sum()))
+        found = experiment.ngram.log_probs(test)
+        for row in range(len(test)):
+            before = test.prompt.tokens[row, test.prompt.mask[row]]
+            tokens = torch.cat([before, test.tokens[row, test.mask[row]]])[None]
+            alone = known.log_probs(type(test)(tokens, torch.ones_like(tokens).bool()))[0, len(before) :]
+            torch.testing.assert_close(found[row, test.mask[row]], alone, atol=1e-5, rtol=1e-5)
+            assert tokens[0, -1] == eos_id
+
+
+def lists(sequences):
+    """Every sequence as a list."""
+    return [sequences[row].tolist() for row in range(len(sequences))]
+
+
+def test_the_reward_of_evaluations_is_that_of_validation_prompts(tmp_path):
+    layer = {"sampling": {"temperature": 0.7}, "reward": {"kind": "length"}}
+    experiment = tiny_experiment(None, *settings(tmp_path, reward=False), layer, GROUPS)
+    seen, reward = [], experiment.materials.reward
+    experiment.materials.__dict__["reward"] = lambda batch: seen.append(batch) or reward(batch)
+    Assessments(experiment.materials, experiment.evaluator("validation", 12)).evaluate_with_reward()
+    (batch,) = seen
+    held_out = [prompt for prompt, _, _ in rows_of(experiment.corpus, "validation")]
+    asked = [" ".join(experiment.vocabulary.decode(ids)) for ids in batch.prompt.tokens]
+    assert asked == [held_out[n % len(held_out)] for n in range(len(batch))]
+
+
+def test_completions_are_as_long_as_those_of_the_corpus_and_take_the_settings(run):
+    experiment = open_run(run)
+    flat = copy.deepcopy(experiment.generator)
+    with torch.no_grad():
+        flat.head.weight.zero_()
+        flat.head.bias.zero_()
+        flat.head.bias[experiment.vocabulary.eos_id] = -50.0
+    tokens = experiment.sample_tokens(2, prompts=["1 + 2", "3"], generator=flat)
+    assert [len(row) for row in tokens] == [6, 6]
+    likeliest = experiment.sample_tokens(9, prompts=["1 + 2"] * 9, temperature=0.0)
+    assert len({tuple(row) for row in likeliest}) == 1
+    assert (
+        len({tuple(row) for row in experiment.sample_tokens(9, prompts=["1 + 2"] * 9, temperature=5.0)}) > 1
+    )
+    scores = [experiment.score(["is 3"], prompts=["1 + 2"], generator=g)[0] for g in (None, flat)]
+    assert scores[0] != scores[1]
+    with pytest.raises(ValueError, match="prompts: must be a list of texts"):
+        experiment.complete("1 + 2")
 
 
 @pytest.mark.slow
@@ -171,8 +212,33 @@ def test_commands_show_prompts_beside_what_completes_them(cli, run, tmp_path):
     assert cli("generate", "--run", run, "--prompts", "more.csv").startswith("5 + 5\t")
     text = cli("text", "--run", run, "--part", "test").splitlines()
     assert text == ["\t".join(row[:2]) for row in rows_of(open_run(run).corpus, "test")]
+    write_table(tmp_path / "more.jsonl", [{"prompt": "5 + 5\n6"}])
+    assert cli("generate", "--run", run, "--prompts", "more.jsonl").startswith("5 + 5\\x0a6\t")
+    experiment = open_run(run)
+    neighbourhood = Neighbourhood(experiment.corpus, experiment.language)
+    shown = ["".join(text for text, _ in one.sentence) for one in neighbourhood.test_samples(3)]
+    assert shown == [" → ".join(row[:2]) for row in rows_of(experiment.corpus, "test")[:3]]
+    measured = measure(experiment, "mle-best")
+    shown = ["".join(text for text, _ in one.sentence) for one in neighbourhood.samples(measured, 4)]
+    assert shown == with_prompts(measured.sentences, measured.prompts)[:4]
     cli("report", "--run", run, "--output", "report.html", "--quiet")
-    assert f"{test[0]} → " in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert all(f"{prompt} → " in page for prompt in measured.prompts[:4])
+
+
+@pytest.mark.slow
+def test_prompts_of_a_column_of_another_name_and_of_words_that_a_tokenizer_cuts(cli, tmp_path):
+    rows = [{"question": f"the word{n} is seen", "completion": f"or {n % 9} {n % 10}"} for n in range(80)]
+    write_table(tmp_path / "a.csv", rows)
+    own = ("--corpus.kind", "table", "--corpus.path", "a.csv", "--corpus.prompt-column", "question")
+    short = flags({"mle": {"epochs": 1}, "adversarial": {"rounds": 0}, "evaluation": {"num_samples": 20}})
+    command = ("pretrain", "--run", "run", "--preset", "tiny", *own, *short, "--corpus.min-count", 2)
+    assert cli.result(*command, "--corpus.max-prompt-length", 4, "--quiet") == (0, "", "")
+    asked = cli("generate", "--run", "run", "--num-sentences", 3).splitlines()
+    assert all(line.startswith("the <unk> is seen\t") for line in asked)
+    assert cli("generate", "--run", "run", "--prompts", "a.csv").startswith("the word0 is seen\t")
+    (tmp_path / "again.txt").write_text("the <unk> is seen\n")
+    assert cli("generate", "--run", "run", "--prompts", "again.txt").startswith("the <unk> is seen\t")
 
 
 def test_what_a_run_with_prompts_prints(cli, tmp_path):
@@ -224,10 +290,11 @@ def test_leakgan_refuses_prompts(cli, tmp_path):
 
 
 def test_a_model_must_reach_as_far_as_prompt_and_completion(tmp_path):
-    with pytest.raises(ValueError, match="--generator.max-length: 20 is too small"):
-        transformer = {"kind": "transformer", "model_size": 8, "num_heads": 2, "num_layers": 1}
-        tiny_experiment(None, *settings(tmp_path), {"generator": {**transformer, "max_length": 20}})
-    assert isinstance(tiny_experiment(None, *settings(tmp_path)), Experiment)
+    transformer = {"kind": "transformer", "model_size": 8, "num_heads": 2, "num_layers": 1}
+    with pytest.raises(ValueError, match="--generator.max-length: 45 is too small"):
+        tiny_experiment(None, *settings(tmp_path), {"generator": {**transformer, "max_length": 45}})
+    found = tiny_experiment(None, *settings(tmp_path), {"generator": {**transformer, "max_length": 46}})
+    assert isinstance(found, Experiment)
 
 
 def test_the_samples_of_the_highest_and_lowest_rewards_are_shown_once_each(run):

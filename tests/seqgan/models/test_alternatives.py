@@ -1,5 +1,7 @@
 """Alternatives for each token, scored by a discriminator: beside prefixes written out one by one."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -135,3 +137,17 @@ def test_no_rows_and_static_shapes(monkeypatch, alternatives):
             patch.setattr("seqgan.runtime.devices.static_shapes", lambda tensor: True)
             same = discriminator.score_alternatives(batch, alternatives)[batch.mask]
         torch.testing.assert_close(same, compact, **CLOSE)
+
+
+def test_relaxed_tokens_and_the_bound_of_memory(monkeypatch, alternatives):
+    batch, discriminator = make_batch(), pairs()
+    relaxed = torch.nn.functional.one_hot(batch.tokens, SIZE).float()
+    found = discriminator.score_alternatives(dataclasses.replace(batch, relaxed=relaxed), alternatives)
+    torch.testing.assert_close(found, written_out(discriminator, batch, alternatives), **CLOSE)
+    sizes, logits = [], discriminator.alternative_logits
+    monkeypatch.setattr(
+        discriminator, "alternative_logits", lambda b, a: sizes.append(a.numel()) or logits(b, a)
+    )
+    monkeypatch.setattr(discriminator, "SCORING_ROWS", 40)
+    discriminator.score_alternatives(batch, alternatives)
+    assert sizes == [36, 36, 36, 18]

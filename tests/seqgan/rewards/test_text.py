@@ -190,3 +190,23 @@ def test_columns_that_are_known_before_the_first_batch():
         TextReward(wants, language=Words(), name="r.py:wants", columns=["others"])
     with pytest.raises(ValueError, match="has a column 'log_metric', which is the name of an argument"):
         TextReward(wants, language=Words(), name="r.py:wants", columns=["answer", "log_metric"])
+
+    with pytest.raises(ValueError, match="takes 'answer', which is no column"):
+        TextReward(wants, language=Words(), name="r.py:wants", columns=[])
+
+
+def test_equal_completions_of_other_prompts_are_scored_by_themselves():
+    def of_prompt(completions, prompts):
+        return [float(len(prompt)) for prompt in prompts]
+
+    batch = TokenBatch(TOKENS, MASK, prompt=PROMPT)
+    assert batch.tokens[0].tolist() == batch.tokens[2].tolist()
+    assert make(of_prompt)(batch).tolist() == [float(len(prompt)) for prompt in ("a b", "c", "red red", "b")]
+
+
+def test_a_function_that_leaves_the_program_is_named():
+    def leaves(completions):
+        raise SystemExit(0)
+
+    with pytest.raises(ValueError, match="mine.py:f: raised SystemExit: 0"):
+        make(leaves)(BATCH)

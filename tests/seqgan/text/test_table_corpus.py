@@ -52,6 +52,7 @@ def test_a_truncated_prompt_keeps_its_end(tmp_path):
     corpus = prepare_table(settings)
     assert {prompt for prompt, _, _ in rows_of(corpus, "train")} <= {f"d {row['prompt']}" for row in sums(40)}
     assert corpus.max_prompt_length == corpus.report["train/longest_prompt"] == 4
+    assert all(corpus.train[row][-1] == corpus.vocabulary.eos_id for row in range(len(corpus.train)))
 
 
 def test_without_prompts_the_completions_are_a_corpus_of_lines(tmp_path):
@@ -124,6 +125,19 @@ def test_a_damaged_context_is_noticed(corpus, tmp_path, change):
         PreparedCorpus.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["train_prompt_ids", "test_prompt_offsets"])
+def test_other_prompts_are_noticed(corpus, tmp_path, name):
+    corpus.save(tmp_path)
+    with np.load(tmp_path / "corpus.npz") as archive:
+        arrays = {key: archive[key] for key in archive}
+    changed = arrays[name].copy()
+    changed[[1, 2]] = changed[[2, 1]] if name.endswith("ids") else changed[[1, 2]] + 1
+    assert not np.array_equal(changed, arrays[name])
+    np.savez(tmp_path / "corpus.npz", **{**arrays, name: changed})
+    with pytest.raises(ValueError, match="is damaged"):
+        PreparedCorpus.load(tmp_path)
+
+
 def test_the_digest_is_that_of_prompts_and_columns_too(corpus, tmp_path):
     others = sums(80)
     others[70] = {**others[70], "sum": "x"}
@@ -157,7 +171,9 @@ def test_joined_sequences_are_prompt_and_completion(corpus):
     ("name", "content", "message"),
     [
         ("a.jsonl", '{"prompt": "a", "completion": "b"}\n\n{"prompt": "c"}\n', "line 3: has no 'completion'"),
-        ("a.jsonl", '{"prompt": "a", "completion": null}', "line 1: has no 'completion'; it holds 'prompt'"),
+        ("a.jsonl", '{"prompt": "a", "completion": null}', "line 1: 'completion' is null; it must be text"),
+        ("a.jsonl", '{"prompt": "a", "prompt": "b"}', "line 1: is no JSON: the name 'prompt' comes twice"),
+        ("a.jsonl", '{"prompt": "\\ud800", "completion": "b"}', "line 1: holds half of a surrogate pair"),
         ("a.jsonl", '{"prompt": 3, "completion": "b"}', "line 1: 'prompt' is a int; it must be text"),
         ("a.jsonl", '{"completion": "b"}\n{"prompt": "a", "completion": "b"}', "line 1: has no 'prompt'"),
         ("a.jsonl", '{"prompt": "a"', "line 1: is no JSON"),
@@ -193,6 +209,25 @@ def test_no_file_and_parts_of_which_some_lack_prompts(tmp_path):
         prepare_table(table_settings(tmp_path / "a.jsonl", sums(40), test_path=test))
 
 
+def test_a_column_that_the_flag_names_must_be_there_and_parts_have_the_same(tmp_path):
+    settings = table_settings(tmp_path / "a.csv", sums(40), prompt_column="question")
+    with pytest.raises(
+        ValueError, match=r"--corpus\.prompt-column: .*a\.csv has no column 'question'; it has"
+    ):
+        prepare_table(settings)
+    test = write_table(tmp_path / "test.csv", [{"prompt": "1 + 1", "completion": "is 2"}])
+    with pytest.raises(ValueError, match=r"test\.csv: has no column 'sum', as .*a\.jsonl has"):
+        prepare_table(table_settings(tmp_path / "a.jsonl", sums(40), test_path=test))
+
+
+def test_large_cells_and_characters_of_two_halves(tmp_path):
+    rows = [{"prompt": "a", "completion": "b", "sum": "x" * 200_000}]
+    assert read_table(write_table(tmp_path / "a.csv", rows)).rows == rows
+    write_table(tmp_path / "a.jsonl", [{"prompt": "\U0001f600", "completion": "b"}])
+    assert "\\ud83d" in (tmp_path / "a.jsonl").read_text()
+    assert read_table(tmp_path / "a.jsonl").rows[0]["prompt"] == "\U0001f600"
+
+
 def test_a_cell_of_csv_may_hold_line_ends(tmp_path):
     (tmp_path / "a.csv").write_bytes(b'\xef\xbb\xbfprompt,completion\r\n"a\r\nb","c ""d"""\r\n')
     table = read_table(tmp_path / "a.csv")
@@ -204,13 +239,16 @@ def test_prompts_come_from_a_table_or_from_lines(tmp_path):
     assert read_prompts(path, "prompt") == ["0 + 0", "0 + 1", "0 + 2"]
     (tmp_path / "a.txt").write_text("0 + 0\n\n0 + 2\n")
     assert read_prompts(tmp_path / "a.txt", "prompt") == ["0 + 0", "", "0 + 2"]
+    assert read_prompts(path, "question") == ["0 + 0", "0 + 1", "0 + 2"]  # as `generate` writes them
     with pytest.raises(ValueError, match="has no 'question'"):
-        read_prompts(path, "question")
+        read_prompts(write_table(tmp_path / "b.csv", [{"q": "a"}]), "question")
 
 
 def test_advice_on_prompts_and_on_tables_that_are_read_as_lines(tmp_path):
     rows = [{**row, "prompt": row["prompt"] + " and" * (n % 5 == 0)} for n, row in enumerate(sums(80))]
     short = prepare_table(table_settings(tmp_path / "a.jsonl", rows, max_prompt_length=3))
+    assert short.counts["long_prompts"] == 16
+    assert "80 lines: 0 blank, 0 too long and 16 with too long prompts (0 dropped" in short.summary()
     advice = "16 of 80 prompts are longer than --corpus.max-prompt-length; 99 % have at most 4 tokens"
     assert advice in short.advice()
     assert not any(

@@ -1,5 +1,6 @@
 import copy
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -83,11 +84,15 @@ def test_what_completes_prompts_is_judged_with_them_and_negatives_complete_those
     trainer.discriminator.logits = lambda batch: seen.append(batch) or logits(batch)
     trainer.step()
     drawn = trainer.negatives
-    chosen = [n * 30 // 20 for n in range(20)]
-    for row, source in enumerate(chosen):
-        length = int(train.prompt.lengths[source])
-        assert drawn.tokens[row, :length].tolist() == train.prompt.tokens[source, :length].tolist()
-        assert drawn.lengths[row] == length + LENGTH
+    asked = [
+        tuple(row[:length]) for row, length in zip(drawn.tokens.tolist(), drawn.lengths - LENGTH, strict=True)
+    ]
+    lengths = train.prompt.lengths.tolist()
+    known = [tuple(row[:length]) for row, length in zip(train.prompt.tokens.tolist(), lengths, strict=True)]
+    assert not Counter(asked) - Counter(known) and asked != [known[n * 30 // 20] for n in range(20)]
+    judged = seen[:3]  # of samples, of training text and of held-out text
+    assert [len(each) for each in judged] == [20, 20, 20]
+    assert judged[2].tokens.tolist() == validation.joined().tokens.tolist()
     (batch,) = [batch for batch in seen if len(batch) == 20 and batch.tokens.shape[1] == 2 + LENGTH][-1:]
     real = {tuple(row) for row in train.joined().tokens.tolist()}
     assert all(tuple(row) in real for row in batch.tokens[:10].tolist())

@@ -68,6 +68,15 @@ ALARMS = (
         window=NUM_REFRESHES,
     ),
     Alarm(
+        "no_signal",
+        "policy/advantage_std",
+        lambda first, last: max(last) < 1e-6,
+        "ten steps in a row all actions were worth the same, so nothing was learned",
+        "read the samples of the highest and lowest rewards in TensorBoard: a rule that no sample meets, or "
+        "that all meet, has nothing to teach; larger groups or batches find more",
+        window=10,
+    ),
+    Alarm(
         REWARD_HACKING,
         "evaluation/forward_perplexity",
         lambda first, last: last[-1] > 1.5 * first,

@@ -50,6 +50,12 @@ def test_duplicates_are_compared_with_the_first_evaluation():
     assert feed(Alarms(), "evaluation/unique", [0.9, 0.73, 0.7]) == [set(), set(), {"duplicates"}]
 
 
+def test_advantages_that_are_all_0_teach_nothing():
+    some = [0.5, *[0.0] * 9, 1e-3, *[0.0] * 10, 0.2]
+    ringing = feed(Alarms(), "policy/advantage_std", some)
+    assert ringing == [*[set()] * 20, {"no_signal"}, set()]
+
+
 def feed_reward(alarms, rewards, perplexities):
     ringing = []
     for step, (reward, perplexity) in enumerate(zip(rewards, perplexities, strict=True), 1):
@@ -110,14 +116,15 @@ def test_what_the_training_batch_says_rings_nothing():
 def test_an_alarm_says_value_meaning_and_remedy_once_and_again_at_the_end(alarm):
     alarms = Alarms()
     good, bad = (0.8, 1.0) if alarm.name == "discriminator_perfect" else (0.9, 0.2)
+    bad = 0.0 if alarm.name == "no_signal" else bad
     good, bad = (bad, good) if alarm.while_rising else (good, bad)  # a perplexity, lower for the better
-    feed(alarms, alarm.metric, [good, *[bad] * 8], beside=alarm.while_rising)
+    feed(alarms, alarm.metric, [good, *[bad] * 10], beside=alarm.while_rising)
     (change,) = alarms.changes
     assert change.ringing
     assert all(part in change.text for part in (alarm.metric, alarm.meaning, alarm.remedy, "at first"))
     assert "\n" not in change.text
     assert alarms.summary() == [f"rang at step {change.step} of adversarial, still rings: {change.text}"]
-    feed(alarms, alarm.metric, [good] * alarm.window, start=10, beside=alarm.while_rising)
+    feed(alarms, alarm.metric, [good] * alarm.window, start=12, beside=alarm.while_rising)
     (ceased,) = alarms.changes[1:]
     assert ceased.text.startswith(f"{alarm.name} has ceased: {alarm.metric} is ")
     feed(alarms, alarm.metric, [bad] * alarm.window, start=20, beside=alarm.while_rising)

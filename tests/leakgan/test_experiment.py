@@ -89,7 +89,7 @@ def test_every_metric_that_is_logged_is_in_the_list(tmp_path):
         f"evaluation/{name}" for name in ("nll_oracle", "kl_q_p", "kl_p_q", "jeffreys", "jensen_shannon")
     }
     of_other_algorithms = {"reward/return", "policy/clip_fraction", "policy/old_kl"} | {
-        name for name in METRICS if name.startswith("critic/")
+        name for name in METRICS if name.startswith(("critic/", "preference/"))
     }
     elsewhere = oracle_alone | {"evaluation/nll_test"} | of_other_algorithms
     assert names - {"step", "phase", "crc32"} == METRICS.keys() - elsewhere

@@ -211,5 +211,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path):
         finish(stopped)
     finish(build("stopped"))
     assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "stopped"))
-    names = {name for line in (tmp_path / "whole" / "metrics.jsonl").open() for name in json.loads(line)}
+    rows = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+    names = {name for row in rows for name in json.loads(row)}
     assert names - {"step", "phase", "crc32"} <= METRICS.keys()
+    assert {name for name in METRICS if name.startswith("preference/")} <= names

@@ -24,9 +24,9 @@ from tests.tiny_run import tiny_experiment, tiny_settings
 
 pytestmark = pytest.mark.slow
 
-OF_OTHER_ALGORITHMS = {  # see test_algorithms.py
-    *("critic/loss", "critic/explained_variance", "reward/return"),
-    *("policy/clip_fraction", "policy/old_kl"),
+OF_OTHER_ALGORITHMS = {  # see test_algorithms.py and test_dpo.py
+    *("reward/return", "policy/clip_fraction", "policy/old_kl"),
+    *(name for name in METRICS if name.startswith(("critic/", "preference/"))),
 }
 
 

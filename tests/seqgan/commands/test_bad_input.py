@@ -106,7 +106,7 @@ def failing_command(cli, tmp_path, monkeypatch):
         ),
         (
             ["--corpus.kind", "web"],
-            "--corpus.kind: no 'web'; choose coco, docstrings, file, oracle, table, tiny, package.module:name or ",
+            "--corpus.kind: no 'web'; choose coco, docstrings, file, oracle, table, tiny, package.module",
         ),
         (["--corpus.kind", "coco", "--corpus.path", "folder"], "folder/train.txt: cannot be read"),
         (

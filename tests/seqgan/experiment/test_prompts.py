@@ -18,6 +18,8 @@ from tests.runs import assert_same, final_state, finish, interrupt_at
 from tests.tables import rows_of, sums, write_table
 from tests.tiny_run import TINY, flags, tiny_experiment
 
+pytestmark = pytest.mark.slow
+
 REWARD = """
 def right(completions, prompts, sum, log_metric, **columns):
     assert len(completions) == len(prompts) == len(sum) == len(columns["completion"])
@@ -53,7 +55,6 @@ def trained(tmp_path_factory):
     return folder / "run"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "layers",
     [
@@ -195,7 +196,6 @@ def test_completions_are_as_long_as_those_of_the_corpus_and_take_the_settings(ru
         experiment.complete("1 + 2")
 
 
-@pytest.mark.slow
 def test_commands_show_prompts_beside_what_completes_them(cli, run, tmp_path):
     lines = [line.split("\t") for line in cli("generate", "--run", run, "--num-sentences", 4).splitlines()]
     test = [prompt for prompt, _, _ in rows_of(open_run(run).corpus, "test")]
@@ -226,7 +226,6 @@ def test_commands_show_prompts_beside_what_completes_them(cli, run, tmp_path):
     assert all(f"{prompt} → " in page for prompt in measured.prompts[:4])
 
 
-@pytest.mark.slow
 def test_prompts_of_a_column_of_another_name_and_of_words_that_a_tokenizer_cuts(cli, tmp_path):
     rows = [{"question": f"the word{n} is seen", "completion": f"or {n % 9} {n % 10}"} for n in range(80)]
     write_table(tmp_path / "a.csv", rows)

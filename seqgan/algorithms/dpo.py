@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -17,8 +16,8 @@ from seqgan.config.kinds import KindSettings
 from seqgan.config.ranges import Range
 from seqgan.models.generator import Generator
 from seqgan.runtime.optimization import Optimizer
-from seqgan.runtime.seeding import make_rng
 from seqgan.runtime.trainer import StepReport
+from seqgan.text.batching import Batches
 from seqgan.text.language import Language
 from seqgan.text.preferences import read_preferences
 from seqgan.text.token_batch import TokenBatch
@@ -54,7 +53,8 @@ class DPO:
     where |c| is the length of the chosen sequence, w the likelihood's weight (Pang et al. 2024; 0 in Rafailov
     et al. 2023), and π_0 the policy as it was at the start. With w = 0, where pairs follow rewards R by the
     Bradley-Terry model, the minimum is the policy π ∝ π_0 e^{R/β} that PPO with a KL penalty seeks. The
-    order of the pairs is a function of the seed and the number of steps.
+    order of the pairs is a function of the seed and the number of steps; batches that are not full are left
+    out.
 
     Raises:
         ValueError: No file is named, or it cannot be used.
@@ -77,9 +77,15 @@ class DPO:
         self.settings = settings
         self.policy = policy
         self.pairs = read_preferences(settings.preferences, language)
+        self.batches = Batches(
+            self.pairs.chosen,
+            batch_size=min(settings.batch_size, len(self.pairs)),
+            pad_id=pad_id,
+            seed=seed,
+            drop_last=True,
+        )
         self.max_length = max_length
         self.pad_id = pad_id
-        self.seed = seed
         self.reference = copy.deepcopy(policy).requires_grad_(False)
         self.optimizer = Optimizer(
             policy.parameters(), learning_rate=settings.learning_rate, gradient_clip=settings.gradient_clip
@@ -93,7 +99,8 @@ class DPO:
     def step(self, rate: float = 1.0) -> StepReport:
         """Take a step on the next pairs at ``rate`` times the learning rate."""
         self.policy.eval()  # so that the first margins are 0: no dropout
-        batch = self.pairs.batch(self._rows(), self.pad_id, self.max_length).to(self.policy.device)
+        rows = self.batches.rows_at(*divmod(self.num_steps, self.batches.num_batches))
+        batch = self.pairs.batch(rows, self.pad_id, self.max_length).to(self.policy.device)
         gains = sequence_log_probs(self.policy, batch) - sequence_log_probs(self.reference, batch)
         chosen, rejected = gains.chunk(2)
         margins = self.settings.beta * (chosen - rejected)
@@ -114,13 +121,6 @@ class DPO:
             "policy/gradient_norm": norm,
         }
         return StepReport(metrics, always=True)
-
-    def _rows(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
-        """Return the next pairs: an epoch holds each once, in a new order."""
-        size = min(self.settings.batch_size, len(self.pairs))
-        epoch, index = divmod(self.num_steps, len(self.pairs) // size)
-        order = torch.randperm(len(self.pairs), generator=make_rng("cpu", self.seed, "preferences", epoch))
-        return order[index * size : (index + 1) * size].numpy()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what later steps depend on; the policy is saved beside it."""

@@ -70,7 +70,7 @@ class EvaluationResult:
     prompts: Sequence[str] = ()
     """What the sentences complete, where there are prompts."""
     ranked: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Other samples by name, sorted by what somebody thinks of them."""
+    """Further samples by name, sorted by their reward."""
 
     @property
     def texts(self) -> Mapping[str, Sequence[str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -127,6 +127,7 @@ class _Weights:
     highway: _DenseHighway | _IncrementalHighway
 
 
+@runtime_checkable
 class ConvolutionalNetwork(Protocol):
     """The weights of a causal CNN with a highway layer; F filters of W widths."""
 
@@ -147,8 +148,8 @@ class PrefixFeatures:
     f_0 belongs to the empty prefix.
     """
 
-    def __init__(self, cnn: Any) -> None:
-        self.cnn: ConvolutionalNetwork = cnn
+    def __init__(self, cnn: ConvolutionalNetwork) -> None:
+        self.cnn = cnn
         self.size: int = cnn.highway_weight.shape[1]
         self._prepared: _Weights | None = None
 

@@ -87,14 +87,22 @@ class Batches:
             self._epoch, self._order = epoch, torch.randperm(len(self.part), generator=rng).numpy()
         return self._order
 
+    def rows_at(self, epoch: int, index: int) -> Int64[np.ndarray, "R"]:
+        """Return the rows of the sequences of batch ``index`` of an epoch.
+
+        Raises:
+            IndexError: The epoch has no such batch.
+        """
+        start = range(self.num_batches)[index] * self.batch_size
+        return self.order(epoch)[start : start + self.batch_size]
+
     def batch_at(self, epoch: int, index: int) -> TokenBatch:
         """Return batch ``index`` of an epoch.
 
         Raises:
             IndexError: The epoch has no such batch.
         """
-        start = range(self.num_batches)[index] * self.batch_size
-        rows = self.order(epoch)[start : start + self.batch_size]
+        rows = self.rows_at(epoch, index)
         return pad_part(self.part.select(rows), self.pad_id, self.length, self.prompt_length)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[TokenBatch]:

@@ -2,13 +2,16 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from seqgan.experiment.experiment import Experiment
 from seqgan.runtime import checkpoint
+from seqgan.training.loop import Interrupted
 
 PHASES = ("mle", "discriminator", "adversarial")
 
@@ -46,6 +49,16 @@ def assert_same(one: tuple[dict[str, Any], str], two: tuple[dict[str, Any], str]
         same = torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
         assert same, name
     assert rows == other_rows
+
+
+def assert_resumes(build: Callable[[str], Experiment], folder: Path) -> None:
+    """Compare a run that is stopped in its last phase and resumed to one that is not."""
+    whole = finish(build("whole"))
+    interrupt_at(stopped := build("stopped"), whole.loop.step - 4)
+    with pytest.raises(Interrupted):
+        finish(stopped)
+    finish(build("stopped"))
+    assert_same(final_state(folder / "whole"), final_state(folder / "stopped"))
 
 
 def interrupt_at(experiment: Experiment, step: int, number: int = signal.SIGTERM) -> None:

@@ -14,8 +14,7 @@ from seqgan.runtime.trainer import Trainer
 from seqgan.text.language import Language
 from seqgan.text.table_corpus import prepare_table
 from seqgan.text.token_batch import TokenBatch
-from seqgan.training.loop import Interrupted
-from tests.runs import assert_same, final_state, finish, interrupt_at
+from tests.runs import assert_resumes
 from tests.tables import sums, table_settings, write_table
 from tests.tiny_models import KINDS, tiny_generator
 
@@ -205,12 +204,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path):
     def build(name):
         return Experiment(SEQGAN.load_preset("tiny", LAYERS, own), tmp_path / name)
 
-    whole = finish(build("whole"))
-    interrupt_at(stopped := build("stopped"), whole.loop.step - 4)
-    with pytest.raises(Interrupted):
-        finish(stopped)
-    finish(build("stopped"))
-    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "stopped"))
+    assert_resumes(build, tmp_path)
     rows = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
     names = {name for row in rows for name in json.loads(row)}
     assert names - {"step", "phase", "crc32"} <= METRICS.keys()

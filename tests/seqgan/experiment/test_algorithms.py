@@ -6,8 +6,7 @@ import re
 import pytest
 
 from seqgan.evaluation.metrics import METRICS
-from seqgan.training.loop import Interrupted
-from tests.runs import assert_same, final_state, finish, interrupt_at
+from tests.runs import assert_resumes
 from tests.tiny_run import tiny_experiment
 
 pytestmark = pytest.mark.slow
@@ -36,12 +35,7 @@ def test_interrupted_in_the_adversarial_phase_a_run_ends_like_one_that_was_not(t
     def build(name):
         return tiny_experiment(tmp_path / name, {"mle": {"epochs": 1}}, *layers)
 
-    whole = finish(build("whole"))
-    interrupt_at(stopped := build("stopped"), whole.loop.step - 4)
-    with pytest.raises(Interrupted):
-        finish(stopped)
-    finish(build("stopped"))
-    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "stopped"))
+    assert_resumes(build, tmp_path)
     rows = map(json.loads, (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines())
     names = {re.sub(r"step_\d+", "step_NN", name) for row in rows for name in row}
     assert names - {"step", "phase", "crc32"} <= METRICS.keys()

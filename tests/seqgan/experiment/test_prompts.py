@@ -13,8 +13,7 @@ from seqgan.experiment.measurements import measure
 from seqgan.studies.neighbours import Neighbourhood
 from seqgan.text.language import with_prompts
 from seqgan.text.sequences import Sequences
-from seqgan.training.loop import Interrupted
-from tests.runs import assert_same, final_state, finish, interrupt_at
+from tests.runs import assert_resumes
 from tests.tables import rows_of, sums, write_table
 from tests.tiny_run import TINY, flags, tiny_experiment
 
@@ -73,12 +72,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path, layers, reward)
     def build(name):
         return tiny_experiment(tmp_path / name, *layers)
 
-    whole = finish(build("whole"))
-    interrupt_at(stopped := build("stopped"), whole.loop.step - 4)
-    with pytest.raises(Interrupted):
-        finish(stopped)
-    finish(build("stopped"))
-    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "stopped"))
+    assert_resumes(build, tmp_path)
 
 
 def test_generators_are_asked_for_the_prompts_of_the_part_that_they_are_judged_on(run):
